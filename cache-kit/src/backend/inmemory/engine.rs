@@ -1,0 +1,168 @@
+//! The seam between the backend and the map that keeps its entries.
+//!
+//! An engine bounds what it keeps and chooses what to drop; it decides nothing about expiry. What
+//! leaves an engine is handed out, to be dropped when no lock is held: the `Drop` of an entity is
+//! user code.
+
+use std::any::{Any, TypeId};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use quick_cache::Equivalent;
+
+use super::quick::QuickMap;
+use crate::backend::Fence;
+use crate::clock::Timestamp;
+use crate::shards::TypedKey;
+
+#[cfg(feature = "moka")]
+use super::moka::MokaMap;
+
+/// Which map keeps the entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Engine {
+    /// quick_cache (an S3-FIFO with a clock): the cheapest hits. The default.
+    #[default]
+    QuickCache,
+    /// moka (W-TinyLFU): can also drop entries that have been idle for some time.
+    #[cfg(feature = "moka")]
+    Moka,
+}
+
+/// An entry as the map keeps it: type-erased, with its stamps beside it.
+#[derive(Clone)]
+pub(super) struct Slot {
+    /// `None` is a known absence.
+    pub(super) value: Option<Arc<dyn Any + Send + Sync>>,
+    pub(super) fence: Fence,
+    pub(super) created: Timestamp,
+    pub(super) stale_from: Timestamp,
+    pub(super) expires: Timestamp,
+    pub(super) load_millis: u32,
+    /// What the entry counts against the capacity; at least 1.
+    pub(super) weight: u32,
+}
+
+/// An entry that has left the map.
+pub(super) struct Gone {
+    pub(super) key: TypedKey,
+    pub(super) slot: Slot,
+    /// Whether the engine chose to drop it, to make room or for being idle.
+    pub(super) evicted: Option<EvictionCause>,
+}
+
+/// Why an engine dropped an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EvictionCause {
+    /// To make room.
+    Capacity,
+    /// It had not been asked for during the time to idle.
+    Idle,
+}
+
+pub(super) enum Map {
+    Quick(QuickMap),
+    #[cfg(feature = "moka")]
+    Moka(MokaMap),
+}
+
+macro_rules! forward {
+    ($map:expr, $engine:ident => $call:expr) => {
+        match $map {
+            Map::Quick($engine) => $call,
+            #[cfg(feature = "moka")]
+            Map::Moka($engine) => $call,
+        }
+    };
+}
+
+impl Map {
+    #[inline]
+    pub(super) fn get(&self, key: BorrowedKey<'_>) -> Option<Slot> {
+        forward!(self, engine => engine.get(&key))
+    }
+
+    /// Looks without counting as use, where the engine can.
+    pub(super) fn peek(&self, key: BorrowedKey<'_>) -> Option<Slot> {
+        forward!(self, engine => engine.peek(&key))
+    }
+
+    /// Puts an entry in. Nothing that leaves the map for it is dropped before [`Map::collect`].
+    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) {
+        forward!(self, engine => engine.insert(key, slot, gone));
+    }
+
+    pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
+        forward!(self, engine => engine.remove(key, gone));
+    }
+
+    pub(super) fn clear(&self, gone: &mut Vec<Gone>) {
+        forward!(self, engine => engine.clear(gone));
+    }
+
+    /// Adds what left the map behind the scenes.
+    pub(super) fn collect(&self, gone: &mut Vec<Gone>) {
+        forward!(self, engine => engine.collect(gone));
+    }
+
+    pub(super) fn len(&self) -> usize {
+        forward!(self, engine => engine.len())
+    }
+
+    /// The largest weight that one entry may have.
+    pub(super) fn heaviest(&self) -> u64 {
+        forward!(self, engine => engine.heaviest())
+    }
+}
+
+/// A key to look up with: the parts of a [`TypedKey`], borrowed.
+#[derive(Clone, Copy)]
+pub(super) struct BorrowedKey<'a> {
+    pub(super) entity: TypeId,
+    pub(super) text: &'a str,
+}
+
+impl<'a> BorrowedKey<'a> {
+    #[inline]
+    pub(super) fn of<T: 'static>(text: &'a str) -> Self {
+        Self {
+            entity: TypeId::of::<T>(),
+            text,
+        }
+    }
+}
+
+/// Hashes as the derived `Hash` of [`TypedKey`] does: field by field.
+impl Hash for BorrowedKey<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.entity.hash(state);
+        self.text.hash(state);
+    }
+}
+
+impl Equivalent<TypedKey> for BorrowedKey<'_> {
+    #[inline]
+    fn equivalent(&self, key: &TypedKey) -> bool {
+        self.entity == key.entity && *self.text == *key.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::hash::{BuildHasher, RandomState};
+
+    #[test]
+    fn a_borrowed_key_hashes_like_the_owned_one() {
+        let hasher = RandomState::new();
+        for text in ["", "user:1", "日本"] {
+            let (owned, borrowed) = (TypedKey::of::<u8>(text), BorrowedKey::of::<u8>(text));
+            assert_eq!(hasher.hash_one(&owned), hasher.hash_one(borrowed));
+            assert!(borrowed.equivalent(&owned));
+            assert!(!BorrowedKey::of::<u16>(text).equivalent(&owned));
+        }
+    }
+}

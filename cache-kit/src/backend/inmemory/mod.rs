@@ -1,0 +1,324 @@
+//! [`InMemoryBackend`]: entries in this process, as `Arc<T>`, without serialization.
+
+mod builder;
+mod engine;
+mod fence;
+#[cfg(feature = "moka")]
+mod moka;
+mod quick;
+mod stats;
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{
+    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::shards::TypedKey;
+
+pub use builder::{Evicted, InMemoryBuilder, Weighed};
+pub use engine::{Engine, EvictionCause};
+pub use stats::InMemoryStats;
+
+use builder::{Listener, Weigher};
+use engine::{BorrowedKey, Gone, Map, Slot};
+use fence::{Fences, Held};
+use stats::Stats;
+
+/// Keeps entries in this process: bounded, shared by its clones, typed.
+///
+/// Up to 100,000 entries by default, without expiry; see [`InMemoryBackend::builder`] for other
+/// bounds. Entries that have expired are never served; they leave when room is needed.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_kit::backend::InMemoryBackend;
+///
+/// let small = InMemoryBackend::builder()
+///     .max_entries(1_000)
+///     .default_ttl(Duration::from_secs(300))
+///     .build();
+/// assert!(small.is_empty());
+/// ```
+#[derive(Clone)]
+pub struct InMemoryBackend {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    map: Map,
+    fences: Arc<Fences>,
+    stats: Stats,
+    default_ttl: Option<Duration>,
+    weigher: Option<Weigher>,
+    listener: Option<Listener>,
+}
+
+/// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
+pub struct InMemoryLease(Held);
+
+impl InMemoryBackend {
+    /// A backend with the defaults: 100,000 entries, no expiry, quick_cache.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// A backend with other bounds.
+    pub fn builder() -> InMemoryBuilder {
+        InMemoryBuilder::new()
+    }
+
+    /// How many entries are kept, expired ones included.
+    pub fn len(&self) -> usize {
+        self.shared.map.len()
+    }
+
+    /// Whether nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Invalidates every key: no later look-up gives what was there, and no load that began
+    /// before puts anything back.
+    pub fn clear(&self) {
+        let mut gone = Vec::new();
+        self.shared.fences.overtake_all();
+        self.shared.map.clear(&mut gone);
+        self.shared.part_with(gone);
+    }
+
+    /// What has been counted since the backend was made.
+    pub fn stats(&self) -> InMemoryStats {
+        self.shared.stats.snapshot()
+    }
+}
+
+impl Default for InMemoryBackend {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for InMemoryBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemoryBackend")
+            .field("entries", &self.len())
+            .field("default_ttl", &self.shared.default_ttl)
+            .field("stats", &self.stats())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for InMemoryLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("InMemoryLease")
+            .field(&self.0.fence())
+            .finish()
+    }
+}
+
+impl CacheBackend for InMemoryBackend {
+    type Lease = InMemoryLease;
+
+    #[inline]
+    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        Ok(match self.shared.map.get(BorrowedKey::of::<T>(key)) {
+            Some(slot) if now < slot.expires => {
+                self.shared.stats.hits.add(1);
+                let fence = Some(slot.fence);
+                match slot.into_entry() {
+                    Some(entry) => Lookup::Hit { entry, fence },
+                    None => self.shared.miss::<T>(key, MissReason::Damaged),
+                }
+            }
+            Some(_) => self.shared.miss::<T>(key, MissReason::Expired),
+            None => self.shared.miss::<T>(key, MissReason::Absent),
+        })
+    }
+
+    async fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> Result<Leased<InMemoryLease>> {
+        Ok(self
+            .shared
+            .lease(TypedKey::of::<T>(key), BorrowedKey::of::<T>(key), request))
+    }
+
+    async fn store<T: CacheEntity>(
+        &self,
+        _key: &str,
+        lease: InMemoryLease,
+        entry: Entry<T>,
+        _now: Timestamp,
+    ) -> Result<Stored> {
+        Ok(self.shared.store(&lease.0, Slot::of(entry)))
+    }
+
+    async fn release<T: CacheEntity>(&self, _key: &str, lease: InMemoryLease) -> Result<()> {
+        drop(lease);
+        Ok(())
+    }
+
+    async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        self.shared.invalidate(&TypedKey::of::<T>(key));
+        Ok(Invalidated::Done)
+    }
+
+    fn default_ttl(&self) -> Option<Duration> {
+        self.shared.default_ttl
+    }
+}
+
+impl Shared {
+    #[cold]
+    fn miss<T: CacheEntity>(&self, key: &str, reason: MissReason) -> Lookup<T> {
+        self.stats.misses.add(1);
+        Lookup::Miss {
+            fence: self.fences.current(&TypedKey::of::<T>(key)),
+            reason,
+        }
+    }
+
+    fn lease(
+        &self,
+        key: TypedKey,
+        borrowed: BorrowedKey<'_>,
+        request: LeaseRequest,
+    ) -> Leased<InMemoryLease> {
+        if request.take == Take::Invalidating {
+            let mut gone = Vec::new();
+            let (held, ()) = self
+                .fences
+                .overtake_and_hold(key.clone(), || self.map.remove(&key, &mut gone));
+            self.stats.invalidations.add(1);
+            self.part_with(gone);
+            return granted(held);
+        }
+        // What stands there is looked at under the lock and dropped after it: it may be the last
+        // reference to an entity that has just been evicted.
+        let mut standing: Option<Slot> = None;
+        let held = self.fences.hold(key, || {
+            standing = self.map.peek(borrowed);
+            match &standing {
+                Some(slot) if request.take == Take::IfMissing && request.now < slot.expires => {
+                    Err(Leased::Found)
+                }
+                Some(slot) => Ok(Some(slot.fence)),
+                None => Ok(None),
+            }
+        });
+        drop(standing);
+        match held {
+            Ok(held) => granted(held),
+            Err(found) => found,
+        }
+    }
+
+    fn store(&self, held: &Held, mut slot: Slot) -> Stored {
+        let heaviest = self.map.heaviest();
+        let weight = self.weigh(held.key(), &slot);
+        slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let fits = weight <= heaviest;
+
+        let mut gone = Vec::new();
+        let mut refused = None;
+        let filled = held.fill(|fence| {
+            if fits {
+                slot.fence = fence;
+                self.map.insert(held.key().clone(), slot, &mut gone);
+            } else {
+                refused = Some(slot);
+                self.map.remove(held.key(), &mut gone);
+            }
+        });
+        drop(refused);
+        self.part_with(gone);
+        match filled {
+            None => {
+                self.stats.fenced.add(1);
+                Stored::Fenced
+            }
+            Some(()) if fits => {
+                self.stats.stores.add(1);
+                Stored::Stored
+            }
+            Some(()) => Stored::TooLarge,
+        }
+    }
+
+    fn invalidate(&self, key: &TypedKey) {
+        let mut gone = Vec::new();
+        self.fences
+            .overtake(key, || self.map.remove(key, &mut gone));
+        self.stats.invalidations.add(1);
+        self.part_with(gone);
+    }
+
+    /// The weight of an entry, at least 1; the weigher is user code and runs under no lock.
+    fn weigh(&self, key: &TypedKey, slot: &Slot) -> u64 {
+        let Some(weigher) = &self.weigher else {
+            return 1;
+        };
+        let value = slot.value.as_deref().map(|value| value as &dyn Any);
+        weigher(&Weighed::new(&key.text, value)).max(1)
+    }
+
+    /// Tells the listener what was evicted, and drops it all. No lock is held here.
+    fn part_with(&self, mut gone: Vec<Gone>) {
+        self.map.collect(&mut gone);
+        for Gone { key, slot, evicted } in gone {
+            let Some(cause) = evicted else { continue };
+            self.stats.evictions.add(1);
+            if let Some(listener) = &self.listener {
+                listener(&Evicted::new(&key.text, slot.value.as_ref(), cause));
+            }
+        }
+    }
+}
+
+fn granted(held: Held) -> Leased<InMemoryLease> {
+    let fence = held.fence();
+    Leased::Granted {
+        lease: InMemoryLease(held),
+        fence,
+    }
+}
+
+impl Slot {
+    fn of<T: CacheEntity>(entry: Entry<T>) -> Self {
+        Self {
+            value: entry.value.map(|value| value as Arc<dyn Any + Send + Sync>),
+            // Both are set when it is stored.
+            fence: Fence(0),
+            weight: 1,
+            created: entry.created,
+            stale_from: entry.stale_from,
+            expires: entry.expires,
+            load_millis: u32::try_from(entry.load_time.as_millis()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The entry, typed again; `None` if it holds another type, which the typed key rules out.
+    #[inline]
+    fn into_entry<T: CacheEntity>(self) -> Option<Entry<T>> {
+        let value = match self.value {
+            Some(value) => Some(value.downcast::<T>().ok()?),
+            None => None,
+        };
+        Some(Entry {
+            value,
+            created: self.created,
+            stale_from: self.stale_from,
+            expires: self.expires,
+            load_time: Duration::from_millis(self.load_millis.into()),
+        })
+    }
+}

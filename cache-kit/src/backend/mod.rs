@@ -1,0 +1,291 @@
+//! [`CacheBackend`]: where entries are kept.
+//!
+//! A backend knows neither strategies nor loads nor time to live policies: it looks up, grants
+//! leases, stores under them, and invalidates. Most users only choose one ([`InMemoryBackend`]).
+//!
+//! # Leases and fences
+//!
+//! Nothing is ever stored without a *lease*, and the lease is taken before the database is read.
+//! Every key has at most one current *fence*: an id that changes with every invalidation and every
+//! store. A lease carries the fence it was taken under, and a store goes through only while that
+//! fence is still the current one. So a slow load that began before an invalidation can never put
+//! the old value back: its lease has become worthless.
+
+mod inmemory;
+
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::Result;
+
+pub use inmemory::{
+    Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
+    Weighed,
+};
+
+/// Keeps entries, and grants the leases under which they are stored.
+///
+/// `key` is the whole cache key, `user:42`. Entries of two entity types never answer for each
+/// other, even under one key. Every method takes `&self`; clones of a backend share its entries.
+/// `now` is the caller's clock: an entry that has expired by then is a miss.
+///
+/// A miss is never an error, and neither is an entry that cannot be decoded. An error says that
+/// the store failed or could not be reached.
+///
+/// # Cancellation
+/// Every future may be dropped at any await. What the dropped command still does later must be
+/// harmless: a lease that nobody holds is released or expires.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cache backend",
+    label = "not a backend",
+    note = "pass `InMemoryBackend::new()` or another type of `cache_kit::backend`"
+)]
+pub trait CacheBackend: Send + Sync + 'static {
+    /// The right to store under one key, until its fence is overtaken. Dropping a lease gives it
+    /// up, at once or when it expires.
+    type Lease: Send + Sync + 'static;
+
+    /// Looks `key` up.
+    fn get<T: CacheEntity>(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Lookup<T>>> + Send;
+
+    /// Takes a lease on `key`, as `request` says.
+    fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> impl Future<Output = Result<Leased<Self::Lease>>> + Send;
+
+    /// Stores `entry` if the fence of `lease` is still the current one of `key`, and gives the
+    /// lease up in any case.
+    fn store<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: Self::Lease,
+        entry: Entry<T>,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Stored>> + Send;
+
+    /// Gives up a lease that will not be filled, without touching what others put there since.
+    fn release<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: Self::Lease,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes what is under `key` and makes every lease on it worthless.
+    ///
+    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up of anybody gives what was
+    /// there, and no earlier lease can put it back.
+    ///
+    /// # Errors
+    /// The invalidation has not been done and will not be sent again.
+    fn invalidate<T: CacheEntity>(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<Invalidated>> + Send;
+
+    /// How long an entry lives that nobody gave a time to live; `None` is for ever.
+    fn default_ttl(&self) -> Option<Duration> {
+        None
+    }
+
+    /// [`get`](Self::get) for many keys: an answer for each, in order; one failure spoils only
+    /// itself. By default one after the other; a store that takes many at once overrides it.
+    fn get_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> impl Future<Output = Vec<Result<Lookup<T>>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(keys.len());
+            for key in keys {
+                answers.push(self.get(key, now).await);
+            }
+            answers
+        }
+    }
+
+    /// [`lease`](Self::lease) for many keys.
+    fn lease_many<T: CacheEntity>(
+        &self,
+        requests: &[(&str, LeaseRequest)],
+    ) -> impl Future<Output = Vec<Result<Leased<Self::Lease>>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(requests.len());
+            for (key, request) in requests {
+                answers.push(self.lease::<T>(key, *request).await);
+            }
+            answers
+        }
+    }
+
+    /// [`store`](Self::store) for many keys.
+    fn store_many<T: CacheEntity>(
+        &self,
+        entries: Vec<(&str, Self::Lease, Entry<T>)>,
+        now: Timestamp,
+    ) -> impl Future<Output = Vec<Result<Stored>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(entries.len());
+            for (key, lease, entry) in entries {
+                answers.push(self.store(key, lease, entry, now).await);
+            }
+            answers
+        }
+    }
+
+    /// [`release`](Self::release) for many keys.
+    fn release_many<T: CacheEntity>(
+        &self,
+        leases: Vec<(&str, Self::Lease)>,
+    ) -> impl Future<Output = Vec<Result<()>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(leases.len());
+            for (key, lease) in leases {
+                answers.push(self.release::<T>(key, lease).await);
+            }
+            answers
+        }
+    }
+
+    /// [`invalidate`](Self::invalidate) for many keys.
+    fn invalidate_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+    ) -> impl Future<Output = Vec<Result<Invalidated>>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(keys.len());
+            for key in keys {
+                answers.push(self.invalidate::<T>(key).await);
+            }
+            answers
+        }
+    }
+}
+
+/// The id of what stands under a key at one moment: an entry, or somebody's lease. Ids are never
+/// used twice for one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fence(pub u64);
+
+/// The id that a lease gets if it is granted on an empty key. A command that is sent again carries
+/// the same id, so that its first copy is recognized.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LeaseId(pub u64);
+
+/// What [`CacheBackend::get`] found.
+#[derive(Debug, Clone)]
+pub enum Lookup<T> {
+    /// An entry that has not expired.
+    Hit {
+        /// The entry.
+        entry: Entry<T>,
+        /// The fence of the entry, where the store knows it without asking again.
+        fence: Option<Fence>,
+    },
+    /// Nothing that can be used.
+    Miss {
+        /// The fence of a lease that stands there, where the store knows it.
+        fence: Option<Fence>,
+        /// Why it is a miss.
+        reason: MissReason,
+    },
+}
+
+/// Why a look-up was a miss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MissReason {
+    /// There is nothing.
+    Absent,
+    /// There is an entry that has expired.
+    Expired,
+    /// There is something that is no entry of this key.
+    Damaged,
+    /// There is an entry of another schema.
+    OtherSchema,
+}
+
+/// What a lease is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseRequest {
+    /// The id to grant it under.
+    pub id: LeaseId,
+    /// What to do about what stands there.
+    pub take: Take,
+    /// The caller's clock.
+    pub now: Timestamp,
+}
+
+/// What a lease does about what stands under its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Take {
+    /// Take the lease only if there is neither an entry nor somebody's lease.
+    IfMissing,
+    /// Take it over what is there, entry or lease, and leave that standing until the store.
+    Over,
+    /// Remove what is there, make every lease on it worthless, and take the lease.
+    Invalidating,
+}
+
+/// What [`CacheBackend::lease`] answers.
+#[derive(Debug)]
+pub enum Leased<L> {
+    /// The lease.
+    Granted {
+        /// To be handed to [`store`](CacheBackend::store) or [`release`](CacheBackend::release).
+        lease: L,
+        /// The fence that the lease was taken under.
+        fence: Fence,
+    },
+    /// There is an entry by now; asked with [`Take::IfMissing`].
+    Found,
+    /// Somebody else is loading the key; asked with [`Take::IfMissing`]. One may wait for that
+    /// load, or take a lease over it.
+    Busy {
+        /// The fence of the other lease.
+        fence: Fence,
+    },
+    /// Somebody is writing the key through the cache and alone may fill it: load, don't store.
+    Writing,
+    /// The store could not be reached for an invalidation, which the backend has queued and will
+    /// send again; until then it serves nothing for the key. Asked with [`Take::Invalidating`].
+    Pending,
+}
+
+/// What became of an entry that was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stored {
+    /// It is in the cache.
+    Stored,
+    /// The lease had become worthless; nothing was changed.
+    Fenced,
+    /// It is larger than the store takes; nothing is under its key now.
+    TooLarge,
+}
+
+/// How far an invalidation has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Invalidated {
+    /// Done, for everybody who shares the store.
+    Done,
+    /// The store could not be reached. The backend sends it again, first of all when the store is
+    /// back, and serves nothing for the key until then.
+    Pending,
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}

@@ -1,0 +1,71 @@
+//! [`CacheEntity`]: what a cached type says about itself.
+
+use std::fmt::Display;
+use std::hash::Hash;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A type that can be cached: it knows its key and the prefix that all its keys share.
+///
+/// Derive it, or write it by hand:
+///
+/// ```
+/// use cache_kit::CacheEntity;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct User {
+///     id: String,
+///     name: String,
+/// }
+///
+/// impl CacheEntity for User {
+///     type Key = String;
+///
+///     fn cache_key(&self) -> String {
+///         self.id.clone()
+///     }
+///
+///     fn cache_prefix() -> &'static str {
+///         "user"
+///     }
+/// }
+/// ```
+///
+/// The cache key of an entity is `{prefix}:{key}`: `user:user_001`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a cache entity",
+    label = "does not say how it is keyed",
+    note = "add `#[derive(CacheEntity)]` and `#[cache(prefix = \"…\", key = \"…\")]` to `{Self}`"
+)]
+pub trait CacheEntity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// What identifies one entity among all of its type.
+    ///
+    /// Two different keys must have different `Display` texts: the text is the cache key.
+    /// It is only ever written, never parsed.
+    type Key: Display + Clone + Eq + Hash + Send + Sync + 'static;
+
+    /// The key of this entity.
+    fn cache_key(&self) -> Self::Key;
+
+    /// The prefix of every cache key of this type, without the colon.
+    fn cache_prefix() -> &'static str;
+
+    /// A number that changes when the shape of the type does; 0 if you never say.
+    ///
+    /// A stored entry of another number is a miss, so that a rolling deploy never decodes the
+    /// older shape. The derive fills it with a fingerprint of the fields, their types and
+    /// `version = N`.
+    fn cache_schema() -> u64 {
+        0
+    }
+
+    /// How long an entity may be served from the cache, where neither the call nor the
+    /// service's [`TtlPolicy`](crate::observability::TtlPolicy) says otherwise; `None` leaves it
+    /// to the backend. [`Duration::ZERO`] means "do not store".
+    fn cache_ttl() -> Option<Duration> {
+        None
+    }
+}

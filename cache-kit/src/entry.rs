@@ -1,0 +1,114 @@
+//! [`Entry`]: what a cache keeps under one key.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// What a cache keeps under one key: an entity or a known absence, and the stamps that say how
+/// long it is good for.
+pub struct Entry<T> {
+    /// The entity; `None` says that the repository was asked and has none.
+    pub value: Option<Arc<T>>,
+    /// When it was loaded.
+    pub created: Timestamp,
+    /// From then on it is stale: still servable where the caller's policy allows.
+    pub stale_from: Timestamp,
+    /// From then on it is nothing: no answer of any kind may use it.
+    pub expires: Timestamp,
+    /// How long its load took; a refresh ahead of expiry weighs it.
+    pub load_time: Duration,
+}
+
+/// How an [`Entry`] stands at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// To be served.
+    Fresh,
+    /// Past its time to live, within its grace.
+    Stale,
+    /// To be treated as if it were not there.
+    Expired,
+}
+
+impl<T> Entry<T> {
+    /// How the entry stands at `now`.
+    #[inline]
+    pub fn freshness(&self, now: Timestamp) -> Freshness {
+        if now < self.stale_from && now < self.expires {
+            Freshness::Fresh
+        } else if now < self.expires {
+            Freshness::Stale
+        } else {
+            Freshness::Expired
+        }
+    }
+
+    /// How old the entry is at `now`; zero if it was made in the future.
+    pub fn age(&self, now: Timestamp) -> Duration {
+        now.since(self.created)
+    }
+}
+
+impl<T> Clone for Entry<T> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            ..*self
+        }
+    }
+}
+
+/// Shows the stamps and never the value.
+impl<T> fmt::Debug for Entry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("absence", &self.value.is_none())
+            .field("created", &self.created)
+            .field("stale_from", &self.stale_from)
+            .field("expires", &self.expires)
+            .field("load_time", &self.load_time)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn freshness_turns_at_the_stamps() {
+        let entry = Entry::<()> {
+            value: None,
+            created: Timestamp::from_millis(100),
+            stale_from: Timestamp::from_millis(200),
+            expires: Timestamp::from_millis(300),
+            load_time: Duration::ZERO,
+        };
+        let at = |millis| entry.freshness(Timestamp::from_millis(millis));
+        assert_eq!(at(50), Freshness::Fresh);
+        assert_eq!(at(199), Freshness::Fresh);
+        assert_eq!(at(200), Freshness::Stale);
+        assert_eq!(at(299), Freshness::Stale);
+        assert_eq!(at(300), Freshness::Expired);
+        assert_eq!(entry.age(Timestamp::from_millis(50)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_entry_that_expires_before_it_turns_stale_expires() {
+        let entry = Entry::<()> {
+            value: None,
+            created: Timestamp::from_millis(0),
+            stale_from: Timestamp::NEVER,
+            expires: Timestamp::from_millis(10),
+            load_time: Duration::ZERO,
+        };
+        assert_eq!(
+            entry.freshness(Timestamp::from_millis(10)),
+            Freshness::Expired
+        );
+        assert_eq!(entry.freshness(Timestamp::from_millis(9)), Freshness::Fresh);
+    }
+}

@@ -1,0 +1,223 @@
+//! [`Error`]: what can go wrong, and whether trying again may help.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+/// A `Result` whose error is [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed.
+///
+/// It is `Clone` because a load that many callers share hands its error to every one of them.
+/// On its way out of a call the message gains the operation and the key
+/// (`load user:42: connection refused`). No message of ours holds a value or a password.
+#[derive(Clone)]
+#[non_exhaustive]
+pub enum Error {
+    /// The repository failed, in words. Retryable. To keep the original error, use
+    /// [`Error::repository`].
+    RepositoryError(String),
+    /// The repository failed; made by [`Error::repository`] and [`Error::repository_permanent`].
+    Repository(RepositoryFailure),
+    /// The cache store failed or could not be reached. Retryable.
+    BackendError(String),
+    /// Something took longer than its deadline. Retryable.
+    Timeout(String),
+    /// The feeder refused the request.
+    ValidationError(String),
+    /// A setting makes no sense.
+    ConfigError(String),
+    /// The repository panicked; the text is the panic's own.
+    Panicked(String),
+}
+
+/// What went wrong, without the details: see [`Error::kind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The repository failed.
+    Repository,
+    /// The cache store failed.
+    Backend,
+    /// A deadline passed.
+    Timeout,
+    /// The request was refused.
+    Validation,
+    /// A setting makes no sense.
+    Config,
+    /// The repository panicked.
+    Panicked,
+}
+
+impl Error {
+    /// A repository's error that keeps the original reachable through
+    /// [`source`](StdError::source). Retryable.
+    ///
+    /// ```
+    /// use std::error::Error as _;
+    ///
+    /// let original = std::io::Error::other("connection refused");
+    /// let error = cache_kit::Error::repository(original);
+    /// assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()));
+    /// ```
+    pub fn repository(error: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Repository(RepositoryFailure {
+            context: None,
+            retryable: true,
+            source: Arc::new(error),
+        })
+    }
+
+    /// Like [`Error::repository`], for an error that trying again cannot mend, such as a row that
+    /// does not decode: [`OperationConfig::with_retry`](crate::OperationConfig::with_retry)
+    /// leaves it alone.
+    pub fn repository_permanent(error: impl StdError + Send + Sync + 'static) -> Self {
+        Self::Repository(RepositoryFailure {
+            context: None,
+            retryable: false,
+            source: Arc::new(error),
+        })
+    }
+
+    /// What went wrong, without the details.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::RepositoryError(_) | Self::Repository(_) => ErrorKind::Repository,
+            Self::BackendError(_) => ErrorKind::Backend,
+            Self::Timeout(_) => ErrorKind::Timeout,
+            Self::ValidationError(_) => ErrorKind::Validation,
+            Self::ConfigError(_) => ErrorKind::Config,
+            Self::Panicked(_) => ErrorKind::Panicked,
+        }
+    }
+
+    /// Whether the same call may succeed if it is made again.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::RepositoryError(_) | Self::BackendError(_) | Self::Timeout(_) => true,
+            Self::Repository(failure) => failure.retryable,
+            Self::ValidationError(_) | Self::ConfigError(_) | Self::Panicked(_) => false,
+        }
+    }
+
+    /// Says which operation on which key failed.
+    pub(crate) fn during(self, operation: &str, key: &str) -> Self {
+        let around = |message: String| format!("{operation} {key}: {message}");
+        match self {
+            Self::RepositoryError(message) => Self::RepositoryError(around(message)),
+            Self::BackendError(message) => Self::BackendError(around(message)),
+            Self::Timeout(message) => Self::Timeout(around(message)),
+            Self::ValidationError(message) => Self::ValidationError(around(message)),
+            Self::ConfigError(message) => Self::ConfigError(around(message)),
+            Self::Panicked(message) => Self::Panicked(around(message)),
+            Self::Repository(mut failure) => {
+                failure.context = Some(format!("{operation} {key}").into());
+                Self::Repository(failure)
+            }
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RepositoryError(message) => write!(f, "repository failed: {message}"),
+            Self::Repository(failure) => match &failure.context {
+                Some(context) => write!(f, "repository failed: {context}"),
+                None => write!(f, "repository failed"),
+            },
+            Self::BackendError(message) => write!(f, "cache backend failed: {message}"),
+            Self::Timeout(message) => write!(f, "deadline passed: {message}"),
+            Self::ValidationError(message) => write!(f, "request refused: {message}"),
+            Self::ConfigError(message) => write!(f, "bad setting: {message}"),
+            Self::Panicked(message) => write!(f, "repository panicked: {message}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {self}", self.kind())?;
+        let mut source = self.source();
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Repository(failure) => Some(&*failure.source),
+            _ => None,
+        }
+    }
+}
+
+/// A repository's own error, kept whole inside [`Error::Repository`].
+#[derive(Clone)]
+pub struct RepositoryFailure {
+    context: Option<Arc<str>>,
+    retryable: bool,
+    source: Arc<dyn StdError + Send + Sync>,
+}
+
+impl RepositoryFailure {
+    /// The error as the repository raised it.
+    pub fn original(&self) -> &(dyn StdError + Send + Sync + 'static) {
+        &*self.source
+    }
+}
+
+impl fmt::Debug for RepositoryFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.source, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn context_keeps_the_variant_and_names_operation_and_key() {
+        let error = Error::RepositoryError("connection refused".into()).during("load", "user:42");
+        assert!(
+            matches!(&error, Error::RepositoryError(m) if m == "load user:42: connection refused")
+        );
+        assert_eq!(
+            error.to_string(),
+            "repository failed: load user:42: connection refused"
+        );
+    }
+
+    #[test]
+    fn the_opaque_form_keeps_its_source_through_context_and_clone() {
+        let error = Error::repository(std::io::Error::other("boom")).during("load", "user:42");
+        let error = error.clone();
+        assert_eq!(error.to_string(), "repository failed: load user:42");
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("boom")
+        );
+        assert!(error.is_retryable());
+        assert!(!Error::repository_permanent(std::io::Error::other("bad row")).is_retryable());
+        assert_eq!(
+            format!("{error:?}"),
+            "Repository: repository failed: load user:42: boom"
+        );
+    }
+
+    #[test]
+    fn only_what_may_pass_is_retryable() {
+        assert!(Error::RepositoryError(String::new()).is_retryable());
+        assert!(Error::BackendError(String::new()).is_retryable());
+        assert!(Error::Timeout(String::new()).is_retryable());
+        assert!(!Error::ValidationError(String::new()).is_retryable());
+        assert!(!Error::ConfigError(String::new()).is_retryable());
+        assert!(!Error::Panicked(String::new()).is_retryable());
+    }
+}

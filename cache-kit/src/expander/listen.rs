@@ -1,0 +1,57 @@
+//! Hands what happens to the user's [`CacheMetrics`].
+
+use std::time::{Duration, Instant};
+
+use crate::backend::Lookup;
+use crate::error::{Error, Result};
+use crate::observability::{CacheEvent, CacheMetrics};
+
+pub(super) struct Listener {
+    metrics: Box<dyn CacheMetrics>,
+    wants_durations: bool,
+}
+
+impl Listener {
+    pub(super) fn new(metrics: Box<dyn CacheMetrics>) -> Self {
+        let wants_durations = metrics.wants_durations();
+        Self {
+            metrics,
+            wants_durations,
+        }
+    }
+
+    pub(super) fn stopwatch(&self) -> Option<Instant> {
+        self.wants_durations.then(Instant::now)
+    }
+
+    pub(super) fn hit(&self, key: &str, since: Option<Instant>) {
+        self.metrics.record_hit(key, elapsed(since));
+    }
+
+    pub(super) fn no_hit<T>(&self, key: &str, since: Option<Instant>, answer: &Result<Lookup<T>>) {
+        match answer {
+            Ok(_) => self.metrics.record_miss(key, elapsed(since)),
+            Err(error) => self.error(key, error),
+        }
+    }
+
+    pub(super) fn stored(&self, key: &str, since: Option<Instant>) {
+        self.metrics.record_set(key, elapsed(since));
+    }
+
+    pub(super) fn invalidated(&self, key: &str, since: Option<Instant>) {
+        self.metrics.record_delete(key, elapsed(since));
+    }
+
+    pub(super) fn error(&self, key: &str, error: &Error) {
+        self.metrics.record_error(key, &error.to_string());
+    }
+
+    pub(super) fn event(&self, key: &str, event: &CacheEvent) {
+        self.metrics.record_event(key, event);
+    }
+}
+
+fn elapsed(since: Option<Instant>) -> Duration {
+    since.map_or(Duration::ZERO, |since| since.elapsed())
+}

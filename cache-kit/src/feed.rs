@@ -1,0 +1,190 @@
+//! [`CacheFeed`]: carries a request in and an entity out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::entity::CacheEntity;
+use crate::error::Result;
+
+/// Carries the key of one request to the cache, and the entity back to the caller.
+///
+/// Derive it with `#[derive(CacheFeeder)]`, take [`GenericFeeder`] or [`SharedFeeder`], or write
+/// it by hand:
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: String }
+/// # impl CacheEntity for User {
+/// #     type Key = String;
+/// #     fn cache_key(&self) -> String { self.id.clone() }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use cache_kit::CacheFeed;
+///
+/// struct UserFeeder {
+///     id: String,
+///     user: Option<User>,
+/// }
+///
+/// impl CacheFeed<User> for UserFeeder {
+///     fn entity_id(&mut self) -> String {
+///         self.id.clone()
+///     }
+///
+///     fn feed(&mut self, entity: Option<User>) {
+///         self.user = entity;
+///     }
+/// }
+/// ```
+///
+/// # What is called when
+///
+/// [`validate`](Self::validate) first. Then at most one of [`on_hit`](Self::on_hit) (the cache
+/// answered) and [`on_miss`](Self::on_miss) (it was asked and could not), then
+/// [`on_loaded`](Self::on_loaded) if the repository answered with an entity. `feed` or
+/// `feed_shared` comes last: exactly once for every `Ok`, never for an `Err`. An error from a
+/// hook ends the call with that error.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not feed a `{T}`",
+    label = "not a feeder for `{T}`",
+    note = "use `GenericFeeder::<{T}>::new(id)`, or derive `CacheFeeder` with `#[feeder(entity = {T})]`"
+)]
+pub trait CacheFeed<T: CacheEntity>: Send {
+    /// The key of the entity that is asked for.
+    ///
+    /// Called at most once in a call, and only if [`borrowed_id`](Self::borrowed_id) gives none.
+    fn entity_id(&mut self) -> T::Key;
+
+    /// Takes the answer: the entity, or `None` if there is none.
+    fn feed(&mut self, entity: Option<T>);
+
+    /// Takes the answer as the cache holds it. By default it is cloned into [`feed`](Self::feed);
+    /// a feeder that keeps an `Arc<T>` overrides this and copies nothing.
+    fn feed_shared(&mut self, entity: Option<Arc<T>>) {
+        self.feed(entity.map(Arc::unwrap_or_clone));
+    }
+
+    /// The key by reference, for a feeder that holds it as it is: a hit then copies no key.
+    /// It must be the key that [`entity_id`](Self::entity_id) would give.
+    fn borrowed_id(&self) -> Option<&T::Key> {
+        None
+    }
+
+    /// Refuses a request before anything is looked up.
+    ///
+    /// # Errors
+    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The cache answered for `key`.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is fed.
+    fn on_hit(&mut self, key: &str) -> Result<()> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// The cache was asked for `key` and had no answer.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is loaded or fed.
+    fn on_miss(&mut self, key: &str) -> Result<()> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// The repository answered with `entity`.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is fed. The entity may have been stored by then.
+    fn on_loaded(&mut self, entity: &T) -> Result<()> {
+        let _ = entity;
+        Ok(())
+    }
+}
+
+/// A feeder of any entity: an id in, an owned entity out.
+///
+/// A hit copies the entity. [`SharedFeeder`] doesn't.
+pub struct GenericFeeder<T: CacheEntity> {
+    /// The key that is asked for.
+    pub id: T::Key,
+    /// The answer, after the call.
+    pub data: Option<T>,
+}
+
+impl<T: CacheEntity> GenericFeeder<T> {
+    /// A feeder that asks for `id`.
+    pub fn new(id: T::Key) -> Self {
+        Self { id, data: None }
+    }
+}
+
+impl<T: CacheEntity> CacheFeed<T> for GenericFeeder<T> {
+    fn entity_id(&mut self) -> T::Key {
+        self.id.clone()
+    }
+
+    fn feed(&mut self, entity: Option<T>) {
+        self.data = entity;
+    }
+
+    fn borrowed_id(&self) -> Option<&T::Key> {
+        Some(&self.id)
+    }
+}
+
+impl<T: CacheEntity> fmt::Debug for GenericFeeder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GenericFeeder")
+            .field("id", &format_args!("{}", self.id))
+            .field("answered", &self.data.is_some())
+            .finish()
+    }
+}
+
+/// A feeder of any entity that shares the cache's own copy: a hit copies nothing.
+pub struct SharedFeeder<T: CacheEntity> {
+    /// The key that is asked for.
+    pub id: T::Key,
+    /// The answer, after the call.
+    pub entity: Option<Arc<T>>,
+}
+
+impl<T: CacheEntity> SharedFeeder<T> {
+    /// A feeder that asks for `id`.
+    pub fn new(id: T::Key) -> Self {
+        Self { id, entity: None }
+    }
+}
+
+impl<T: CacheEntity> CacheFeed<T> for SharedFeeder<T> {
+    fn entity_id(&mut self) -> T::Key {
+        self.id.clone()
+    }
+
+    fn feed(&mut self, entity: Option<T>) {
+        self.entity = entity.map(Arc::new);
+    }
+
+    fn feed_shared(&mut self, entity: Option<Arc<T>>) {
+        self.entity = entity;
+    }
+
+    fn borrowed_id(&self) -> Option<&T::Key> {
+        Some(&self.id)
+    }
+}
+
+impl<T: CacheEntity> fmt::Debug for SharedFeeder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedFeeder")
+            .field("id", &format_args!("{}", self.id))
+            .field("answered", &self.entity.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! Cache keys: `{prefix}:{key}`, built on the stack.
+
+use std::any::Any;
+use std::fmt::{self, Display, Write};
+
+use arrayvec::ArrayString;
+
+use crate::entity::CacheEntity;
+use crate::error::{Error, Result};
+
+/// Keys up to this many bytes are built without an allocation.
+const INLINE: usize = 120;
+
+/// A string that lives on the stack until it grows too long for that.
+#[derive(Debug)]
+pub(crate) enum KeyText {
+    Inline(ArrayString<INLINE>),
+    Heap(String),
+}
+
+impl KeyText {
+    /// The cache key of the `T` that `key` names.
+    pub(crate) fn of<T: CacheEntity>(namespace: Option<&Namespace>, key: &T::Key) -> Self {
+        let mut text = Self::Inline(ArrayString::new());
+        if let Some(namespace) = namespace {
+            text.push(&namespace.0);
+            text.push(":");
+        }
+        text.push(T::cache_prefix());
+        text.push(":");
+        text.push_key(key);
+        text
+    }
+
+    #[inline]
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Inline(text) => text,
+            Self::Heap(text) => text,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, part: &str) {
+        if let Self::Inline(text) = self {
+            if text.try_push_str(part).is_ok() {
+                return;
+            }
+            *self = Self::Heap(String::from(text.as_str()));
+        }
+        if let Self::Heap(text) = self {
+            text.push_str(part);
+        }
+    }
+
+    /// Appends what `Display` would write. Strings and integers, which are most keys, go around
+    /// the `fmt` machinery; the downcasts are resolved when the function is compiled.
+    #[inline]
+    fn push_key<K: Display + Any>(&mut self, key: &K) {
+        let any = key as &dyn Any;
+        if let Some(text) = any.downcast_ref::<String>() {
+            return self.push(text);
+        }
+        if let Some(text) = any.downcast_ref::<&'static str>() {
+            return self.push(text);
+        }
+        macro_rules! integers {
+            ($($int:ty),*) => {$(
+                if let Some(number) = any.downcast_ref::<$int>() {
+                    return self.push(itoa::Buffer::new().format(*number));
+                }
+            )*};
+        }
+        integers!(
+            u64, i64, u32, i32, u128, i128, usize, isize, u16, i16, u8, i8
+        );
+        // `KeyText` never refuses a write, so an error is the key's own; what it wrote stands.
+        let _ = write!(self, "{key}");
+    }
+}
+
+impl fmt::Write for KeyText {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.push(part);
+        Ok(())
+    }
+}
+
+/// A word in front of every key of a service: `{namespace}:{prefix}:{key}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Namespace(Box<str>);
+
+impl Namespace {
+    pub(crate) fn parse(name: String) -> Result<Self> {
+        let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        if name.is_empty() || name.len() > 64 || name.contains(bad) {
+            return Err(Error::ConfigError(format!(
+                "namespace {name:?}: wants 1 to 64 bytes without colons, blanks or control characters"
+            )));
+        }
+        Ok(Self(name.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<K: Display + Any>(key: &K) -> String {
+        let mut text = KeyText::Inline(ArrayString::new());
+        text.push("user:");
+        text.push_key(key);
+        text.as_str().to_owned()
+    }
+
+    #[test]
+    fn a_key_is_written_as_display_writes_it() {
+        assert_eq!(text(&String::from("user_001")), "user:user_001");
+        assert_eq!(text(&"static"), "user:static");
+        assert_eq!(text(&i64::MIN), format!("user:{}", i64::MIN));
+        assert_eq!(text(&u128::MAX), format!("user:{}", u128::MAX));
+        assert_eq!(text(&0_u8), "user:0");
+        assert_eq!(text(&'é'), "user:é");
+        assert_eq!(text(&std::net::Ipv4Addr::LOCALHOST), "user:127.0.0.1");
+    }
+
+    #[test]
+    fn a_long_key_moves_to_the_heap_whole() {
+        for length in INLINE - 8..INLINE + 8 {
+            let key = "k".repeat(length);
+            assert_eq!(text(&key), format!("user:{key}"));
+        }
+        let pieces =
+            text(&format_args!("{}{}", "a".repeat(INLINE), "b".repeat(INLINE)).to_string());
+        assert_eq!(pieces.len(), 5 + 2 * INLINE);
+    }
+
+    #[test]
+    fn a_namespace_has_no_colon_and_no_blank() {
+        for bad in ["", "a:b", "a b", "a\nb", "a\0b", &"x".repeat(65)] {
+            assert!(Namespace::parse(bad.to_owned()).is_err(), "{bad:?}");
+        }
+        assert!(Namespace::parse("blue-2".to_owned()).is_ok());
+    }
+}

@@ -1,0 +1,86 @@
+//! [`CacheMetrics`]: a listener to everything a service does.
+
+use std::time::Duration;
+
+/// Listens to everything a service does. Every method has an empty default.
+///
+/// `key` is the whole cache key, `user:42`. The methods are called in the middle of a request:
+/// count, do not wait.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use std::time::Duration;
+/// use cache_kit::observability::CacheMetrics;
+///
+/// #[derive(Default)]
+/// struct Hits(AtomicU64);
+///
+/// impl CacheMetrics for Hits {
+///     fn record_hit(&self, _key: &str, _duration: Duration) {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+/// ```
+pub trait CacheMetrics: Send + Sync {
+    /// The cache answered for `key`, `duration` after it was asked.
+    fn record_hit(&self, key: &str, duration: Duration) {
+        let _ = (key, duration);
+    }
+
+    /// The cache had no answer for `key`, `duration` after it was asked.
+    fn record_miss(&self, key: &str, duration: Duration) {
+        let _ = (key, duration);
+    }
+
+    /// An entity was stored under `key`; the store took `duration`.
+    fn record_set(&self, key: &str, duration: Duration) {
+        let _ = (key, duration);
+    }
+
+    /// `key` was invalidated, which took `duration`.
+    fn record_delete(&self, key: &str, duration: Duration) {
+        let _ = (key, duration);
+    }
+
+    /// The backend or the repository failed for `key`.
+    fn record_error(&self, key: &str, error: &str) {
+        let _ = (key, error);
+    }
+
+    /// Everything that has no method of its own.
+    fn record_event(&self, key: &str, event: &CacheEvent) {
+        let _ = (key, event);
+    }
+
+    /// Whether the durations are wanted. A precise clock is read twice for each of them; answer
+    /// `false` and every duration is zero. Asked once, when the service is made.
+    fn wants_durations(&self) -> bool {
+        true
+    }
+}
+
+/// What [`CacheMetrics::record_event`] is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CacheEvent {
+    /// The repository answered.
+    Loaded {
+        /// How long it took, retries included; zero if durations are not wanted.
+        duration: Duration,
+    },
+    /// The call joined another call's load.
+    Shared,
+    /// A load failed and is tried again.
+    Retried {
+        /// Which retry it is, from 1.
+        retry: u32,
+    },
+    /// A loaded entity was not stored, because the key was invalidated or stored meanwhile.
+    Fenced,
+    /// A loaded entity was larger than the store takes.
+    TooLarge,
+    /// A stale entry was served.
+    StaleServed,
+    /// An invalidation has not been confirmed and will be sent again.
+    InvalidationPending,
+}

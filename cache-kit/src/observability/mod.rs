@@ -1,0 +1,9 @@
+//! What the cache did: [`Outcome`] for the caller of one call, [`CacheMetrics`] for whoever
+//! watches all of them.
+
+mod metrics;
+mod outcome;
+
+pub use crate::policy::TtlPolicy;
+pub use metrics::{CacheEvent, CacheMetrics};
+pub use outcome::{Degraded, Outcome, Source, StoreResult};

@@ -1,0 +1,56 @@
+//! [`OperationConfig`]: what one call does otherwise than its service.
+
+use std::time::Duration;
+
+/// What one call does otherwise than its service. The default changes nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use cache_kit::OperationConfig;
+///
+/// let config = OperationConfig::default()
+///     .with_ttl(Duration::from_secs(60))
+///     .with_retry(3);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OperationConfig {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) retries: u32,
+    pub(crate) load_deadline: Option<Duration>,
+    pub(crate) strict_invalidation: bool,
+}
+
+impl OperationConfig {
+    /// How long what this call stores is served from the cache, before any policy.
+    /// [`Duration::ZERO`] stores nothing; [`Duration::MAX`] never expires.
+    pub fn with_ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// How often a failed load is tried again, if its error
+    /// [is retryable](crate::Error::is_retryable). Default 0.
+    ///
+    /// The pause before each retry is drawn at random between zero and a bound that starts at
+    /// 50 ms and doubles up to 1 s ("full jitter"). All tries together stay within the load
+    /// deadline.
+    pub fn with_retry(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How long the load may take, retries included, before it ends as
+    /// [`Error::Timeout`](crate::Error::Timeout). Default: the service's, 8 s.
+    pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
+        self.load_deadline = Some(deadline);
+        self
+    }
+
+    /// Makes an invalidation that the store has not confirmed an error. By default the call goes
+    /// on, the backend sends the invalidation again until it is through, and
+    /// [`Outcome::degraded`](crate::Outcome) says so.
+    pub fn with_strict_invalidation(mut self) -> Self {
+        self.strict_invalidation = true;
+        self
+    }
+}

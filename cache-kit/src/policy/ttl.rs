@@ -1,0 +1,181 @@
+//! [`TtlPolicy`]: how long entities live, and which of four voices decides.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a service's entities are served from the cache.
+///
+/// Four voices are asked in this order, and the first that says something decides: the call
+/// ([`OperationConfig::with_ttl`](crate::OperationConfig::with_ttl)), this policy, the entity
+/// ([`CacheEntity::cache_ttl`](crate::CacheEntity::cache_ttl)), the backend's default.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum TtlPolicy {
+    /// Says nothing: the entity decides, and after it the backend.
+    #[default]
+    Default,
+    /// The same for every entity.
+    Fixed(Duration),
+    /// No expiry, even where the backend has a default.
+    Infinite,
+    /// By entity type: the function gets the entity's prefix.
+    PerType(fn(&str) -> Duration),
+    /// Like `PerType`, for a closure that captures; made by [`TtlPolicy::per_type`].
+    PerTypeShared(Arc<dyn Fn(&str) -> Duration + Send + Sync>),
+}
+
+impl TtlPolicy {
+    /// A policy by entity type that captures what it needs.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_kit::observability::TtlPolicy;
+    ///
+    /// let users = Duration::from_secs(600);
+    /// let policy = TtlPolicy::per_type(move |entity_type| match entity_type {
+    ///     "user" => users,
+    ///     _ => Duration::from_secs(60),
+    /// });
+    /// ```
+    pub fn per_type(ttl: impl Fn(&str) -> Duration + Send + Sync + 'static) -> Self {
+        Self::PerTypeShared(Arc::new(ttl))
+    }
+
+    fn lifetime(&self, prefix: &str) -> Option<Lifetime> {
+        match self {
+            Self::Default => None,
+            Self::Fixed(ttl) => Some(Lifetime::of(*ttl)),
+            Self::Infinite => Some(Lifetime::Unbounded),
+            Self::PerType(ttl) => Some(Lifetime::of(ttl(prefix))),
+            Self::PerTypeShared(ttl) => Some(Lifetime::of(ttl(prefix))),
+        }
+    }
+}
+
+impl fmt::Debug for TtlPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("Default"),
+            Self::Fixed(ttl) => f.debug_tuple("Fixed").field(ttl).finish(),
+            Self::Infinite => f.write_str("Infinite"),
+            Self::PerType(_) | Self::PerTypeShared(_) => f.write_str("PerType(..)"),
+        }
+    }
+}
+
+/// What becomes of a loaded entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lifetime {
+    /// It is not stored.
+    Unstored,
+    /// It is stored for this long, which is not zero.
+    For(Duration),
+    /// It is stored without expiry.
+    Unbounded,
+}
+
+impl Lifetime {
+    fn of(ttl: Duration) -> Self {
+        match ttl {
+            Duration::ZERO => Self::Unstored,
+            Duration::MAX => Self::Unbounded,
+            ttl => Self::For(ttl),
+        }
+    }
+}
+
+/// The lifetime of an entity: the call's word, then the policy's, the entity's, the backend's.
+pub(crate) fn lifetime(
+    call: Option<Duration>,
+    policy: &TtlPolicy,
+    prefix: &str,
+    entity: Option<Duration>,
+    backend: Option<Duration>,
+) -> Lifetime {
+    call.map(Lifetime::of)
+        .or_else(|| policy.lifetime(prefix))
+        .or_else(|| entity.map(Lifetime::of))
+        .or_else(|| backend.map(Lifetime::of))
+        .unwrap_or(Lifetime::Unbounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: Duration = Duration::from_secs(1);
+    const POLICY: Duration = Duration::from_secs(2);
+    const ENTITY: Duration = Duration::from_secs(3);
+    const BACKEND: Duration = Duration::from_secs(4);
+
+    #[test]
+    fn the_first_voice_decides() {
+        let fixed = TtlPolicy::Fixed(POLICY);
+        let silent = TtlPolicy::Default;
+        let all = |call, policy: &TtlPolicy, entity, backend| {
+            lifetime(call, policy, "user", entity, backend)
+        };
+        assert_eq!(
+            all(Some(CALL), &fixed, Some(ENTITY), Some(BACKEND)),
+            Lifetime::For(CALL)
+        );
+        assert_eq!(
+            all(None, &fixed, Some(ENTITY), Some(BACKEND)),
+            Lifetime::For(POLICY)
+        );
+        assert_eq!(
+            all(None, &silent, Some(ENTITY), Some(BACKEND)),
+            Lifetime::For(ENTITY)
+        );
+        assert_eq!(
+            all(None, &silent, None, Some(BACKEND)),
+            Lifetime::For(BACKEND)
+        );
+        assert_eq!(all(None, &silent, None, None), Lifetime::Unbounded);
+    }
+
+    #[test]
+    fn infinite_beats_the_backends_default_and_zero_stores_nothing() {
+        let infinite = lifetime(
+            None,
+            &TtlPolicy::Infinite,
+            "user",
+            Some(ENTITY),
+            Some(BACKEND),
+        );
+        assert_eq!(infinite, Lifetime::Unbounded);
+        let zero = lifetime(
+            Some(Duration::ZERO),
+            &TtlPolicy::Infinite,
+            "user",
+            None,
+            None,
+        );
+        assert_eq!(zero, Lifetime::Unstored);
+        let longest = lifetime(
+            Some(Duration::MAX),
+            &TtlPolicy::Default,
+            "user",
+            None,
+            Some(BACKEND),
+        );
+        assert_eq!(longest, Lifetime::Unbounded);
+    }
+
+    #[test]
+    fn a_policy_by_type_sees_the_prefix() {
+        let by_fn = TtlPolicy::PerType(|kind| match kind {
+            "user" => Duration::from_secs(3600),
+            _ => Duration::ZERO,
+        });
+        let hour = Duration::from_secs(3600);
+        let by_closure =
+            TtlPolicy::per_type(move |kind| if kind == "user" { hour } else { Duration::ZERO });
+        for policy in [by_fn, by_closure] {
+            let of = |prefix| lifetime(None, &policy, prefix, Some(ENTITY), None);
+            assert_eq!(of("user"), Lifetime::For(hour));
+            assert_eq!(of("order"), Lifetime::Unstored);
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! [`DataRepository`]: loads entities from where they really live.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::entity::CacheEntity;
+use crate::error::Result;
+
+/// Loads entities by key: a database, an HTTP service, a file.
+///
+/// Write plain `async fn` in the impl; the futures must be `Send`:
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: String }
+/// # impl CacheEntity for User {
+/// #     type Key = String;
+/// #     fn cache_key(&self) -> String { self.id.clone() }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// # struct Pool;
+/// # impl Pool { async fn query(&self, id: &str) -> std::io::Result<Option<User>> { Ok(None) } }
+/// use cache_kit::{DataRepository, Error};
+///
+/// struct UserRepository {
+///     pool: Pool,
+/// }
+///
+/// impl DataRepository<User> for UserRepository {
+///     async fn fetch_by_id(&self, id: &String) -> cache_kit::Result<Option<User>> {
+///         self.pool.query(id).await.map_err(Error::repository)
+///     }
+/// }
+/// ```
+///
+/// `&R`, `Arc<R>` and `Box<R>` are repositories where `R` is one. For a repository chosen at run
+/// time see [`DynRepository`]; for one written as a closure, [`from_fn`].
+///
+/// # Cancellation
+/// A load is dropped when its caller goes away and nobody else waits for it, and when the load
+/// deadline passes; a repository must bear that at every await.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not load a `{T}`",
+    label = "not a repository of `{T}`",
+    note = "implement `DataRepository<{T}>` for it, or pass `repository::from_fn(…)`"
+)]
+pub trait DataRepository<T: CacheEntity>: Send + Sync {
+    /// Loads one entity; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::RepositoryError`](crate::Error::RepositoryError) in words, or
+    /// [`Error::repository`](crate::Error::repository) to keep the original error.
+    fn fetch_by_id(&self, id: &T::Key) -> impl Future<Output = Result<Option<T>>> + Send;
+
+    /// Loads many entities: as many answers as ids, in their order.
+    ///
+    /// By default one after the other; a repository that can ask for all at once
+    /// (`WHERE id = ANY($1)`) overrides it.
+    ///
+    /// # Errors
+    /// The first error ends it.
+    fn fetch_by_ids(&self, ids: &[T::Key]) -> impl Future<Output = Result<Vec<Option<T>>>> + Send {
+        async move {
+            let mut rows = Vec::with_capacity(ids.len());
+            for id in ids {
+                rows.push(self.fetch_by_id(id).await?);
+            }
+            Ok(rows)
+        }
+    }
+}
+
+macro_rules! forward_repository {
+    ($($pointer:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<T: CacheEntity, R: DataRepository<T> + ?Sized> DataRepository<T> for $pointer {
+            fn fetch_by_id(&self, id: &T::Key) -> impl Future<Output = Result<Option<T>>> + Send {
+                (**self).fetch_by_id(id)
+            }
+
+            fn fetch_by_ids(
+                &self,
+                ids: &[T::Key],
+            ) -> impl Future<Output = Result<Vec<Option<T>>>> + Send {
+                (**self).fetch_by_ids(ids)
+            }
+        }
+    )*};
+}
+
+forward_repository!(&R, Arc<R>, Box<R>);
+
+type BoxFuture<'a, O> = Pin<Box<dyn Future<Output = O> + Send + 'a>>;
+
+/// [`DataRepository`] as a trait object: every repository is one, and
+/// `dyn DynRepository<T>` is a repository again.
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: String }
+/// # impl CacheEntity for User {
+/// #     type Key = String;
+/// #     fn cache_key(&self) -> String { self.id.clone() }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use std::sync::Arc;
+/// use cache_kit::repository::{DynRepository, InMemoryRepository};
+///
+/// let chosen: Arc<dyn DynRepository<User>> = Arc::new(InMemoryRepository::<User>::new());
+/// ```
+pub trait DynRepository<T: CacheEntity>: Send + Sync {
+    /// [`DataRepository::fetch_by_id`], boxed.
+    fn fetch_by_id_boxed<'a>(&'a self, id: &'a T::Key) -> BoxFuture<'a, Result<Option<T>>>;
+
+    /// [`DataRepository::fetch_by_ids`], boxed.
+    fn fetch_by_ids_boxed<'a>(&'a self, ids: &'a [T::Key])
+    -> BoxFuture<'a, Result<Vec<Option<T>>>>;
+}
+
+impl<T: CacheEntity, R: DataRepository<T>> DynRepository<T> for R {
+    fn fetch_by_id_boxed<'a>(&'a self, id: &'a T::Key) -> BoxFuture<'a, Result<Option<T>>> {
+        Box::pin(self.fetch_by_id(id))
+    }
+
+    fn fetch_by_ids_boxed<'a>(
+        &'a self,
+        ids: &'a [T::Key],
+    ) -> BoxFuture<'a, Result<Vec<Option<T>>>> {
+        Box::pin(self.fetch_by_ids(ids))
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<T: CacheEntity> DataRepository<T> for dyn DynRepository<T> + '_ {
+    async fn fetch_by_id(&self, id: &T::Key) -> Result<Option<T>> {
+        self.fetch_by_id_boxed(id).await
+    }
+
+    async fn fetch_by_ids(&self, ids: &[T::Key]) -> Result<Vec<Option<T>>> {
+        self.fetch_by_ids_boxed(ids).await
+    }
+}
+
+/// A repository made of a function from a key to a future.
+///
+/// Give it an `async fn`, or a closure that clones what it needs (a pool, a client) into an
+/// `async move` block:
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: u64 }
+/// # impl CacheEntity for User {
+/// #     type Key = u64;
+/// #     fn cache_key(&self) -> u64 { self.id }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use cache_kit::repository::{self, DataRepository};
+///
+/// async fn load_user(id: &u64) -> cache_kit::Result<Option<User>> {
+///     Ok(Some(User { id: *id }))
+/// }
+///
+/// let from_async_fn = repository::from_fn(load_user);
+///
+/// # let pool = std::sync::Arc::new(());
+/// let from_closure = repository::from_fn(move |id: &u64| {
+///     let (pool, id) = (pool.clone(), *id);
+///     async move {
+///         # let _ = pool;
+///         Ok(Some(User { id }))
+///     }
+/// });
+/// # fn is_repository(_: &impl DataRepository<User>) {}
+/// # is_repository(&from_async_fn);
+/// # is_repository(&from_closure);
+/// ```
+pub fn from_fn<T, F>(load: F) -> FromFn<T, F>
+where
+    T: CacheEntity,
+    F: for<'a> LoadFn<'a, T::Key, T> + Send + Sync,
+{
+    FromFn {
+        load,
+        entity: PhantomData,
+    }
+}
+
+/// A function that [`from_fn`] accepts. It exists because `AsyncFn` cannot promise that its
+/// future is `Send`; there is no reason to name or implement it.
+pub trait LoadFn<'a, K: 'a, T>: Fn(&'a K) -> <Self as LoadFn<'a, K, T>>::Loading {
+    /// The future that the function returns.
+    type Loading: Future<Output = Result<Option<T>>> + Send + 'a;
+}
+
+impl<'a, K: 'a, T, F, L> LoadFn<'a, K, T> for F
+where
+    F: Fn(&'a K) -> L,
+    L: Future<Output = Result<Option<T>>> + Send + 'a,
+{
+    type Loading = L;
+}
+
+/// The repository that [`from_fn`] makes.
+pub struct FromFn<T, F> {
+    load: F,
+    entity: PhantomData<fn() -> T>,
+}
+
+impl<T, F> DataRepository<T> for FromFn<T, F>
+where
+    T: CacheEntity,
+    F: for<'a> LoadFn<'a, T::Key, T> + Send + Sync,
+{
+    fn fetch_by_id(&self, id: &T::Key) -> impl Future<Output = Result<Option<T>>> + Send {
+        (self.load)(id)
+    }
+}
+
+impl<T, F> fmt::Debug for FromFn<T, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FromFn").finish_non_exhaustive()
+    }
+}
+
+/// A repository of rows in memory, for tests. Clones share their rows.
+pub struct InMemoryRepository<T: CacheEntity> {
+    rows: Arc<RwLock<HashMap<T::Key, T>>>,
+}
+
+impl<T: CacheEntity> InMemoryRepository<T> {
+    /// A repository without rows.
+    pub fn new() -> Self {
+        Self {
+            rows: Arc::default(),
+        }
+    }
+
+    /// Puts a row in, and gives back the one that it replaced.
+    pub fn insert(&mut self, id: T::Key, entity: T) -> Option<T> {
+        self.write().insert(id, entity)
+    }
+
+    /// Takes a row out.
+    pub fn remove(&mut self, id: &T::Key) -> Option<T> {
+        self.write().remove(id)
+    }
+
+    /// Takes all rows out.
+    pub fn clear(&mut self) {
+        self.write().clear();
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.read().len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.read().is_empty()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<T::Key, T>> {
+        self.rows.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<T::Key, T>> {
+        self.rows.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: CacheEntity> DataRepository<T> for InMemoryRepository<T> {
+    async fn fetch_by_id(&self, id: &T::Key) -> Result<Option<T>> {
+        Ok(self.read().get(id).cloned())
+    }
+
+    async fn fetch_by_ids(&self, ids: &[T::Key]) -> Result<Vec<Option<T>>> {
+        let rows = self.read();
+        Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
+    }
+}
+
+impl<T: CacheEntity> Default for InMemoryRepository<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: CacheEntity> Clone for InMemoryRepository<T> {
+    fn clone(&self) -> Self {
+        Self {
+            rows: Arc::clone(&self.rows),
+        }
+    }
+}
+
+impl<T: CacheEntity> fmt::Debug for InMemoryRepository<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemoryRepository")
+            .field("rows", &self.len())
+            .finish()
+    }
+}

@@ -1,0 +1,134 @@
+//! [`CacheService`]: the handle that a service keeps and clones.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::backend::CacheBackend;
+use crate::entity::CacheEntity;
+use crate::error::Result;
+use crate::expander::CacheExpander;
+use crate::feed::CacheFeed;
+use crate::observability::Outcome;
+use crate::policy::OperationConfig;
+use crate::repository::DataRepository;
+use crate::strategy::CacheStrategy;
+
+/// A [`CacheExpander`] that is shared: cheap to clone, `Send + Sync`, whatever the backend.
+///
+/// Clones are one service: they share the backend, and concurrent misses of a key make one load.
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: String }
+/// # impl CacheEntity for User {
+/// #     type Key = String;
+/// #     fn cache_key(&self) -> String { self.id.clone() }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use cache_kit::backend::InMemoryBackend;
+/// use cache_kit::feed::GenericFeeder;
+/// use cache_kit::repository::InMemoryRepository;
+/// use cache_kit::{CacheService, CacheStrategy};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> cache_kit::Result<()> {
+/// let mut users = InMemoryRepository::new();
+/// users.insert("user_001".to_string(), User { id: "user_001".to_string() });
+///
+/// let cache = CacheService::new(InMemoryBackend::new());
+/// let mut feeder = GenericFeeder::<User>::new("user_001".to_string());
+///
+/// let first = cache.execute(&mut feeder, &users, CacheStrategy::Refresh).await?;
+/// assert!(!first.is_hit());
+/// let second = cache.execute(&mut feeder, &users, CacheStrategy::Refresh).await?;
+/// assert!(second.is_hit());
+/// assert!(feeder.data.is_some());
+/// # Ok(())
+/// # }
+/// ```
+pub struct CacheService<B: CacheBackend> {
+    expander: Arc<CacheExpander<B>>,
+}
+
+impl<B: CacheBackend> CacheService<B> {
+    /// A service over `backend` with the defaults. To set more, build a [`CacheExpander`] and
+    /// turn it into a service with [`CacheService::from`].
+    pub fn new(backend: B) -> Self {
+        CacheExpander::new(backend).into()
+    }
+
+    /// Answers one request: see [`CacheExpander::with`].
+    ///
+    /// The load borrows `repository`, so it lives no longer than this call and those that joined
+    /// it; when all of them are dropped, so is the load.
+    ///
+    /// # Errors
+    /// As [`CacheExpander::with`].
+    pub async fn execute<T, F, R>(
+        &self,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+    ) -> Result<Outcome>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        self.expander.with(feeder, repository, strategy).await
+    }
+
+    /// Answers one request as `config` says: see [`CacheExpander::with_config`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::with`].
+    pub async fn execute_with_config<T, F, R>(
+        &self,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Result<Outcome>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        self.expander
+            .with_config(feeder, repository, strategy, config)
+            .await
+    }
+
+    /// The expander behind the service.
+    pub fn expander(&self) -> &CacheExpander<B> {
+        &self.expander
+    }
+
+    /// The backend behind the service.
+    pub fn backend(&self) -> &B {
+        self.expander.backend()
+    }
+}
+
+impl<B: CacheBackend> From<CacheExpander<B>> for CacheService<B> {
+    fn from(expander: CacheExpander<B>) -> Self {
+        Self {
+            expander: Arc::new(expander),
+        }
+    }
+}
+
+impl<B: CacheBackend> Clone for CacheService<B> {
+    fn clone(&self) -> Self {
+        Self {
+            expander: Arc::clone(&self.expander),
+        }
+    }
+}
+
+impl<B: CacheBackend + fmt::Debug> fmt::Debug for CacheService<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CacheService").field(&self.expander).finish()
+    }
+}

@@ -1,0 +1,200 @@
+//! [`CacheStrategy`], and the table that says what each strategy does in every situation.
+
+use std::fmt;
+
+use crate::backend::Take;
+
+/// What one call may do with the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum CacheStrategy {
+    /// Answer from the cache or not at all; the repository is never asked.
+    Fresh,
+    /// Answer from the cache; load and store what it does not have.
+    #[default]
+    Refresh,
+    /// Drop what the cache has, then load, store and answer. For use after an update has been
+    /// committed.
+    Invalidate,
+    /// Load without asking the cache first, then store and answer.
+    Bypass,
+}
+
+impl fmt::Display for CacheStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fresh => "fresh",
+            Self::Refresh => "refresh",
+            Self::Invalidate => "invalidate",
+            Self::Bypass => "bypass",
+        })
+    }
+}
+
+/// Where a call stands when the next step is to be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Situation {
+    /// Nothing has happened yet.
+    Begin,
+    /// The cache has an entry to be served.
+    Fresh,
+    /// The cache has an entry past its time to live, within its grace.
+    Stale,
+    /// The cache knows that the entity does not exist.
+    Absence,
+    /// The cache has nothing that can be used: no entry, an expired or undecodable one, another
+    /// schema.
+    Nothing,
+    /// The cache could not be asked, or would not grant a lease.
+    BackendFailed,
+    /// The load failed.
+    RepositoryFailed {
+        /// Whether the look-up had found a stale entry.
+        stale_found: bool,
+    },
+}
+
+/// Which uses of a stale entry the caller's policy allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct StaleRule {
+    /// Serve it instead of a miss or a load.
+    pub(crate) serve: bool,
+    /// Serve it when the load fails.
+    pub(crate) on_error: bool,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Ask the cache.
+    LookUp,
+    /// Answer with what the look-up found: an entity or a known absence.
+    Feed,
+    /// Answer with the stale entry that the look-up found.
+    FeedStale,
+    /// Answer that the cache has nothing.
+    FeedNone,
+    /// Take a lease in this way, load under it, store, answer.
+    Load(Take),
+    /// Load and answer; store nothing.
+    LoadUnstored,
+    /// End with the error at hand.
+    Fail,
+}
+
+/// The semantics table: what `strategy` does in `situation`.
+#[inline]
+pub(crate) fn next_step(strategy: CacheStrategy, situation: Situation, rule: StaleRule) -> Step {
+    use CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+
+    match (strategy, situation) {
+        (Fresh | Refresh, Situation::Begin) => Step::LookUp,
+        (Fresh | Refresh, Situation::Fresh | Situation::Absence) => Step::Feed,
+        (Fresh | Refresh, Situation::Stale) if rule.serve => Step::FeedStale,
+
+        (Fresh, Situation::Stale | Situation::Nothing) => Step::FeedNone,
+        (Fresh, Situation::BackendFailed) => Step::Fail,
+
+        (Refresh, Situation::Stale) => Step::Load(Take::Over),
+        (Refresh, Situation::Nothing) => Step::Load(Take::IfMissing),
+        (Refresh, Situation::RepositoryFailed { stale_found: true }) if rule.on_error => {
+            Step::FeedStale
+        }
+
+        (Refresh | Invalidate | Bypass, Situation::BackendFailed) => Step::LoadUnstored,
+        (
+            Invalidate,
+            Situation::Begin
+            | Situation::Fresh
+            | Situation::Stale
+            | Situation::Absence
+            | Situation::Nothing,
+        ) => Step::Load(Take::Invalidating),
+        (
+            Bypass,
+            Situation::Begin
+            | Situation::Fresh
+            | Situation::Stale
+            | Situation::Absence
+            | Situation::Nothing,
+        ) => Step::Load(Take::Over),
+
+        (_, Situation::RepositoryFailed { .. }) => Step::Fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+    use super::*;
+
+    const NO_STALE: StaleRule = StaleRule {
+        serve: false,
+        on_error: false,
+    };
+    const SERVE_STALE: StaleRule = StaleRule {
+        serve: true,
+        on_error: false,
+    };
+    const STALE_ON_ERROR: StaleRule = StaleRule {
+        serve: false,
+        on_error: true,
+    };
+
+    macro_rules! cells {
+        ($($name:ident: $strategy:ident, $situation:expr, $rule:expr => $step:expr;)*) => {$(
+            #[test]
+            fn $name() {
+                assert_eq!(next_step($strategy, $situation, $rule), $step);
+            }
+        )*};
+    }
+
+    cells! {
+        fresh_begins_with_a_look_up: Fresh, Situation::Begin, NO_STALE => Step::LookUp;
+        refresh_begins_with_a_look_up: Refresh, Situation::Begin, NO_STALE => Step::LookUp;
+        invalidate_begins_by_dropping: Invalidate, Situation::Begin, NO_STALE => Step::Load(Take::Invalidating);
+        bypass_begins_with_a_load: Bypass, Situation::Begin, NO_STALE => Step::Load(Take::Over);
+
+        fresh_entry_fresh: Fresh, Situation::Fresh, NO_STALE => Step::Feed;
+        fresh_entry_refresh: Refresh, Situation::Fresh, NO_STALE => Step::Feed;
+        fresh_entry_invalidate: Invalidate, Situation::Fresh, NO_STALE => Step::Load(Take::Invalidating);
+        fresh_entry_bypass: Bypass, Situation::Fresh, NO_STALE => Step::Load(Take::Over);
+
+        stale_entry_fresh_is_a_miss: Fresh, Situation::Stale, NO_STALE => Step::FeedNone;
+        stale_entry_fresh_is_fed_where_allowed: Fresh, Situation::Stale, SERVE_STALE => Step::FeedStale;
+        stale_entry_refresh_loads: Refresh, Situation::Stale, NO_STALE => Step::Load(Take::Over);
+        stale_entry_refresh_is_fed_where_allowed: Refresh, Situation::Stale, SERVE_STALE => Step::FeedStale;
+        stale_entry_invalidate: Invalidate, Situation::Stale, SERVE_STALE => Step::Load(Take::Invalidating);
+        stale_entry_bypass: Bypass, Situation::Stale, SERVE_STALE => Step::Load(Take::Over);
+
+        absence_fresh: Fresh, Situation::Absence, NO_STALE => Step::Feed;
+        absence_refresh: Refresh, Situation::Absence, NO_STALE => Step::Feed;
+        absence_invalidate: Invalidate, Situation::Absence, NO_STALE => Step::Load(Take::Invalidating);
+        absence_bypass: Bypass, Situation::Absence, NO_STALE => Step::Load(Take::Over);
+
+        nothing_fresh: Fresh, Situation::Nothing, NO_STALE => Step::FeedNone;
+        nothing_refresh: Refresh, Situation::Nothing, NO_STALE => Step::Load(Take::IfMissing);
+        nothing_invalidate: Invalidate, Situation::Nothing, NO_STALE => Step::Load(Take::Invalidating);
+        nothing_bypass: Bypass, Situation::Nothing, NO_STALE => Step::Load(Take::Over);
+
+        backend_failed_fresh: Fresh, Situation::BackendFailed, NO_STALE => Step::Fail;
+        backend_failed_refresh: Refresh, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
+        backend_failed_invalidate: Invalidate, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
+        backend_failed_bypass: Bypass, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
+
+        repository_failed_fresh: Fresh, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
+        repository_failed_refresh: Refresh, Situation::RepositoryFailed { stale_found: true }, NO_STALE => Step::Fail;
+        repository_failed_refresh_with_stale: Refresh, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::FeedStale;
+        repository_failed_refresh_without_stale: Refresh, Situation::RepositoryFailed { stale_found: false }, STALE_ON_ERROR => Step::Fail;
+        repository_failed_invalidate: Invalidate, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
+        repository_failed_bypass: Bypass, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
+    }
+
+    #[test]
+    fn refresh_is_the_default_and_names_are_lower_case() {
+        assert_eq!(CacheStrategy::default(), Refresh);
+        let names = [Fresh, Refresh, Invalidate, Bypass].map(|s| s.to_string());
+        assert_eq!(names, ["fresh", "refresh", "invalidate", "bypass"]);
+    }
+}

@@ -1,0 +1,189 @@
+//! [`FaultyBackend`]: a store that fails when told to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+
+/// Wraps a backend and fails the commands that it is told to fail. Clones fail together.
+///
+/// ```
+/// use cache_kit::backend::InMemoryBackend;
+/// use cache_kit::testing::{Fault, FaultyBackend};
+///
+/// let backend = FaultyBackend::new(InMemoryBackend::new());
+/// backend.fail(Fault::Down);
+/// // … what the service does while its cache is down …
+/// backend.recover();
+/// ```
+#[derive(Clone)]
+pub struct FaultyBackend<B> {
+    inner: B,
+    fault: Arc<AtomicU8>,
+}
+
+/// What a [`FaultyBackend`] fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Fault {
+    /// Every command.
+    Down = 1,
+    /// Look-ups.
+    Reads = 2,
+    /// Leases, those of an invalidation included.
+    Leases = 3,
+    /// Stores.
+    Stores = 4,
+    /// Invalidations are not confirmed ([`Invalidated::Pending`]) and never will be.
+    InvalidationsPending = 5,
+}
+
+impl<B> FaultyBackend<B> {
+    /// Wraps `inner`; nothing fails yet.
+    pub fn new(inner: B) -> Self {
+        Self {
+            inner,
+            fault: Arc::default(),
+        }
+    }
+
+    /// Fails what `fault` says from now on, and nothing else.
+    pub fn fail(&self, fault: Fault) {
+        self.fault.store(fault as u8, Ordering::Release);
+    }
+
+    /// Fails nothing any more.
+    pub fn recover(&self) {
+        self.fault.store(0, Ordering::Release);
+    }
+
+    /// The wrapped backend.
+    pub fn inner(&self) -> &B {
+        &self.inner
+    }
+
+    fn has(&self, fault: Fault) -> bool {
+        self.fault.load(Ordering::Acquire) == fault as u8
+    }
+
+    fn check(&self, fault: Fault) -> Result<()> {
+        if self.has(fault) || self.has(Fault::Down) {
+            return Err(Error::BackendError("told to fail".into()));
+        }
+        Ok(())
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
+    type Lease = B::Lease;
+
+    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        self.check(Fault::Reads)?;
+        self.inner.get(key, now).await
+    }
+
+    async fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> Result<Leased<B::Lease>> {
+        self.check(Fault::Leases)?;
+        if request.take == Take::Invalidating && self.has(Fault::InvalidationsPending) {
+            return Ok(Leased::Pending);
+        }
+        self.inner.lease::<T>(key, request).await
+    }
+
+    async fn store<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: B::Lease,
+        entry: Entry<T>,
+        now: Timestamp,
+    ) -> Result<Stored> {
+        self.check(Fault::Stores)?;
+        self.inner.store(key, lease, entry, now).await
+    }
+
+    async fn release<T: CacheEntity>(&self, key: &str, lease: B::Lease) -> Result<()> {
+        self.check(Fault::Leases)?;
+        self.inner.release::<T>(key, lease).await
+    }
+
+    async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        self.check(Fault::Leases)?;
+        if self.has(Fault::InvalidationsPending) {
+            return Ok(Invalidated::Pending);
+        }
+        self.inner.invalidate::<T>(key).await
+    }
+
+    fn default_ttl(&self) -> Option<Duration> {
+        self.inner.default_ttl()
+    }
+
+    async fn get_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Vec<Result<Lookup<T>>> {
+        match self.check(Fault::Reads) {
+            Ok(()) => self.inner.get_many(keys, now).await,
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn lease_many<T: CacheEntity>(
+        &self,
+        requests: &[(&str, LeaseRequest)],
+    ) -> Vec<Result<Leased<B::Lease>>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        for (key, request) in requests {
+            answers.push(self.lease::<T>(key, *request).await);
+        }
+        answers
+    }
+
+    async fn store_many<T: CacheEntity>(
+        &self,
+        entries: Vec<(&str, B::Lease, Entry<T>)>,
+        now: Timestamp,
+    ) -> Vec<Result<Stored>> {
+        match self.check(Fault::Stores) {
+            Ok(()) => self.inner.store_many(entries, now).await,
+            Err(error) => entries.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn release_many<T: CacheEntity>(&self, leases: Vec<(&str, B::Lease)>) -> Vec<Result<()>> {
+        match self.check(Fault::Leases) {
+            Ok(()) => self.inner.release_many::<T>(leases).await,
+            Err(error) => leases.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
+        let mut answers = Vec::with_capacity(keys.len());
+        for key in keys {
+            answers.push(self.invalidate::<T>(key).await);
+        }
+        answers
+    }
+}
+
+impl<B: fmt::Debug> fmt::Debug for FaultyBackend<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FaultyBackend")
+            .field("inner", &self.inner)
+            .field("fault", &self.fault.load(Ordering::Acquire))
+            .finish()
+    }
+}

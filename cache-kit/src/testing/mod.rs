@@ -1,0 +1,10 @@
+//! Tools for the tests of a service (feature `testing`): a clock that is set by hand, a
+//! repository that counts, a backend that fails when told to.
+
+mod clock;
+mod counting;
+mod faulty;
+
+pub use clock::ManualClock;
+pub use counting::CountingRepository;
+pub use faulty::{Fault, FaultyBackend};
