@@ -11,7 +11,6 @@ pub use core::marker::{Send, Sync};
 pub use core::option::Option;
 pub use core::primitive::{str, u64};
 pub use core::time::Duration;
-pub use std::format;
 pub use std::string::String;
 pub use std::sync::Arc;
 
@@ -40,6 +39,7 @@ pub trait KeyField<K> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Clone> KeyField<K> for K {
     fn to_key(&self) -> K {
         self.clone()
@@ -50,6 +50,7 @@ impl<K: Clone> KeyField<K> for K {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<K: Clone> KeyField<K> for &K {
     fn to_key(&self) -> K {
         K::clone(self)
@@ -62,6 +63,7 @@ impl<K: Clone> KeyField<K> for &K {
 
 macro_rules! text {
     ($($text:ty),*) => {$(
+        #[diagnostic::do_not_recommend]
         impl KeyField<String> for $text {
             fn to_key(&self) -> String {
                 String::from(&**self)
@@ -74,6 +76,7 @@ text!(&str, Box<str>, Arc<str>, Cow<'_, str>);
 
 macro_rules! widened {
     ($($narrow:ty => $($wide:ty),*;)*) => {$($(
+        #[diagnostic::do_not_recommend]
         impl KeyField<$wide> for $narrow {
             fn to_key(&self) -> $wide {
                 <$wide>::from(*self)
@@ -107,6 +110,7 @@ pub trait EntityField<T> {
     fn put_shared(&mut self, entity: Option<Arc<T>>);
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Clone> EntityField<T> for Option<T> {
     fn put(&mut self, entity: Option<T>) {
         *self = entity;
@@ -117,6 +121,7 @@ impl<T: Clone> EntityField<T> for Option<T> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T> EntityField<T> for Option<Arc<T>> {
     fn put(&mut self, entity: Option<T>) {
         *self = entity.map(Arc::new);
@@ -127,10 +132,11 @@ impl<T> EntityField<T> for Option<Arc<T>> {
     }
 }
 
-/// A part of a template key, named with its type so that a part without `Display` is reported
-/// where the field is declared.
-pub fn display<T: Display>(part: &T) -> &T {
-    part
+/// Writes a field into a template key.
+///
+/// Through `to_string`, which doesn't let a `Display` that fails cut the key short.
+pub fn push_part<T: Display>(key: &mut String, part: &T) {
+    key.push_str(&part.to_string());
 }
 
 /// Writes a part of a typed key, with `%` and `:` escaped.

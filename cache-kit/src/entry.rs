@@ -17,8 +17,8 @@ pub struct Entry<T> {
     pub stale_from: Timestamp,
     /// From then on it is nothing: no answer of any kind may use it.
     pub expires: Timestamp,
-    /// How long its load took; a refresh ahead of expiry weighs it.
-    pub load_time: Duration,
+    /// How long its load took, in milliseconds; a refresh ahead of expiry weighs it.
+    pub load_millis: u32,
 }
 
 /// How an [`Entry`] stands at one moment.
@@ -69,7 +69,7 @@ impl<T> fmt::Debug for Entry<T> {
             .field("created", &self.created)
             .field("stale_from", &self.stale_from)
             .field("expires", &self.expires)
-            .field("load_time", &self.load_time)
+            .field("load_millis", &self.load_millis)
             .finish()
     }
 }
@@ -85,7 +85,7 @@ mod tests {
             created: Timestamp::from_millis(100),
             stale_from: Timestamp::from_millis(200),
             expires: Timestamp::from_millis(300),
-            load_time: Duration::ZERO,
+            load_millis: 0,
         };
         let at = |millis| entry.freshness(Timestamp::from_millis(millis));
         assert_eq!(at(50), Freshness::Fresh);
@@ -103,7 +103,7 @@ mod tests {
             created: Timestamp::from_millis(0),
             stale_from: Timestamp::NEVER,
             expires: Timestamp::from_millis(10),
-            load_time: Duration::ZERO,
+            load_millis: 0,
         };
         assert_eq!(
             entry.freshness(Timestamp::from_millis(10)),

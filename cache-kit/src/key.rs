@@ -19,17 +19,20 @@ pub(crate) enum KeyText {
 }
 
 impl KeyText {
-    /// The cache key of the `T` that `key` names.
-    pub(crate) fn of<T: CacheEntity>(namespace: Option<&Namespace>, key: &T::Key) -> Self {
-        let mut text = Self::Inline(ArrayString::new());
+    pub(crate) const fn new() -> Self {
+        Self::Inline(ArrayString::new_const())
+    }
+
+    /// Writes the cache key of the `T` that `key` names into an empty text.
+    #[inline]
+    pub(crate) fn write<T: CacheEntity>(&mut self, namespace: Option<&Namespace>, key: &T::Key) {
         if let Some(namespace) = namespace {
-            text.push(&namespace.0);
-            text.push(":");
+            self.push(&namespace.0);
+            self.push(":");
         }
-        text.push(T::cache_prefix());
-        text.push(":");
-        text.push_key(key);
-        text
+        self.push(T::cache_prefix());
+        self.push(":");
+        self.push_key(key);
     }
 
     #[inline]
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     fn text<K: Display + Any>(key: &K) -> String {
-        let mut text = KeyText::Inline(ArrayString::new());
+        let mut text = KeyText::new();
         text.push("user:");
         text.push_key(key);
         text.as_str().to_owned()

@@ -65,31 +65,31 @@ impl<B: CacheBackend> CacheService<B> {
     ///
     /// # Errors
     /// As [`CacheExpander::with`].
-    pub async fn execute<T, F, R>(
+    pub fn execute<T, F, R>(
         &self,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
-    ) -> Result<Outcome>
+    ) -> impl Future<Output = Result<Outcome>>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        self.expander.with(feeder, repository, strategy).await
+        self.expander.with(feeder, repository, strategy)
     }
 
     /// Answers one request as `config` says: see [`CacheExpander::with_config`].
     ///
     /// # Errors
     /// As [`CacheExpander::with`].
-    pub async fn execute_with_config<T, F, R>(
+    pub fn execute_with_config<T, F, R>(
         &self,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
         config: OperationConfig,
-    ) -> Result<Outcome>
+    ) -> impl Future<Output = Result<Outcome>>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
@@ -97,7 +97,6 @@ impl<B: CacheBackend> CacheService<B> {
     {
         self.expander
             .with_config(feeder, repository, strategy, config)
-            .await
     }
 
     /// The expander behind the service.

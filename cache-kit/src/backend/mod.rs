@@ -49,6 +49,13 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// up, at once or when it expires.
     type Lease: Send + Sync + 'static;
 
+    /// The entry under `key`, where it is at hand without waiting. `None` says nothing: ask with
+    /// [`get`](Self::get). By default `None`.
+    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+        let _ = (key, now);
+        None
+    }
+
     /// Looks `key` up.
     fn get<T: CacheEntity>(
         &self,

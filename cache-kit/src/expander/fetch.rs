@@ -315,7 +315,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             created: loaded.created,
             stale_from: expires,
             expires,
-            load_time: loaded.load_time,
+            load_millis: u32::try_from(loaded.load_time.as_millis()).unwrap_or(u32::MAX),
         };
         let since = self.stopwatch();
         match self

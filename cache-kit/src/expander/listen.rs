@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::backend::Lookup;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::observability::{CacheEvent, CacheMetrics};
 
 pub(super) struct Listener {
@@ -28,11 +27,8 @@ impl Listener {
         self.metrics.record_hit(key, elapsed(since));
     }
 
-    pub(super) fn no_hit<T>(&self, key: &str, since: Option<Instant>, answer: &Result<Lookup<T>>) {
-        match answer {
-            Ok(_) => self.metrics.record_miss(key, elapsed(since)),
-            Err(error) => self.error(key, error),
-        }
+    pub(super) fn miss(&self, key: &str, since: Option<Instant>) {
+        self.metrics.record_miss(key, elapsed(since));
     }
 
     pub(super) fn stored(&self, key: &str, since: Option<Instant>) {

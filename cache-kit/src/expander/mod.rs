@@ -64,8 +64,33 @@ struct Call<'c, T: CacheEntity> {
     /// The cache key.
     key: &'c str,
     id: &'c T::Key,
-    strategy: CacheStrategy,
     config: OperationConfig,
+}
+
+/// How far a call comes without awaiting.
+enum Begun<T: CacheEntity> {
+    /// Answered from the cache.
+    Hit {
+        age: Duration,
+    },
+    Refused(Error),
+    Asking(Box<Asking<T>>),
+}
+
+/// A call that has not been answered yet.
+struct Asking<T: CacheEntity> {
+    key: KeyText,
+    /// The key, if the feeder gave it away.
+    id: Option<T::Key>,
+    /// `None` where the strategy asks for none.
+    look_up: Option<LookUp>,
+}
+
+/// A look-up that has begun.
+struct LookUp {
+    since: Option<Instant>,
+    began: Tick,
+    now: Timestamp,
 }
 
 /// A look-up and its answer.
@@ -150,19 +175,18 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// The future may be dropped at any await. If it was loading for others, one of them goes on
     /// in its place; else nothing is left behind, and nothing is fed.
-    pub async fn with<T, F, R>(
+    pub fn with<T, F, R>(
         &self,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
-    ) -> Result<Outcome>
+    ) -> impl Future<Output = Result<Outcome>>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
         self.with_config(feeder, repository, strategy, OperationConfig::default())
-            .await
     }
 
     /// Answers the request that `feeder` carries, with settings for this call alone.
@@ -184,81 +208,96 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        feeder.validate()?;
-        // The key is copied only where the feeder cannot lend it, or when it must be loaded.
-        let (key, id) = match feeder.borrowed_id() {
-            Some(id) => (self.key::<T>(id), None),
-            None => {
-                let id = feeder.entity_id();
-                (self.key::<T>(&id), Some(id))
+        // What a hit does not need is boxed, so that its future stays small.
+        match self.at_once(feeder, strategy) {
+            Begun::Hit { age } => Ok(Outcome::hit(age)),
+            Begun::Refused(error) => Err(error),
+            Begun::Asking(asking) => {
+                Box::pin(self.ask(asking, feeder, repository, strategy, config)).await
             }
-        };
+        }
+    }
 
-        let mut asked = None;
+    /// Does what needs no awaiting, which is all of a hit in memory.
+    #[inline(always)]
+    fn at_once<T, F>(&self, feeder: &mut F, strategy: CacheStrategy) -> Begun<T>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+    {
+        if let Err(error) = feeder.validate() {
+            return Begun::Refused(error);
+        }
+        // The key is copied only where the feeder cannot lend it, or when it must be loaded.
+        let mut key = KeyText::new();
+        let mut id = None;
+        match feeder.borrowed_id() {
+            Some(id) => key.write::<T>(self.namespace.as_ref(), id),
+            None => {
+                let id = id.insert(feeder.entity_id());
+                key.write::<T>(self.namespace.as_ref(), id);
+            }
+        }
+        let mut look_up = None;
         if next_step(strategy, Situation::Begin, StaleRule::default()) == Step::LookUp {
             let since = self.stopwatch();
             let began = self.flights.tick();
             let now = self.clock.now();
-            let answer = self.backend.get::<T>(key.as_str(), now).await;
-            let situation = Situation::of(&answer, now);
-            match (next_step(strategy, situation, StaleRule::default()), answer) {
-                (Step::Feed, Ok(Lookup::Hit { entry, .. })) => {
+            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now) {
+                let situation = Situation::of(&entry, now);
+                if next_step(strategy, situation, StaleRule::default()) == Step::Feed {
                     if let Some(listener) = &self.listener {
                         listener.hit(key.as_str(), since);
                     }
-                    return deliver_entry(feeder, key.as_str(), entry, now);
-                }
-                (_, answer) => {
-                    if let Some(listener) = &self.listener {
-                        listener.no_hit(key.as_str(), since, &answer);
-                    }
-                    asked = Some(Asked { began, now, answer });
+                    let age = entry.age(now);
+                    return match feed_entry(feeder, key.as_str(), entry) {
+                        Ok(()) => Begun::Hit { age },
+                        Err(error) => Begun::Refused(error),
+                    };
                 }
             }
+            look_up = Some(LookUp { since, began, now });
         }
-        // Boxed, so that the future of a hit stays small.
-        Box::pin(async move {
-            let id = match id {
-                Some(id) => id,
-                None => match feeder.borrowed_id() {
-                    Some(id) => id.clone(),
-                    None => feeder.entity_id(),
-                },
-            };
-            let call = Call {
-                key: key.as_str(),
-                id: &id,
-                strategy,
-                config,
-            };
-            self.without_hit(&call, feeder, repository, asked).await
-        })
-        .await
+        Begun::Asking(Box::new(Asking { key, id, look_up }))
     }
 
-    /// Everything that is not a plain hit.
-    async fn without_hit<T, F, R>(
+    /// Does everything else.
+    async fn ask<T, F, R>(
         &self,
-        call: &Call<'_, T>,
+        asking: Box<Asking<T>>,
         feeder: &mut F,
         repository: &R,
-        asked: Option<Asked<T>>,
+        strategy: CacheStrategy,
+        config: OperationConfig,
     ) -> Result<Outcome>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        let rule = StaleRule::default();
-        let situation = match &asked {
-            Some(asked) => Situation::of(&asked.answer, asked.now),
-            None => Situation::Begin,
+        let Asking { key, id, look_up } = *asking;
+        let id = match (id, feeder.borrowed_id()) {
+            (Some(id), _) => id,
+            (None, Some(id)) => id.clone(),
+            (None, None) => feeder.entity_id(),
         };
-        let take = match next_step(call.strategy, situation, rule) {
+        let call = Call {
+            key: key.as_str(),
+            id: &id,
+            config,
+        };
+        let asked = match look_up {
+            Some(look_up) => Some(self.look_up(&call, look_up).await),
+            None => None,
+        };
+
+        let rule = StaleRule::default();
+        let situation = asked.as_ref().map_or(Situation::Begin, Asked::situation);
+        let take = match next_step(strategy, situation, rule) {
             Step::Load(take) => Some(take),
             Step::LoadUnstored => None,
-            Step::Feed | Step::FeedStale => return self.feed_found(call, feeder, asked),
-            // Nothing is to be asked twice, so a second look-up is a miss.
+            Step::Feed | Step::FeedStale => return self.feed_found(&call, feeder, asked),
+            // The look-up is behind us: another one would find the same.
             Step::FeedNone | Step::LookUp => {
                 feeder
                     .on_miss(call.key)
@@ -267,10 +306,11 @@ impl<B: CacheBackend> CacheExpander<B> {
                 return Ok(Outcome::of(Source::Nothing));
             }
             Step::Fail => {
-                return Err(match asked.map(|asked| asked.answer) {
-                    Some(Err(error)) => error.during("read", call.key),
-                    _ => Error::BackendError("no answer".into()).during("read", call.key),
-                });
+                let error = match asked.map(|asked| asked.answer) {
+                    Some(Err(error)) => error,
+                    _ => Error::BackendError("no answer".into()),
+                };
+                return Err(error.during("read", call.key));
             }
         };
 
@@ -279,27 +319,43 @@ impl<B: CacheBackend> CacheExpander<B> {
                 .on_miss(call.key)
                 .map_err(|error| error.during("miss", call.key))?;
         }
-        let read_failed = situation == Situation::BackendFailed;
         let boarding = asked.as_ref().map(|asked| (asked.began, asked.fence()));
-        match self.fetch(call, repository, take, boarding).await {
+        match self.fetch(&call, repository, take, boarding).await {
             Ok(mut fetched) => {
-                fetched.degraded.read |= read_failed;
-                self.deliver(call, feeder, fetched)
+                fetched.degraded.read = situation == Situation::BackendFailed;
+                self.deliver(&call, feeder, fetched)
             }
             Err(error) => {
                 let failed = Situation::RepositoryFailed {
                     stale_found: situation == Situation::Stale,
                 };
-                match next_step(call.strategy, failed, rule) {
-                    Step::FeedStale => {
-                        let mut outcome = self.feed_found(call, feeder, asked)?;
-                        outcome.degraded.repository = true;
-                        Ok(outcome)
-                    }
-                    _ => Err(error),
+                if next_step(strategy, failed, rule) != Step::FeedStale {
+                    return Err(error);
                 }
+                let mut outcome = self.feed_found(&call, feeder, asked)?;
+                outcome.degraded.repository = true;
+                Ok(outcome)
             }
         }
+    }
+
+    /// Looks up what was not at hand, and reports it.
+    async fn look_up<T: CacheEntity>(&self, call: &Call<'_, T>, look_up: LookUp) -> Asked<T> {
+        let asked = Asked {
+            began: look_up.began,
+            now: look_up.now,
+            answer: self.backend.get::<T>(call.key, look_up.now).await,
+        };
+        if let Some(listener) = &self.listener {
+            match (&asked.answer, asked.situation()) {
+                (Err(error), _) => listener.error(call.key, error),
+                (Ok(_), Situation::Fresh | Situation::Absence) => {
+                    listener.hit(call.key, look_up.since);
+                }
+                (Ok(_), _) => listener.miss(call.key, look_up.since),
+            }
+        }
+        asked
     }
 
     /// Answers with the entry that the look-up found.
@@ -319,10 +375,13 @@ impl<B: CacheBackend> CacheExpander<B> {
                 answer: Ok(Lookup::Hit { entry, .. }),
                 ..
             }) => {
-                if entry.freshness(now) == Freshness::Stale {
+                let mut outcome = Outcome::hit(entry.age(now));
+                outcome.stale = entry.freshness(now) == Freshness::Stale;
+                if outcome.stale {
                     self.event(call.key, CacheEvent::StaleServed);
                 }
-                deliver_entry(feeder, call.key, entry, now)
+                feed_entry(feeder, call.key, entry)?;
+                Ok(outcome)
             }
             _ => Err(Error::BackendError("no entry to serve".into()).during("read", call.key)),
         }
@@ -362,11 +421,6 @@ impl<B: CacheBackend> CacheExpander<B> {
         Ok(outcome)
     }
 
-    #[inline]
-    fn key<T: CacheEntity>(&self, id: &T::Key) -> KeyText {
-        KeyText::of::<T>(self.namespace.as_ref(), id)
-    }
-
     /// A precise clock, read only if somebody listens to durations.
     #[inline]
     fn stopwatch(&self) -> Option<Instant> {
@@ -383,14 +437,9 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 }
 
-/// Answers with an entry of the cache.
+/// Feeds an entry of the cache.
 #[inline]
-fn deliver_entry<T, F>(
-    feeder: &mut F,
-    key: &str,
-    entry: Entry<T>,
-    now: Timestamp,
-) -> Result<Outcome>
+fn feed_entry<T, F>(feeder: &mut F, key: &str, entry: Entry<T>) -> Result<()>
 where
     T: CacheEntity,
     F: CacheFeed<T> + ?Sized,
@@ -398,30 +447,31 @@ where
     feeder
         .on_hit(key)
         .map_err(|error| error.during("hit", key))?;
-    let mut outcome = Outcome::of(Source::Cache);
-    outcome.age = Some(entry.age(now));
-    outcome.stale = entry.freshness(now) == Freshness::Stale;
     feeder.feed_shared(entry.value);
-    Ok(outcome)
+    Ok(())
 }
 
 impl Situation {
     #[inline]
-    fn of<T>(answer: &Result<Lookup<T>>, now: Timestamp) -> Self {
-        match answer {
-            Ok(Lookup::Hit { entry, .. }) => match entry.freshness(now) {
-                Freshness::Fresh if entry.value.is_none() => Self::Absence,
-                Freshness::Fresh => Self::Fresh,
-                Freshness::Stale => Self::Stale,
-                Freshness::Expired => Self::Nothing,
-            },
-            Ok(Lookup::Miss { .. }) => Self::Nothing,
-            Err(_) => Self::BackendFailed,
+    fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
+        match entry.freshness(now) {
+            Freshness::Fresh if entry.value.is_none() => Self::Absence,
+            Freshness::Fresh => Self::Fresh,
+            Freshness::Stale => Self::Stale,
+            Freshness::Expired => Self::Nothing,
         }
     }
 }
 
 impl<T> Asked<T> {
+    fn situation(&self) -> Situation {
+        match &self.answer {
+            Ok(Lookup::Hit { entry, .. }) => Situation::of(entry, self.now),
+            Ok(Lookup::Miss { .. }) => Situation::Nothing,
+            Err(_) => Situation::BackendFailed,
+        }
+    }
+
     /// The fence that the look-up saw.
     fn fence(&self) -> Option<Fence> {
         match &self.answer {

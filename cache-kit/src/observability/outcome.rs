@@ -66,6 +66,7 @@ pub struct Degraded {
 }
 
 impl Outcome {
+    #[inline]
     pub(crate) fn of(source: Source) -> Self {
         Self {
             source,
@@ -73,6 +74,14 @@ impl Outcome {
             stale: false,
             store: StoreResult::NotTried,
             degraded: Degraded::default(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hit(age: Duration) -> Self {
+        Self {
+            age: Some(age),
+            ..Self::of(Source::Cache)
         }
     }
 

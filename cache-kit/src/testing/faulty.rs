@@ -85,6 +85,11 @@ impl<B> FaultyBackend<B> {
 impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
     type Lease = B::Lease;
 
+    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+        self.check(Fault::Reads).ok()?;
+        self.inner.try_get(key, now)
+    }
+
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         self.check(Fault::Reads)?;
         self.inner.get(key, now).await

@@ -4,7 +4,7 @@
 //! leaves an engine is handed out, to be dropped when no lock is held: the `Drop` of an entity is
 //! user code.
 
-use std::any::{Any, TypeId};
+use std::any::Any;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use quick_cache::Equivalent;
 use super::quick::QuickMap;
 use crate::backend::Fence;
 use crate::clock::Timestamp;
-use crate::shards::TypedKey;
+use crate::shards::{EntityTag, TypedKey};
 
 #[cfg(feature = "moka")]
 use super::moka::MokaMap;
@@ -120,7 +120,7 @@ impl Map {
 /// A key to look up with: the parts of a [`TypedKey`], borrowed.
 #[derive(Clone, Copy)]
 pub(super) struct BorrowedKey<'a> {
-    pub(super) entity: TypeId,
+    pub(super) entity: EntityTag,
     pub(super) text: &'a str,
 }
 
@@ -128,7 +128,7 @@ impl<'a> BorrowedKey<'a> {
     #[inline]
     pub(super) fn of<T: 'static>(text: &'a str) -> Self {
         Self {
-            entity: TypeId::of::<T>(),
+            entity: EntityTag::of::<T>(),
             text,
         }
     }
@@ -146,7 +146,7 @@ impl Hash for BorrowedKey<'_> {
 impl Equivalent<TypedKey> for BorrowedKey<'_> {
     #[inline]
     fn equivalent(&self, key: &TypedKey) -> bool {
-        self.entity == key.entity && *self.text == *key.text
+        self.entity == key.entity && self.text == key.text.as_str()
     }
 }
 

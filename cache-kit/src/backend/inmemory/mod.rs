@@ -127,19 +127,18 @@ impl CacheBackend for InMemoryBackend {
     type Lease = InMemoryLease;
 
     #[inline]
+    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+        let slot = self.shared.map.get(BorrowedKey::of::<T>(key))?;
+        if now >= slot.expires {
+            return None;
+        }
+        let entry = slot.into_entry()?;
+        self.shared.stats.hits.add(1);
+        Some(entry)
+    }
+
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        Ok(match self.shared.map.get(BorrowedKey::of::<T>(key)) {
-            Some(slot) if now < slot.expires => {
-                self.shared.stats.hits.add(1);
-                let fence = Some(slot.fence);
-                match slot.into_entry() {
-                    Some(entry) => Lookup::Hit { entry, fence },
-                    None => self.shared.miss::<T>(key, MissReason::Damaged),
-                }
-            }
-            Some(_) => self.shared.miss::<T>(key, MissReason::Expired),
-            None => self.shared.miss::<T>(key, MissReason::Absent),
-        })
+        Ok(self.shared.get(key, now))
     }
 
     async fn lease<T: CacheEntity>(
@@ -178,7 +177,24 @@ impl CacheBackend for InMemoryBackend {
 }
 
 impl Shared {
-    #[cold]
+    fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Lookup<T> {
+        let reason = match self.map.get(BorrowedKey::of::<T>(key)) {
+            Some(slot) if now < slot.expires => {
+                let fence = Some(slot.fence);
+                match slot.into_entry() {
+                    Some(entry) => {
+                        self.stats.hits.add(1);
+                        return Lookup::Hit { entry, fence };
+                    }
+                    None => MissReason::Damaged,
+                }
+            }
+            Some(_) => MissReason::Expired,
+            None => MissReason::Absent,
+        };
+        self.miss::<T>(key, reason)
+    }
+
     fn miss<T: CacheEntity>(&self, key: &str, reason: MissReason) -> Lookup<T> {
         self.stats.misses.add(1);
         Lookup::Miss {
@@ -302,7 +318,7 @@ impl Slot {
             created: entry.created,
             stale_from: entry.stale_from,
             expires: entry.expires,
-            load_millis: u32::try_from(entry.load_time.as_millis()).unwrap_or(u32::MAX),
+            load_millis: entry.load_millis,
         }
     }
 
@@ -318,7 +334,7 @@ impl Slot {
             created: self.created,
             stale_from: self.stale_from,
             expires: self.expires,
-            load_time: Duration::from_millis(self.load_millis.into()),
+            load_millis: self.load_millis,
         })
     }
 }
