@@ -122,6 +122,11 @@ impl<B: CacheBackend> CacheExpander<B> {
     {
         let mut degraded = Degraded::default();
         if leader.wants_lease() {
+            if take.is_none() {
+                // A store that is known to be down fails without waiting. Those who ask in the same
+                // moment get a chance to board before the load begins.
+                tokio::task::yield_now().await;
+            }
             leader.sending();
             match self
                 .take_lease(call, take, leader.lease_id(), &mut degraded)

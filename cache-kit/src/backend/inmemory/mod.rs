@@ -76,7 +76,9 @@ impl InMemoryBackend {
 
     /// How many entries are kept, expired ones included.
     pub fn len(&self) -> usize {
-        self.shared.map.len()
+        let entries = self.shared.map.len();
+        self.shared.part_with(Vec::new());
+        entries
     }
 
     /// Whether nothing is kept.

@@ -5,7 +5,7 @@
 //! backend empties that when it holds no lock.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use moka::notification::RemovalCause;
@@ -26,7 +26,7 @@ impl MokaMap {
         let mut builder = Cache::builder()
             .max_capacity(capacity)
             .weigher(|_, kept: &Arc<Kept>| kept.weight())
-            .eviction_listener(|_, kept: Arc<Kept>, cause| kept.note(cause));
+            .eviction_listener(|_, kept: Arc<Kept>, cause| kept.left(cause));
         if let Some(idle) = idle {
             builder = builder.time_to_idle(idle);
         }
@@ -51,7 +51,6 @@ impl MokaMap {
         let kept = Arc::new(Kept {
             key: key.clone(),
             slot: Some(slot),
-            cause: AtomicU8::new(LEFT),
             graveyard: Arc::clone(&self.graveyard),
         });
         self.cache.insert(key, kept);
@@ -88,16 +87,11 @@ impl MokaMap {
     }
 }
 
-const LEFT: u8 = 0;
-const EVICTED: u8 = 1;
-const IDLE: u8 = 2;
-
 /// An entry inside moka. Whoever drops the last reference sends it to the graveyard.
 struct Kept {
     key: TypedKey,
     /// Taken when it is dropped, and not before.
     slot: Option<Slot>,
-    cause: AtomicU8,
     graveyard: Arc<Graveyard>,
 }
 
@@ -106,29 +100,24 @@ impl Kept {
         self.slot.as_ref().map_or(1, |slot| slot.weight)
     }
 
-    fn note(&self, cause: RemovalCause) {
+    /// Reports an eviction. The drop may come much later: moka collects its garbage by epochs.
+    fn left(&self, cause: RemovalCause) {
         let cause = match cause {
-            RemovalCause::Size => EVICTED,
-            RemovalCause::Expired => IDLE,
-            RemovalCause::Explicit | RemovalCause::Replaced => LEFT,
+            RemovalCause::Size => EvictionCause::Capacity,
+            RemovalCause::Expired => EvictionCause::Idle,
+            RemovalCause::Explicit | RemovalCause::Replaced => return,
         };
-        self.cause.store(cause, Ordering::Relaxed);
+        if let Some(slot) = self.slot.clone() {
+            self.graveyard.bury(&self.key, slot, Some(cause));
+        }
     }
 }
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        let Some(slot) = self.slot.take() else { return };
-        let evicted = match self.cause.load(Ordering::Relaxed) {
-            EVICTED => Some(EvictionCause::Capacity),
-            IDLE => Some(EvictionCause::Idle),
-            _ => None,
-        };
-        self.graveyard.bury(Gone {
-            key: self.key.clone(),
-            slot,
-            evicted,
-        });
+        if let Some(slot) = self.slot.take() {
+            self.graveyard.bury(&self.key, slot, None);
+        }
     }
 }
 
@@ -140,9 +129,13 @@ struct Graveyard {
 }
 
 impl Graveyard {
-    fn bury(&self, gone: Gone) {
+    fn bury(&self, key: &TypedKey, slot: Slot, evicted: Option<EvictionCause>) {
         let mut buried = lock(&self.buried);
-        buried.push(gone);
+        buried.push(Gone {
+            key: key.clone(),
+            slot,
+            evicted,
+        });
         self.graves.store(buried.len(), Ordering::Release);
     }
 }

@@ -1,0 +1,270 @@
+//! The grammar of `#[cache(…)]` and `#[feeder(…)]`: words, separated by commas.
+//!
+//! A word that cannot be read is reported and skipped, so that it hides no other.
+
+pub(crate) mod cache;
+pub(crate) mod feeder;
+
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, Ident, LitInt, LitStr, Meta, Token, token};
+
+use crate::diag::{Errors, did_you_mean, quoted_list};
+
+/// The words that an attribute knows.
+struct Words {
+    /// `cache` or `feeder`.
+    attribute: &'static str,
+    /// What may stand in it on a struct.
+    example: &'static str,
+    on_struct: &'static [&'static str],
+    on_field: &'static [&'static str],
+}
+
+/// Whose attributes are read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Struct,
+    Field,
+}
+
+impl Words {
+    /// Calls `word` for each word in the attributes of this name. `word` reads what follows it.
+    fn read(
+        &self,
+        attrs: &[Attribute],
+        place: Place,
+        errors: &mut Errors,
+        mut word: impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
+    ) {
+        for attr in attrs
+            .iter()
+            .filter(|attr| attr.path().is_ident(self.attribute))
+        {
+            let Meta::List(list) = &attr.meta else {
+                let (name, example) = match place {
+                    Place::Struct => (self.attribute, self.example),
+                    Place::Field => (self.attribute, "key"),
+                };
+                errors.at(
+                    &attr.meta,
+                    format!(
+                        "`{name}` takes its settings in parentheses, as in `#[{name}({example})]`"
+                    ),
+                );
+                continue;
+            };
+            let all = |input: ParseStream<'_>| {
+                while !input.is_empty() {
+                    let one = self.read_one(input, place, errors, &mut word);
+                    if let Err(error) = one.and_then(|()| at_end_of_word(input)) {
+                        errors.push(error);
+                        skip_word(input);
+                    }
+                    if input.peek(Token![,]) {
+                        input.parse::<Token![,]>()?;
+                    }
+                }
+                Ok(())
+            };
+            if let Err(error) = all.parse2(list.tokens.clone()) {
+                errors.push(error);
+            }
+        }
+    }
+
+    fn read_one(
+        &self,
+        input: ParseStream<'_>,
+        place: Place,
+        errors: &mut Errors,
+        word: &mut impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
+    ) -> syn::Result<()> {
+        if !input.peek(Ident::peek_any) {
+            let found: TokenTree = input.fork().parse()?;
+            return Err(syn::Error::new_spanned(
+                found,
+                format!("expected one of {}", self.known(place)),
+            ));
+        }
+        let name = Ident::parse_any(input)?;
+        let text = name.to_string();
+        let (here, there) = match place {
+            Place::Struct => (self.on_struct, self.on_field),
+            Place::Field => (self.on_field, self.on_struct),
+        };
+        if here.contains(&text.as_str()) {
+            return word(&name, input, errors);
+        }
+        let message = if there.contains(&text.as_str()) {
+            let (right, wrong) = match place {
+                Place::Struct => ("a field", "the struct"),
+                Place::Field => ("the struct", "a field"),
+            };
+            format!("`{text}` belongs on {right}, not on {wrong}: move it there")
+        } else if let Some(near) = did_you_mean(&text, here.iter().copied()) {
+            format!(
+                "unknown attribute `{text}` in `#[{}(…)]`: did you mean `{near}`?",
+                self.attribute
+            )
+        } else {
+            format!(
+                "unknown attribute `{text}` in `#[{}(…)]`: expected one of {}",
+                self.attribute,
+                self.known(place)
+            )
+        };
+        errors.at(&name, message);
+        skip_word(input);
+        Ok(())
+    }
+
+    fn known(&self, place: Place) -> String {
+        let known = match place {
+            Place::Struct => self.on_struct,
+            Place::Field => self.on_field,
+        };
+        quoted_list(known.iter().copied())
+    }
+}
+
+/// Stores the value of a word, unless it has one already.
+fn set<T>(slot: &mut Option<T>, name: &Ident, value: T, errors: &mut Errors) {
+    if slot.is_some() {
+        errors.at(name, format!("`{name}` is given twice: remove one"));
+    } else {
+        *slot = Some(value);
+    }
+}
+
+/// Sees that a word stands alone, as in `#[cache(key)]`.
+fn alone(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    let found: TokenTree = input.fork().parse()?;
+    Err(syn::Error::new_spanned(
+        found,
+        format!("on a field `{name}` takes no value: write `{name}` alone"),
+    ))
+}
+
+/// Reads `= "text"`.
+fn text(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
+    equals(name, input, example)?;
+    let wrong = |found: &dyn ToTokens| {
+        syn::Error::new_spanned(
+            found,
+            format!("`{name}` takes text in quotes, as in `{example}`"),
+        )
+    };
+    match input.fork().parse::<LitStr>() {
+        Ok(literal) if literal.suffix().is_empty() => input.parse(),
+        Ok(literal) => Err(wrong(&literal)),
+        Err(_) => Err(wrong(&input.fork().parse::<TokenTree>()?)),
+    }
+}
+
+/// Reads `= 2`.
+fn number(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<u32> {
+    equals(name, input, example)?;
+    let wrong = |found: &dyn ToTokens| {
+        syn::Error::new_spanned(
+            found,
+            format!(
+                "`{name}` takes a whole number from 0 to {}, as in `{example}`",
+                u32::MAX
+            ),
+        )
+    };
+    match input.fork().parse::<LitInt>() {
+        Ok(literal) => {
+            let number = literal.base10_parse().map_err(|_| wrong(&literal))?;
+            input.parse::<LitInt>()?;
+            Ok(number)
+        }
+        Err(_) => Err(wrong(&input.fork().parse::<TokenTree>()?)),
+    }
+}
+
+/// Reads `= "path"`.
+fn path(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<syn::Path> {
+    let literal = text(name, input, example)?;
+    literal.parse_with(syn::Path::parse_mod_style).map_err(|_| {
+        syn::Error::new_spanned(
+            &literal,
+            format!(
+                "`{name}` takes the path of cache-kit as this module sees it, as in `{example}`"
+            ),
+        )
+    })
+}
+
+/// Reads `("a", "b")`, each mistake in it on its own.
+fn texts(group: &Group, errors: &mut Errors, example: &str) -> Vec<LitStr> {
+    let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
+    let mut texts = Vec::new();
+    for item in tokens.split(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == ',')) {
+        let item: TokenStream = item.iter().cloned().collect();
+        if item.is_empty() {
+            continue;
+        }
+        match syn::parse2::<LitStr>(item.clone()) {
+            Ok(literal) if literal.suffix().is_empty() => texts.push(literal),
+            _ => errors.at(
+                item,
+                format!("expected the name of a field in quotes, as in `{example}`"),
+            ),
+        }
+    }
+    texts
+}
+
+/// Reads the `=` and sees that something follows.
+fn equals(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<()> {
+    let missing =
+        || syn::Error::new_spanned(name, format!("`{name}` needs a value, as in `{example}`"));
+    if !input.peek(Token![=]) {
+        return Err(missing());
+    }
+    input.parse::<Token![=]>()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(missing());
+    }
+    Ok(())
+}
+
+fn at_end_of_word(input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    let found: TokenTree = input.fork().parse()?;
+    Err(syn::Error::new_spanned(
+        found,
+        "expected a comma before this",
+    ))
+}
+
+/// Skips to the comma before the next word, or to the end.
+///
+/// A comma inside `Page<A, B>` is not followed by a word with a value.
+fn skip_word(input: ParseStream<'_>) {
+    while !input.is_empty() {
+        if input.peek(Token![,]) && (followed_by_word(input) || input.peek2(Token![,])) {
+            return;
+        }
+        if input.parse::<TokenTree>().is_err() {
+            return;
+        }
+    }
+}
+
+fn followed_by_word(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    ahead.parse::<Token![,]>().is_ok()
+        && (ahead.is_empty()
+            || (Ident::parse_any(&ahead).is_ok()
+                && (ahead.is_empty() || ahead.peek(Token![=]) || ahead.peek(token::Paren))))
+}

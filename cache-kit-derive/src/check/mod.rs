@@ -1,0 +1,38 @@
+//! Turns what was written into what is meant, or says why it cannot be.
+
+pub(crate) mod entity;
+pub(crate) mod feeder;
+pub(crate) mod serde;
+
+use syn::Type;
+
+/// The last name of a path type, with what stands in its angle brackets.
+fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
+    match peel(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
+    }
+}
+
+/// Takes off references, parentheses, and the invisible ones around a macro's `$t:ty`.
+fn peel(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => peel(&group.elem),
+        Type::Paren(paren) => peel(&paren.elem),
+        Type::Reference(reference) => peel(&reference.elem),
+        ty => ty,
+    }
+}
+
+/// Whether this is `f32` or `f64`, as far as the name tells.
+pub(crate) fn is_float(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
+}
+
+/// Whether a field of this type holds several keys.
+fn holds_several(ty: &Type) -> bool {
+    match peel(ty) {
+        Type::Slice(_) | Type::Array(_) => true,
+        ty => last_segment(ty).is_some_and(|last| last.ident == "Vec"),
+    }
+}

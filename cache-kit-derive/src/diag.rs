@@ -1,0 +1,136 @@
+//! Mistakes: collected, so that one compile shows them all.
+
+use std::fmt::Display;
+
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+
+/// The mistakes found so far.
+#[derive(Default)]
+pub(crate) struct Errors {
+    found: Option<syn::Error>,
+}
+
+impl Errors {
+    /// Reports a mistake on `tokens`, which should be the smallest piece of source to edit.
+    pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
+        self.push(syn::Error::new_spanned(tokens, message));
+    }
+
+    pub(crate) fn push(&mut self, error: syn::Error) {
+        match &mut self.found {
+            Some(found) => found.combine(error),
+            None => self.found = Some(error),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.found.is_none()
+    }
+
+    /// One `compile_error!` for each mistake, or `None` if there is none.
+    pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
+        self.found.map(|found| found.to_compile_error())
+    }
+}
+
+/// The known word that `word` is probably a misspelling of.
+pub(crate) fn did_you_mean<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+) -> Option<&'k str> {
+    // One slip in a short word, one in three letters of a longer one. More is another word.
+    let allowed = (word.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .map(|candidate| (distance(word, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            *distance <= allowed && *distance < candidate.chars().count()
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `` `a`, `b`, `c` ``
+pub(crate) fn quoted_list<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    words.join(", ")
+}
+
+/// `` `a` `` or `` one of `a`, `b` ``
+pub(crate) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
+    let words: Vec<&str> = words.into_iter().collect();
+    let list = quoted_list(words.iter().copied());
+    if words.len() == 1 {
+        list
+    } else {
+        format!("one of {list}")
+    }
+}
+
+/// How many letters must be inserted, removed, replaced or swapped with their neighbour to turn
+/// `left` into `right`.
+fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().collect();
+    let right: Vec<char> = right.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in right.iter().enumerate() {
+            let mut cost = (above[j] + usize::from(a != b))
+                .min(above[j + 1] + 1)
+                .min(row[j] + 1);
+            if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
+                cost = cost.min(before[j - 1] + 1);
+            }
+            row.push(cost);
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_recognised_and_another_word_is_not() {
+        let known = ["prefix", "key", "ttl", "version", "crate"];
+        for (word, expected) in [
+            ("prefx", Some("prefix")),
+            ("perfix", Some("prefix")),
+            ("prefixes", Some("prefix")),
+            ("kye", Some("key")),
+            ("tll", Some("ttl")),
+            ("versoin", Some("version")),
+            ("schema", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(did_you_mean(word, known), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_wins() {
+        assert_eq!(
+            did_you_mean("user_i", ["user_name", "user_id"]),
+            Some("user_id")
+        );
+    }
+
+    #[test]
+    fn every_mistake_becomes_an_error_of_its_own() {
+        let mut errors = Errors::default();
+        errors.at(quote::quote!(a), "first");
+        errors.at(quote::quote!(b), "second");
+        let text = errors
+            .into_compile_errors()
+            .map(|tokens| tokens.to_string());
+        let text = text.unwrap_or_default();
+        assert_eq!(text.matches("compile_error").count(), 2, "{text}");
+        assert!(Errors::default().into_compile_errors().is_none());
+    }
+}

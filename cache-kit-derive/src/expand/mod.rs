@@ -1,0 +1,76 @@
+//! The way from the user's tokens to ours: `syn → ast → attr → check → expand`.
+//!
+//! A mistake on the way leaves `compile_error!`s and a fallback, so that no second error follows
+//! from the missing impl.
+
+pub(crate) mod entity;
+pub(crate) mod feeder;
+mod fingerprint;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::TokenStream;
+use syn::DeriveInput;
+
+use crate::ast::Struct;
+use crate::attr::cache::CacheAttr;
+use crate::attr::feeder::FeederAttr;
+use crate::check::feeder::Feeder;
+use crate::diag::Errors;
+use crate::{check, fallback};
+
+/// `#[derive(CacheEntity)]`
+pub(crate) fn cache_entity(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let attr = CacheAttr::of_struct(&input.attrs, &mut errors);
+    let private = attr.krate.private();
+    let Some(target) = Struct::new(&input, "CacheEntity", &mut errors) else {
+        return failed(errors, fallback::entity(&input, None, &private));
+    };
+    let (entity, key) = check::entity::check(&target, &attr, &mut errors);
+    match key {
+        Some(key) if errors.is_empty() => entity::expand(&target, &entity, &key, &private),
+        key => failed(
+            errors,
+            fallback::entity(&input, Some((&target, key)), &private),
+        ),
+    }
+}
+
+/// `#[derive(CacheFeeder)]`
+pub(crate) fn cache_feeder(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let attr = FeederAttr::of_struct(&input.attrs, &mut errors);
+    let private = attr.krate.private();
+    let Some(target) = Struct::new(&input, "CacheFeed", &mut errors) else {
+        return failed(
+            errors,
+            fallback::feeder(&input, attr.entity.as_ref(), &private),
+        );
+    };
+    match check::feeder::check(&target, &attr, &mut errors) {
+        Feeder {
+            entity: Some(entity),
+            key: Some(key),
+            slot,
+        } if errors.is_empty() => feeder::expand(&target, entity, key, slot, &private),
+        feeder => failed(
+            errors,
+            fallback::checked_feeder(&input, &target, &feeder, &private),
+        ),
+    }
+}
+
+fn failed(errors: Errors, stub: TokenStream) -> TokenStream {
+    let mut tokens = errors.into_compile_errors().unwrap_or_default();
+    tokens.extend(stub);
+    tokens
+}

@@ -1,0 +1,236 @@
+//! The two entry points on good, bad and senseless input.
+
+use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
+
+use super::{cache_entity, cache_feeder};
+
+/// Every construct that the derives know, right and wrong.
+const SOURCES: &[&str] = &[
+    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[serde(skip)] name: Option<Name> }",
+    "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\")] pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",
+    "#[cache(key = \"{0}:{1}\")] #[serde(transparent)] struct Pair(f64, [u8; 4]);",
+    "struct Marked { #[cache(key)] a: u8, #[cache(key)] #[serde(skip_serializing_if = \"x\", flatten)] b: f32 }",
+    "#[cache(prefx = \"a:b\", key, ttl = 5, version = -1, crate = 7)] struct Wrong<'a, T: Copy, const N: usize> where T: 'a { x: &'a [T; N] }",
+    "#[cache] #[cache = 1] #[cache(,, = key(a, 1) \"x\")] enum E { A(#[cache(key)] u8), B { b: u8 } }",
+    "#[cache(key = \"a\")] union U { a: u8 }",
+    "#[feeder(entity = User, key = \"user_id\")] pub struct GetUser<'a, T = u8, const N: usize = 1> where T: Send { user_id: &'a str, t: [T; N] }",
+    "#[feeder(entity = Page<A, B>)] struct F { #[feeder(key)] id: K, #[feeder(entity)] page: Option<Arc<Page<A, B>>> }",
+    "#[feeder(entity = \"User\", key = id, kye = 1)] struct G(#[feeder(key, entity)] Vec<u8>, #[feeder(entity = 1)] u8);",
+    "#[feeder(key = \"a\")] struct H<T> { a: T }",
+    "#[feeder(entity =)] enum None_ {}",
+    "struct Unit;",
+];
+
+fn parsed(sources: &[&str]) -> Vec<TokenStream> {
+    sources
+        .iter()
+        .filter_map(|source| source.parse().ok())
+        .collect()
+}
+
+fn compile_errors(tokens: &TokenStream) -> usize {
+    tokens.to_string().matches("compile_error").count()
+}
+
+/// A small generator of numbers, the same in every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        usize::try_from(self.0 >> 33).unwrap_or(0) % end.max(1)
+    }
+}
+
+fn senseless(numbers: &mut Numbers) -> TokenTree {
+    let words = [
+        "key", "entity", "prefix", "ttl", "version", "r#crate", "struct", "cache", "feeder",
+        "Self", "T",
+    ];
+    let texts = [
+        "",
+        "{",
+        "{id}",
+        "a:b",
+        "0s",
+        "99999999999d",
+        "é\u{0}",
+        "1h30m",
+        "::",
+        "r#",
+    ];
+    let signs = ['#', '=', ',', ':', '<', '>', '\'', '&', '-', ';', '$'];
+    match numbers.below(6) {
+        0 => Ident::new(words[numbers.below(5)], Span::call_site()).into(),
+        1 => Ident::new(words[6 + numbers.below(5)], Span::call_site()).into(),
+        2 => Literal::string(texts[numbers.below(texts.len())]).into(),
+        3 => Literal::u64_unsuffixed(u64::MAX).into(),
+        4 => {
+            let delimiter = [
+                Delimiter::None,
+                Delimiter::Parenthesis,
+                Delimiter::Brace,
+                Delimiter::Bracket,
+            ];
+            Group::new(delimiter[numbers.below(4)], TokenStream::new()).into()
+        }
+        _ => Punct::new(signs[numbers.below(signs.len())], Spacing::Alone).into(),
+    }
+}
+
+/// Drops, doubles, swaps or replaces a token somewhere in `tokens`.
+fn mutated(tokens: TokenStream, numbers: &mut Numbers) -> TokenStream {
+    let mut tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    if tokens.is_empty() {
+        return senseless(numbers).into();
+    }
+    let at = numbers.below(tokens.len());
+    if let TokenTree::Group(group) = &tokens[at]
+        && numbers.below(8) > 0
+    {
+        let inner = mutated(group.stream(), numbers);
+        tokens[at] = Group::new(group.delimiter(), inner).into();
+        return tokens.into_iter().collect();
+    }
+    match numbers.below(4) {
+        0 => {
+            tokens.remove(at);
+        }
+        1 => tokens.insert(at, tokens[at].clone()),
+        2 => {
+            let other = numbers.below(tokens.len());
+            tokens.swap(at, other);
+        }
+        _ => tokens[at] = senseless(numbers),
+    }
+    tokens.into_iter().collect()
+}
+
+#[test]
+fn no_input_makes_the_derives_panic_or_write_what_is_no_rust() {
+    let mut numbers = Numbers(42);
+    let corpus = parsed(SOURCES);
+    assert_eq!(corpus.len(), SOURCES.len());
+    let mut accepted = 0;
+    for round in 0..6_000 {
+        let mut input = corpus[round % corpus.len()].clone();
+        for _ in 0..numbers.below(4) {
+            input = mutated(input, &mut numbers);
+        }
+        for output in [cache_entity(input.clone()), cache_feeder(input.clone())] {
+            accepted += usize::from(compile_errors(&output) == 0);
+            let file = syn::parse2::<syn::File>(output.clone());
+            assert!(
+                file.is_ok_and(|file| !file.items.is_empty()),
+                "{input}\n\n{output}"
+            );
+        }
+    }
+    assert!(
+        accepted > 300,
+        "most inputs should be near something sensible: {accepted}"
+    );
+}
+
+#[test]
+fn what_is_no_item_is_one_error() {
+    for source in [
+        "",
+        "struct",
+        "fn f() {}",
+        "struct A { a: }",
+        "#[cache(key = \"a\")]",
+        "1 + 1",
+    ] {
+        for input in parsed(&[source]) {
+            assert_eq!(compile_errors(&cache_entity(input.clone())), 1, "{source}");
+            assert_eq!(compile_errors(&cache_feeder(input)), 1, "{source}");
+        }
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_at_once() {
+    for (source, mistakes) in [
+        (
+            "#[cache(prefx = \"x\", ttl = \"0s\", key = \"idd\", version = \"2\", prefix = \"a:b\", prefix = \"c\")]
+             struct A { id: u8, #[serde(flatten)] m: M, #[cache(kye)] x: u8 }",
+            8,
+        ),
+        ("#[cache(key(\"a\", b, 1, \"c\", \"a\"))] struct A { a: f32 }", 5),
+        ("struct A<T> { id: T }", 2),
+        ("#[cache(key = \"a\" prefix = \"b\", ttl)] struct A { #[cache(key)] a: u8 }", 3),
+        ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 3),
+        ("#[cache(key = id)] struct A { id: u8 }", 1),
+        ("#[cache(, key = \"id\")] struct A { id: u8 }", 1),
+    ] {
+        for input in parsed(&[source]) {
+            let output = cache_entity(input);
+            assert_eq!(compile_errors(&output), mistakes, "{source}\n\n{output}");
+        }
+    }
+    for (source, mistakes) in [
+        ("struct A { id: u8 }", 2),
+        ("#[feeder(entity = \"User\", key = \"idd\", key = \"id\")] struct A { id: u8 }", 3),
+        ("#[feeder(entity = Page<A, B, key = \"id\")] struct A { id: u8 }", 1),
+        (
+            "#[feeder(entity = User, key = \"id\")]
+             struct A { #[feeder(key)] id: Vec<u8>, #[feeder(entity)] #[feeder(entity)] e: u8, #[feeder(entity)] g: u8 }",
+            4,
+        ),
+        ("#[feeder(entity = User)] struct A { #[feeder(key)] id: u8 }", 1),
+        ("#[feeder(entity = User)] struct A { #[feeder(entity)] user: Option<User> }", 1),
+        ("#[feeder(entity = User, key = 5)] struct A { id: u8 }", 1),
+    ] {
+        for input in parsed(&[source]) {
+            let output = cache_feeder(input);
+            assert_eq!(compile_errors(&output), mistakes, "{source}\n\n{output}");
+        }
+    }
+}
+
+#[test]
+fn a_mistake_leaves_an_impl_behind() {
+    for input in parsed(SOURCES) {
+        assert!(
+            cache_entity(input.clone())
+                .to_string()
+                .contains("CacheEntity for"),
+            "{input}"
+        );
+        assert!(
+            cache_feeder(input.clone())
+                .to_string()
+                .contains("CacheFeed <"),
+            "{input}"
+        );
+    }
+}
+
+#[test]
+fn generated_code_names_cache_kit_and_nothing_else() {
+    let output: TokenStream = parsed(&[
+        SOURCES[0],
+        "#[cache(key(\"a\", \"b\"))] struct I { a: u8, b: u8 }",
+    ])
+    .into_iter()
+    .map(cache_entity)
+    .chain(
+        parsed(&[SOURCES[7], SOURCES[8]])
+            .into_iter()
+            .map(cache_feeder),
+    )
+    .collect();
+    let text = output.to_string();
+    assert_eq!(compile_errors(&output), 0, "{text}");
+    for foreign in ["std ::", "core ::", "alloc ::", "serde ::"] {
+        assert!(!text.contains(foreign), "{foreign} in {text}");
+    }
+    assert_eq!(
+        text.matches(":: cache_kit").count(),
+        text.matches(":: cache_kit :: __private ::").count(),
+    );
+}

@@ -1,0 +1,5 @@
+//! What stands between the quotes: pure functions of text.
+
+pub(crate) mod duration;
+pub(crate) mod prefix;
+pub(crate) mod template;

@@ -1,0 +1,162 @@
+//! A hit allocates nothing.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a failed expectation is what a test is for"
+)]
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use cache_kit::backend::{Engine, InMemoryBackend};
+use cache_kit::{
+    CacheEntity, CacheFeeder, CacheService, CacheStrategy, InMemoryRepository, OperationConfig,
+    Outcome, SharedFeeder,
+};
+use serde::{Deserialize, Serialize};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::sync::Arc;
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<std::alloc::System> = &INSTRUMENTED_SYSTEM;
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix = "user", key = "id")]
+struct User {
+    id: String,
+    name: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix = "product", key = "id")]
+struct Product {
+    id: u64,
+    name: String,
+}
+
+/// A request whose feeder lends its key.
+#[derive(CacheFeeder)]
+#[feeder(entity = User)]
+struct Request {
+    #[feeder(key)]
+    id: String,
+    #[feeder(entity)]
+    user: Option<Arc<User>>,
+}
+
+fn at_once<F: Future<Output = cache_kit::Result<Outcome>>>(call: F) -> Outcome {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome.unwrap(),
+        Poll::Pending => panic!("a hit does not wait"),
+    }
+}
+
+/// What `calls` allocates and frees.
+fn allocations(mut calls: impl FnMut()) -> (usize, usize) {
+    let region = Region::new(COUNTING);
+    calls();
+    let change = region.change();
+    (
+        change.allocations,
+        change.deallocations + change.reallocations,
+    )
+}
+
+/// What 256 hits on `engine` allocate, and free or move.
+fn of_hits(engine: Engine) -> (usize, usize) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let backend = InMemoryBackend::builder()
+        .engine(engine)
+        .default_ttl(Duration::from_secs(3_600))
+        .build();
+    let service = CacheService::new(backend);
+
+    let mut users = InMemoryRepository::new();
+    let id = "user_001".to_owned();
+    users.insert(
+        id.clone(),
+        User {
+            id: id.clone(),
+            name: "Ann".into(),
+        },
+    );
+    let mut products = InMemoryRepository::new();
+    products.insert(
+        u64::MAX,
+        Product {
+            id: u64::MAX,
+            name: "Anvil".into(),
+        },
+    );
+
+    let mut by_string = SharedFeeder::<User>::new(id.clone());
+    let mut by_integer = SharedFeeder::<Product>::new(u64::MAX);
+    let mut derived = Request { id, user: None };
+    // Once to store, once more for whatever the first hit of a thread sets up.
+    for _ in 0..2 {
+        runtime.block_on(async {
+            service
+                .execute(&mut by_string, &users, CacheStrategy::Refresh)
+                .await
+                .unwrap();
+            service
+                .execute(&mut by_integer, &products, CacheStrategy::Refresh)
+                .await
+                .unwrap();
+            service
+                .execute(&mut derived, &users, CacheStrategy::Refresh)
+                .await
+                .unwrap();
+        });
+    }
+
+    let counted = allocations(|| {
+        for strategy in [CacheStrategy::Refresh, CacheStrategy::Fresh] {
+            for _ in 0..32 {
+                assert!(at_once(service.execute(&mut by_string, &users, strategy)).is_hit());
+                assert!(at_once(service.execute(&mut by_integer, &products, strategy)).is_hit());
+                assert!(at_once(service.execute(&mut derived, &users, strategy)).is_hit());
+                let config = OperationConfig::default();
+                let call = service.execute_with_config(&mut derived, &users, strategy, config);
+                assert!(at_once(call).is_hit());
+            }
+        }
+    });
+    assert_eq!(derived.user.unwrap().name, "Ann");
+    assert_eq!(by_integer.entity.unwrap().name, "Anvil");
+    counted
+}
+
+/// One test, because the count is the whole process's.
+#[test]
+fn hits_allocate_nothing() {
+    assert_eq!(
+        allocations(|| drop(black_box(Box::new(1)))),
+        (1, 1),
+        "the count can see one"
+    );
+    assert_eq!(of_hits(Engine::QuickCache), (0, 0));
+    // moka's own housekeeping allocates now and then, and a hit through us adds nothing to it.
+    let (allocated, freed) = of_hits(Engine::Moka);
+    assert!(
+        allocated + freed <= 16,
+        "{allocated} and {freed} in 256 hits"
+    );
+
+    let service = CacheService::new(InMemoryBackend::new());
+    let users = InMemoryRepository::<User>::new();
+    let mut feeder = SharedFeeder::<User>::new(String::new());
+    let call = service.execute(&mut feeder, &users, CacheStrategy::Refresh);
+    assert!(
+        size_of_val(&call) <= 256,
+        "a hit's future has {} bytes",
+        size_of_val(&call)
+    );
+}

@@ -1,0 +1,19 @@
+//! The public contract, from the outside: everything that needs no server and shares a process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a failed expectation is what a test is for"
+)]
+
+mod faults;
+mod fences;
+mod flights;
+mod hooks;
+mod memory;
+mod oracle;
+mod retries;
+mod ttl;
+mod usage;

@@ -1,0 +1,225 @@
+//! Random schedules against an oracle.
+//!
+//! A schedule polls some calls in random order, drops some of them, lets loads end in random
+//! order, and changes rows in between. The oracle knows, for every row, the version that the last
+//! acknowledged invalidation made mandatory: whoever begins to read after it must get that version
+//! or a newer one, and when all is over the cache must not hold an older one.
+
+use std::task::Poll;
+
+use cache_kit::backend::{Engine, InMemoryBackend};
+use cache_kit::testing::{Fault, FaultyBackend};
+use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
+use cache_kit_tests::{Gated, Row, Step};
+use fastrand::Rng;
+
+const KEYS: [&str; 2] = ["a", "b"];
+
+type Service = CacheService<FaultyBackend<InMemoryBackend>>;
+
+struct Call<'a> {
+    key: usize,
+    strategy: CacheStrategy,
+    /// What was mandatory when the call began.
+    floor: u64,
+    /// What the row was when the call began: what an invalidation makes mandatory.
+    row: u64,
+    step: Step<'a, Option<Option<u64>>>,
+}
+
+struct World {
+    services: [Service; 2],
+    database: Gated,
+    rows: [u64; 2],
+    floors: [u64; 2],
+}
+
+impl World {
+    fn new(engine: Engine, shared: bool) -> Self {
+        let backend = FaultyBackend::new(InMemoryBackend::builder().engine(engine).build());
+        let one = CacheService::new(backend.clone());
+        let two = if shared {
+            one.clone()
+        } else {
+            CacheService::new(backend)
+        };
+        let database = Gated::closed();
+        for key in KEYS {
+            database.set(key, 0);
+        }
+        Self {
+            services: [one, two],
+            database,
+            rows: [0; 2],
+            floors: [0; 2],
+        }
+    }
+
+    fn begin(&self, rng: &mut Rng) -> Call<'static> {
+        let key = rng.usize(..KEYS.len());
+        let strategy = match rng.u8(..10) {
+            0..=4 => CacheStrategy::Refresh,
+            5..=6 => CacheStrategy::Invalidate,
+            7 => CacheStrategy::Bypass,
+            _ => CacheStrategy::Fresh,
+        };
+        let service = self.services[rng.usize(..2)].clone();
+        let database = self.database.clone();
+        Call {
+            key,
+            strategy,
+            floor: self.floors[key],
+            row: self.rows[key],
+            step: Step::new(async move {
+                let mut feeder = SharedFeeder::<Row>::new(KEYS[key].to_owned());
+                let outcome = service
+                    .execute(&mut feeder, &database, strategy)
+                    .await
+                    .ok()?;
+                assert!(!outcome.degraded.invalidation_pending);
+                Some(feeder.entity.map(|row| row.version))
+            }),
+        }
+    }
+
+    /// Holds an answer against the oracle.
+    fn judge(&mut self, call: &Call<'_>, answer: Option<Option<u64>>) {
+        let Some(seen) = answer else {
+            return; // An error promises nothing.
+        };
+        if let Some(seen) = seen {
+            assert!(
+                seen >= call.floor,
+                "{} of {} gave version {seen}, older than the {} that was invalidated before it began",
+                call.strategy,
+                KEYS[call.key],
+                call.floor,
+            );
+        } else {
+            assert_eq!(call.strategy, CacheStrategy::Fresh);
+        }
+        if call.strategy == CacheStrategy::Invalidate {
+            self.floors[call.key] = self.floors[call.key].max(call.row);
+        }
+    }
+}
+
+fn schedule(seed: u64, engine: Engine, shared: bool, faults: bool) -> usize {
+    let rng = &mut Rng::with_seed(seed);
+    let mut world = World::new(engine, shared);
+    let mut calls: Vec<Call<'_>> = Vec::new();
+    let mut judged = 0;
+    for _ in 0..rng.usize(20..60) {
+        match rng.u8(..12) {
+            0..=2 if calls.len() < 8 => calls.push(world.begin(rng)),
+            3 => {
+                let key = rng.usize(..KEYS.len());
+                world.rows[key] += 1;
+                world.database.set(KEYS[key], world.rows[key]);
+            }
+            4..=5 => world.database.let_through(1),
+            6 if !calls.is_empty() && rng.bool() => {
+                let dropped = rng.usize(..calls.len());
+                calls.swap_remove(dropped).step.cancel();
+            }
+            7 if faults => {
+                let backend = world.services[0].backend();
+                match rng.u8(..5) {
+                    0 => backend.fail(Fault::Down),
+                    1 => backend.fail(Fault::Reads),
+                    2 => backend.fail(Fault::Stores),
+                    _ => backend.recover(),
+                }
+            }
+            _ if !calls.is_empty() => {
+                let polled = rng.usize(..calls.len());
+                if let Poll::Ready(answer) = calls[polled].step.poll() {
+                    let call = calls.swap_remove(polled);
+                    world.judge(&call, answer);
+                    judged += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    // Everything ends: no call hangs, no flight stays, and the cache holds nothing forbidden.
+    world.services[0].backend().recover();
+    world.database.let_through(1_000);
+    for _ in 0..200 {
+        calls.retain_mut(|call| match call.step.poll() {
+            Poll::Ready(answer) => {
+                world.judge(call, answer);
+                judged += 1;
+                false
+            }
+            Poll::Pending => true,
+        });
+    }
+    assert!(calls.is_empty(), "{} calls hang", calls.len());
+    for service in &world.services {
+        assert_eq!(service.expander().loads_in_flight(), 0);
+    }
+    for key in 0..KEYS.len() {
+        let mut last = Call {
+            strategy: CacheStrategy::Fresh,
+            key,
+            floor: world.floors[key],
+            row: world.rows[key],
+            step: Step::new(async { None }),
+        };
+        let mut feeder = SharedFeeder::<Row>::new(KEYS[key].to_owned());
+        let call = world.services[0].execute(&mut feeder, &world.database, CacheStrategy::Fresh);
+        let mut step = Step::new(call);
+        assert!(step.poll().is_ready());
+        drop(step);
+        last.step.cancel();
+        world.judge(&last, Some(feeder.entity.map(|row| row.version)));
+    }
+    judged
+}
+
+fn schedules(count: u64, engine: Engine, shared: bool, faults: bool) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    let _inside = runtime.enter();
+    let mut judged = 0;
+    for seed in 0..count {
+        let done = std::panic::catch_unwind(|| schedule(seed, engine, shared, faults));
+        match done {
+            Ok(answers) => judged += answers,
+            Err(panic) => {
+                eprintln!("seed {seed}, {engine:?}, shared {shared}, faults {faults}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+    assert!(
+        judged as u64 > count,
+        "the schedules did too little: {judged} answers"
+    );
+}
+
+#[test]
+fn ten_thousand_schedules_on_one_service() {
+    schedules(10_000, Engine::QuickCache, true, false);
+}
+
+#[test]
+fn ten_thousand_schedules_on_two_services_that_share_a_store() {
+    schedules(10_000, Engine::QuickCache, false, false);
+}
+
+#[test]
+fn ten_thousand_schedules_with_a_failing_store() {
+    schedules(10_000, Engine::QuickCache, true, true);
+}
+
+#[test]
+fn two_thousand_schedules_with_moka() {
+    schedules(2_000, Engine::Moka, true, false);
+    schedules(2_000, Engine::Moka, false, true);
+}

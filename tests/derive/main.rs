@@ -1,0 +1,13 @@
+//! What the derives write, used the way a service uses it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test, and says where"
+)]
+
+mod entity;
+mod feeder;
+mod hygiene;
+mod keys;
+mod schema;
+mod service;
+mod ui;

@@ -1,0 +1,18 @@
+//! What the compiler says to the user of the derives.
+
+#[test]
+fn every_mistake_is_reported_where_it_is_and_with_its_fix() {
+    let cases = trybuild::TestCases::new();
+    for rule in [
+        "attribute",
+        "key",
+        "prefix",
+        "ttl",
+        "serde",
+        "shape",
+        "feeder",
+    ] {
+        cases.compile_fail(format!("ui/{rule}/*.rs"));
+    }
+    cases.pass("ui/pass/*.rs");
+}

@@ -1,0 +1,11 @@
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefx = "user", key = "id", expires = "1h")]
+struct User {
+    #[cache(kye)]
+    id: String,
+}
+
+fn main() {}

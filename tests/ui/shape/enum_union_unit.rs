@@ -1,0 +1,33 @@
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id")]
+enum Animal {
+    Cat { id: u64 },
+    Dog { id: u64 },
+}
+
+#[derive(Clone, Copy, CacheEntity)]
+#[cache(key = "id")]
+union Number {
+    id: u64,
+    other: i64,
+}
+
+impl Serialize for Number {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self { id: 0 })
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+struct Unit;
+
+fn main() {}
