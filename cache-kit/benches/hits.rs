@@ -3,6 +3,12 @@
 //! `cargo bench -p cache-kit --bench hits`: both sides of every comparison run in one process, so
 //! that the ratio means something on a shared machine.
 
+#![allow(
+    clippy::panic,
+    missing_docs,
+    reason = "a benchmark that cannot run says why"
+)]
+
 use std::hint::black_box;
 use std::pin::pin;
 use std::sync::Arc;

@@ -202,9 +202,7 @@ mod tests {
                 .is_some_and(|key: &String| std::ptr::eq(key, &id))
         );
         assert!(
-            (&id)
-                .as_key()
-                .is_some_and(|key: &String| std::ptr::eq(key, &id))
+            KeyField::<String>::as_key(&&id).is_some_and(|key: &String| std::ptr::eq(key, &id))
         );
         assert_eq!(KeyField::<String>::as_key(&"42"), None);
         assert_eq!(KeyField::<u64>::as_key(&42_u32), None);

@@ -57,7 +57,7 @@ pub trait CacheEntity: Clone + Serialize + DeserializeOwned + Send + Sync + 'sta
     ///
     /// A stored entry of another number is a miss, so that a rolling deploy never decodes the
     /// older shape. The derive fills it with a fingerprint of the fields, their types and
-    /// `version = N`.
+    /// `version = N`, which is never 0.
     fn cache_schema() -> u64 {
         0
     }

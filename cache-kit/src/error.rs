@@ -12,6 +12,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// It is `Clone` because a load that many callers share hands its error to every one of them.
 /// On its way out of a call the message gains the operation and the key
 /// (`load user:42: connection refused`). No message of ours holds a value or a password.
+/// `Display` stops short of the [`source`](StdError::source), as an error report that prints the
+/// whole chain expects; to log in one line, print with `{:?}`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {

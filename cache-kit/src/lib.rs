@@ -41,3 +41,8 @@ pub use strategy::CacheStrategy;
 
 #[cfg(feature = "derive")]
 pub use cache_kit_derive::{CacheEntity, CacheFeeder};
+
+/// The code in the README compiles and runs.
+#[cfg(all(doctest, feature = "derive"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::backend::CacheBackend;
+use crate::backend::{CacheBackend, Invalidated};
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::CacheExpander;
@@ -97,6 +97,17 @@ impl<B: CacheBackend> CacheService<B> {
     {
         self.expander
             .with_config(feeder, repository, strategy, config)
+    }
+
+    /// Drops what the cache has under `key` and loads nothing: see [`CacheExpander::invalidate`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::invalidate`].
+    pub fn invalidate<T: CacheEntity>(
+        &self,
+        key: &T::Key,
+    ) -> impl Future<Output = Result<Invalidated>> {
+        self.expander.invalidate::<T>(key)
     }
 
     /// The expander behind the service.

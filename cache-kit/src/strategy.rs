@@ -14,9 +14,13 @@ pub enum CacheStrategy {
     #[default]
     Refresh,
     /// Drop what the cache has, then load, store and answer. For use after an update has been
-    /// committed.
+    /// committed, and by a caller that wants the new row:
+    /// [`CacheService::invalidate`](crate::CacheService::invalidate) only drops. Every call loads
+    /// for itself; readers that come after it join its load.
     Invalidate,
-    /// Load without asking the cache first, then store and answer.
+    /// Load without asking the cache first, then store and answer. Every call loads for itself;
+    /// what was there stays until the store. To store nothing, add
+    /// [`with_ttl(Duration::ZERO)`](crate::OperationConfig::with_ttl).
     Bypass,
 }
 

@@ -1,6 +1,6 @@
 //! What the outcome says when the backend fails in part.
 
-use cache_kit::backend::InMemoryBackend;
+use cache_kit::backend::{InMemoryBackend, Invalidated};
 use cache_kit::observability::{CacheEvent, CacheMetrics, StoreResult};
 use cache_kit::testing::{Fault, FaultyBackend};
 use cache_kit::{
@@ -135,4 +135,14 @@ async fn a_pending_invalidation_is_said_and_strictly_an_error() {
     assert_eq!(error.kind(), ErrorKind::Backend);
     assert_eq!(scene.database.loads(), 1);
     assert_eq!(scene.expander.loads_in_flight(), 0);
+
+    let key = "a".to_owned();
+    let pending = scene.expander.invalidate::<Row>(&key).await.unwrap();
+    assert_eq!(pending, Invalidated::Pending);
+    scene.expander.backend().fail(Fault::Down);
+    let error = scene.expander.invalidate::<Row>(&key).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cache backend failed: invalidate row:a: told to fail"
+    );
 }

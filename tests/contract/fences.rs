@@ -2,7 +2,7 @@
 
 use std::task::Poll;
 
-use cache_kit::backend::{Engine, InMemoryBackend};
+use cache_kit::backend::{Engine, InMemoryBackend, Invalidated};
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheService, CacheStrategy, Outcome, Result, SharedFeeder, Source};
 use cache_kit_tests::{Gated, Row, Step};
@@ -189,6 +189,32 @@ async fn a_store_overtakes_an_older_load() {
         assert_eq!(ready(&mut newer).0.store, StoreResult::Stored);
         assert_eq!(ready(&mut older).0.store, StoreResult::Fenced);
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_invalidation_without_a_load_is_one_like_any_other() {
+    everywhere(|slow, other| async move {
+        let database = Gated::closed();
+        database.set("k", 1);
+        let mut refresh = Step::new(call(&slow, &database, Refresh));
+        assert!(refresh.poll().is_pending());
+        database.set("k", 2);
+        let done = other.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+        assert_eq!(done, Invalidated::Done);
+        let mut reader = Step::new(call(&slow, &database, Refresh));
+        assert!(reader.poll().is_pending());
+        assert_eq!(
+            database.loads(),
+            2,
+            "the invalidation loads nothing, the reader does not join"
+        );
+        database.let_through(2);
+        assert_eq!(ready(&mut refresh).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut reader).1, Some(2));
+        other.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+        assert!(slow.backend().is_empty());
     })
     .await;
 }

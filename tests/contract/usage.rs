@@ -202,6 +202,7 @@ async fn an_expander_with_everything_set() {
 
 #[tokio::test]
 async fn every_form_of_repository_is_one() {
+    #[allow(clippy::ptr_arg, reason = "the function gets what the key type says")]
     async fn load(id: &String) -> cache_kit::Result<Option<User>> {
         Pool.fetch_optional(id)
             .await

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{CacheBackend, Fence, Lookup};
+use crate::backend::{CacheBackend, Fence, Invalidated, Lookup};
 use crate::clock::{Clock, Timestamp};
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
@@ -174,7 +174,9 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// # Cancellation
     /// The future may be dropped at any await. If it was loading for others, one of them goes on
-    /// in its place; else nothing is left behind, and nothing is fed.
+    /// in its place; else nothing is left behind, and nothing is fed. Mind that a handler which is
+    /// dropped between the commit of an update and its invalidation never invalidates: web servers
+    /// do that when a client hangs up. Run both in a task of their own (`tokio::spawn`).
     pub fn with<T, F, R>(
         &self,
         feeder: &mut F,
@@ -216,6 +218,33 @@ impl<B: CacheBackend> CacheExpander<B> {
                 Box::pin(self.ask(asking, feeder, repository, strategy, config)).await
             }
         }
+    }
+
+    /// Drops what the cache has under `key` and loads nothing; loads of it that are under way will
+    /// not be stored. For use after an update has been committed, where nobody wants the new row.
+    ///
+    /// [`Invalidated::Done`] is an acknowledgement: whoever begins to read after it gets nothing
+    /// older. [`Invalidated::Pending`] is none; a backend that answers so will send it again.
+    ///
+    /// # Errors
+    /// The invalidation has not been done, and nobody will send it again.
+    ///
+    /// # Cancellation
+    /// As long as the future has not ended, the invalidation may or may not have been done.
+    pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
+        let mut text = KeyText::new();
+        text.write::<T>(self.namespace.as_ref(), key);
+        let since = self.stopwatch();
+        let answer = self.backend.invalidate::<T>(text.as_str()).await;
+        match (&answer, &self.listener) {
+            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(text.as_str(), since),
+            (Ok(Invalidated::Pending), _) => {
+                self.event(text.as_str(), CacheEvent::InvalidationPending);
+            }
+            (Err(error), Some(listener)) => listener.error(text.as_str(), error),
+            (_, None) => {}
+        }
+        answer.map_err(|error| error.during("invalidate", text.as_str()))
     }
 
     /// Does what needs no awaiting, which is all of a hit in memory.

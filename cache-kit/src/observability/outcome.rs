@@ -1,5 +1,6 @@
 //! [`Outcome`]: what one call did.
 
+use std::fmt;
 use std::time::Duration;
 
 /// What one call did: where its answer came from, and what happened on the way.
@@ -63,6 +64,24 @@ pub struct Degraded {
     pub invalidation_pending: bool,
     /// The repository failed, and a stale entry was served in its place.
     pub repository: bool,
+}
+
+impl Source {
+    /// Its name in lower case, for a log or a header: `cache`, `repository`, `shared`, `nothing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cache => "cache",
+            Self::Repository => "repository",
+            Self::Shared => "shared",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 impl Outcome {

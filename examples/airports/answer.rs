@@ -1,0 +1,128 @@
+//! [`Answer`]: an airport, or its absence, and where that was found out.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use cache_kit::{Outcome, Source};
+use serde_json::json;
+
+use crate::entity::Airport;
+
+/// Where the answer came from: `hit`, `loaded`, `shared`, `stale` or `none`.
+pub(crate) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// How old a cached answer is, in milliseconds.
+pub(crate) const X_CACHE_AGE: HeaderName = HeaderName::from_static("x-cache-age");
+/// How long the call of the cache took: `lookup;dur=0.012`, in milliseconds.
+pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Where an answer came from, as `x-cache` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The cache had it.
+    Hit,
+    /// This request loaded it from the database.
+    Loaded,
+    /// Another request was loading it; this one waited for the same row.
+    Shared,
+    /// The cache had it, past its time.
+    Stale,
+    /// Neither was it cached nor might it be loaded.
+    None,
+}
+
+impl Origin {
+    const ALL: [Self; 5] = [
+        Self::Hit,
+        Self::Loaded,
+        Self::Shared,
+        Self::Stale,
+        Self::None,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Loaded => "loaded",
+            Self::Shared => "shared",
+            Self::Stale => "stale",
+            Self::None => "none",
+        }
+    }
+}
+
+impl From<&Outcome> for Origin {
+    fn from(outcome: &Outcome) -> Self {
+        match outcome.source {
+            Source::Cache if outcome.stale => Self::Stale,
+            Source::Cache => Self::Hit,
+            Source::Repository => Self::Loaded,
+            Source::Shared => Self::Shared,
+            _ => Self::None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Origin {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL
+            .into_iter()
+            .find(|origin| origin.name() == name)
+            .ok_or(())
+    }
+}
+
+/// What the cache answered: 200 with the airport, or 404.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    airport: Option<Arc<Airport>>,
+    origin: Origin,
+    age: Option<Duration>,
+    took: Duration,
+}
+
+impl Answer {
+    pub(crate) fn new(airport: Option<Arc<Airport>>, outcome: &Outcome, took: Duration) -> Self {
+        Self {
+            airport,
+            origin: Origin::from(outcome),
+            age: outcome.age,
+            took,
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = match &self.airport {
+            Some(airport) => Json(&**airport).into_response(),
+            None => {
+                let body = json!({ "error": "there is no such airport" });
+                (StatusCode::NOT_FOUND, Json(body)).into_response()
+            }
+        };
+        let headers = response.headers_mut();
+        headers.insert(X_CACHE, HeaderValue::from_static(self.origin.name()));
+        if let Some(age) = self.age {
+            let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+            headers.insert(X_CACHE_AGE, HeaderValue::from(millis));
+        }
+        let timing = format!("lookup;dur={:.4}", self.took.as_secs_f64() * 1e3);
+        if let Ok(timing) = HeaderValue::try_from(timing) {
+            headers.insert(SERVER_TIMING, timing);
+        }
+        response
+    }
+}

@@ -1,0 +1,90 @@
+//! Starting and stopping.
+
+use axum::http::StatusCode;
+use serde_json::json;
+
+use super::{any_port, serve};
+use crate::database::Location;
+use crate::faults::Statement;
+use crate::server::Server;
+use crate::tour::Client;
+
+#[tokio::test]
+async fn stopping_removes_the_temporary_database() {
+    let (server, client) = serve().await;
+    let directory = server.database().directory().unwrap();
+    assert!(directory.join("airports.sqlite").is_file());
+    // An idle connection must not hold it up.
+    server.stop().await.unwrap();
+    assert!(!directory.exists());
+    drop(client);
+}
+
+#[tokio::test]
+async fn stopping_lets_a_request_in_flight_end() {
+    let (server, mut client) = serve().await;
+    let address = server.address();
+    let mut held = server.app().airports().faults().hold_next(Statement::Read);
+    let asking = tokio::spawn(async move { client.airport("EDDF", false).await.unwrap() });
+    assert!(held.reached().await);
+    let stopping = tokio::spawn(server.stop());
+    // The listener is closed first, so a refused connection says that stopping has begun.
+    while Client::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!stopping.is_finished());
+    held.release();
+    assert_eq!(asking.await.unwrap().status, StatusCode::OK);
+    stopping.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_keeps_its_changes_and_is_not_imported_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("airports.sqlite");
+    let file = Location::File(path.clone());
+    let server = Server::start(any_port(), &file, false).await.unwrap();
+    let mut client = Client::connect(server.address()).await.unwrap();
+    client
+        .change("EDDF", &json!({ "name": "Kept" }))
+        .await
+        .unwrap();
+    server.stop().await.unwrap();
+    assert!(path.is_file());
+
+    let url = Location::Url(format!("sqlite://{}", path.display()));
+    let server = Server::start(any_port(), &url, false).await.unwrap();
+    let mut client = Client::connect(server.address()).await.unwrap();
+    let read = client.airport("EDDF", false).await.unwrap();
+    assert_eq!(read.airport().unwrap().name, "Kept");
+    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM airports")
+        .fetch_one(server.database().pool())
+        .await
+        .unwrap();
+    assert_eq!(count, 7_637);
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_database_url_is_refused_without_repeating_it() {
+    let url = Location::Url("postgres://user:hunter2@localhost/airports".into());
+    let failure = Server::start(any_port(), &url, false).await.err().unwrap();
+    assert_eq!(
+        failure.to_string(),
+        "could not use DATABASE_URL: it is not a sqlite:// URL"
+    );
+}
+
+#[tokio::test]
+async fn a_taken_port_is_an_error() {
+    let (server, _) = serve().await;
+    let second = Server::start(server.address(), &Location::Temporary, false).await;
+    assert!(
+        second
+            .err()
+            .unwrap()
+            .to_string()
+            .starts_with("could not listen: ")
+    );
+    server.stop().await.unwrap();
+}

@@ -1,0 +1,133 @@
+//! [`Client`]: one HTTP connection to the service.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use crate::answer::{Origin, SERVER_TIMING, X_CACHE};
+use crate::entity::Airport;
+use crate::failure::Failure;
+
+/// One keep-alive connection: one request at a time. Dropping it closes the connection.
+#[derive(Debug)]
+pub(crate) struct Client {
+    host: String,
+    sender: SendRequest<Full<Bytes>>,
+}
+
+/// What came back, and how long it took.
+#[derive(Debug, Clone)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// From the first byte sent to the last received.
+    pub(crate) took: Duration,
+}
+
+impl Client {
+    pub(crate) async fn connect(address: SocketAddr) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(address)
+            .await
+            .map_err(Failure::when("connect"))?;
+        // Small requests, answered one by one: waiting to fill a packet would be measured.
+        stream.set_nodelay(true).map_err(Failure::when("connect"))?;
+        let (sender, connection) = handshake(TokioIo::new(stream))
+            .await
+            .map_err(Failure::when("connect"))?;
+        // Ends when the sender is dropped; its errors reach the sender.
+        tokio::spawn(connection);
+        Ok(Self {
+            host: address.to_string(),
+            sender,
+        })
+    }
+
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Reply, Failure> {
+        self.send(Method::GET, path, &[], Bytes::new()).await
+    }
+
+    /// Asks for an airport through the cache, or past it.
+    pub(crate) async fn airport(&mut self, icao: &str, bypass: bool) -> Result<Reply, Failure> {
+        let headers: &[_] = if bypass {
+            &[(header::CACHE_CONTROL, "no-cache")]
+        } else {
+            &[]
+        };
+        self.send(
+            Method::GET,
+            &format!("/airports/{icao}"),
+            headers,
+            Bytes::new(),
+        )
+        .await
+    }
+
+    /// Sends a `PUT` of a JSON value.
+    pub(crate) async fn change(&mut self, icao: &str, change: &Value) -> Result<Reply, Failure> {
+        let headers = &[(header::CONTENT_TYPE, "application/json")];
+        let body = Bytes::from(change.to_string());
+        self.send(Method::PUT, &format!("/airports/{icao}"), headers, body)
+            .await
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(header::HeaderName, &str)],
+        body: Bytes,
+    ) -> Result<Reply, Failure> {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header(header::HOST, &self.host);
+        for (name, value) in headers {
+            request = request.header(name, *value);
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(Failure::when("build a request"))?;
+        let started = Instant::now();
+        let sending = async {
+            self.sender.ready().await?;
+            let response = self.sender.send_request(request).await?;
+            let (head, body) = response.into_parts();
+            Ok::<_, hyper::Error>((head, body.collect().await?.to_bytes()))
+        };
+        let (head, body) = sending.await.map_err(Failure::when("send a request"))?;
+        Ok(Reply {
+            status: head.status,
+            headers: head.headers,
+            body,
+            took: started.elapsed(),
+        })
+    }
+}
+
+impl Reply {
+    /// What `x-cache` says; `None` on an error.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.headers.get(X_CACHE)?.to_str().ok()?.parse().ok()
+    }
+
+    /// How long the service's call of the cache took, without HTTP around it.
+    pub(crate) fn lookup(&self) -> Option<Duration> {
+        let text = self.headers.get(SERVER_TIMING)?.to_str().ok()?;
+        let millis: f64 = text.strip_prefix("lookup;dur=")?.parse().ok()?;
+        Duration::try_from_secs_f64(millis / 1e3).ok()
+    }
+
+    pub(crate) fn airport(&self) -> Option<Airport> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    pub(crate) fn json(&self) -> Option<Value> {
+        serde_json::from_slice(&self.body).ok()
+    }
+}

@@ -1,0 +1,25 @@
+//! Raises the soft limit of open files: both ends of every connection are in this process.
+
+/// Makes room for `wanted` open files if it can, and says how many there may be.
+#[cfg(unix)]
+pub(super) fn allow(wanted: u64) -> u64 {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+
+    let mut limit = getrlimit(Resource::Nofile);
+    let allowed = limit.current.unwrap_or(u64::MAX);
+    if allowed >= wanted {
+        return allowed;
+    }
+    let raised = limit.maximum.unwrap_or(u64::MAX).min(wanted);
+    limit.current = Some(raised);
+    match setrlimit(Resource::Nofile, limit) {
+        Ok(()) => raised,
+        Err(_) => allowed,
+    }
+}
+
+/// Elsewhere there is no such limit to raise.
+#[cfg(not(unix))]
+pub(super) fn allow(_wanted: u64) -> u64 {
+    u64::MAX
+}

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Runs every test: the workspace with all features, the code of a user outside the workspace, and
+# the models of the concurrent parts. Installs nothing yet, since no test needs a server.
+set -eu
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo >/dev/null; then
+    echo "cargo is missing: install Rust 1.88 or newer" >&2
+    exit 1
+fi
+if ! command -v cc >/dev/null; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        apt-get update -q && apt-get install -q -y gcc libc6-dev
+    else
+        echo "a C compiler is missing: install gcc or clang" >&2
+        exit 1
+    fi
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Runs a command, shows what it prints and keeps it for the count. A pipe would hide its exit code.
+run() {
+    echo "== $*"
+    { "$@" 2>&1 && echo ok >"$log.end" || echo failed >"$log.end"; } | tee -a "$log"
+    end=$(cat "$log.end")
+    rm -f "$log.end"
+    [ "$end" = ok ]
+}
+
+run cargo test --workspace --all-features
+run cargo run --quiet --manifest-path tests/outside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/outside"
+run env RUSTFLAGS="--cfg cache_kit_model" \
+    cargo test --release -p cache-kit --lib --target-dir "${CARGO_TARGET_DIR:-target}/model" model
+
+awk '/^test result:/ { passed += $4; failed += $6 }
+     END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$log"
