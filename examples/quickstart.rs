@@ -34,7 +34,7 @@ async fn main() -> cache_kit::Result<()> {
         let refresh = CacheStrategy::Refresh;
         let outcome = cache.execute(&mut feeder, &Database, refresh).await?;
         let name = feeder.into_entity().map(|user| user.name.clone());
-        println!("{name:?} from {:?}", outcome.source);
+        println!("{name:?} from {:?}", outcome.source());
     }
     Ok(())
 }

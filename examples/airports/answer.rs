@@ -57,8 +57,8 @@ impl Origin {
 
 impl From<&Outcome> for Origin {
     fn from(outcome: &Outcome) -> Self {
-        match outcome.source {
-            Source::Cache if outcome.stale => Self::Stale,
+        match outcome.source() {
+            Source::Cache if outcome.is_stale() => Self::Stale,
             Source::Cache => Self::Hit,
             Source::Repository => Self::Loaded,
             Source::Shared => Self::Shared,
@@ -98,7 +98,7 @@ impl Answer {
         Self {
             airport,
             origin: Origin::from(outcome),
-            age: outcome.age,
+            age: outcome.age(),
             took,
         }
     }

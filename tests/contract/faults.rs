@@ -54,7 +54,7 @@ impl Scene {
             .with_config(&mut feeder, &self.database, strategy, config)
             .await?;
         let fed = feeder.entity.is_some();
-        assert_eq!(fed, outcome.source != Source::Nothing);
+        assert_eq!(fed, outcome.source() != Source::Nothing);
         Ok(outcome)
     }
 
@@ -71,9 +71,9 @@ async fn no_lease_no_store_and_the_answer_all_the_same() {
     scene.expander.backend().fail(Fault::Leases);
     for strategy in [CacheStrategy::Refresh, CacheStrategy::Bypass] {
         let outcome = scene.call(strategy, DEFAULT()).await.unwrap();
-        assert_eq!(outcome.source, Source::Repository);
-        assert_eq!(outcome.store, StoreResult::NotTried);
-        assert!(outcome.degraded.store && !outcome.degraded.read);
+        assert_eq!(outcome.source(), Source::Repository);
+        assert_eq!(outcome.store(), StoreResult::NotTried);
+        assert!(outcome.degraded().store && !outcome.degraded().read);
     }
     assert_eq!(
         scene.log(),
@@ -97,12 +97,12 @@ async fn a_failed_store_is_reported_and_the_next_call_stores() {
     let scene = Scene::new();
     scene.expander.backend().fail(Fault::Stores);
     let outcome = scene.call(CacheStrategy::Refresh, DEFAULT()).await.unwrap();
-    assert_eq!(outcome.store, StoreResult::Failed);
-    assert!(outcome.degraded.any());
+    assert_eq!(outcome.store(), StoreResult::Failed);
+    assert!(outcome.degraded().any());
     scene.expander.backend().recover();
     let outcome = scene.call(CacheStrategy::Refresh, DEFAULT()).await.unwrap();
-    assert_eq!(outcome.store, StoreResult::Stored);
-    assert!(!outcome.degraded.any());
+    assert_eq!(outcome.store(), StoreResult::Stored);
+    assert!(!outcome.degraded().any());
     assert!(
         scene
             .call(CacheStrategy::Fresh, DEFAULT())
@@ -120,9 +120,9 @@ async fn a_pending_invalidation_is_said_and_strictly_an_error() {
         .call(CacheStrategy::Invalidate, DEFAULT())
         .await
         .unwrap();
-    assert!(outcome.degraded.invalidation_pending);
+    assert!(outcome.degraded().invalidation_pending);
     assert_eq!(
-        (outcome.source, outcome.store),
+        (outcome.source(), outcome.store()),
         (Source::Repository, StoreResult::NotTried)
     );
     assert_eq!(scene.log(), ["row:a: InvalidationPending"]);

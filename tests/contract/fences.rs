@@ -59,13 +59,13 @@ async fn a_slow_refresh_never_undoes_an_invalidation() {
         assert!(invalidate.poll().is_pending());
         // The invalidation is through, its load is not: a reader gets nothing old.
         let (outcome, seen) = call(&slow, &database, Fresh).await.unwrap();
-        assert_eq!((outcome.source, seen), (Source::Nothing, None));
+        assert_eq!((outcome.source(), seen), (Source::Nothing, None));
 
         database.let_through(2);
         let (outcome, seen) = ready(&mut refresh);
-        assert_eq!((outcome.store, seen), (StoreResult::Fenced, Some(1)));
+        assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
         let (outcome, seen) = ready(&mut invalidate);
-        assert_eq!((outcome.store, seen), (StoreResult::Stored, Some(2)));
+        assert_eq!((outcome.store(), seen), (StoreResult::Stored, Some(2)));
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
         assert_eq!(call(&other, &database, Fresh).await.unwrap().1, Some(2));
     })
@@ -85,7 +85,7 @@ async fn the_invalidation_may_also_end_before_the_slow_refresh() {
         let mut invalidate = Step::new(call(&other, &database, Invalidate));
         assert_eq!(ready(&mut invalidate).1, Some(2));
         let (outcome, seen) = ready(&mut refresh);
-        assert_eq!((outcome.store, seen), (StoreResult::Fenced, Some(1)));
+        assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
     })
     .await;
@@ -130,7 +130,7 @@ async fn readers_after_the_invalidation_share_its_load() {
     assert_eq!(ready(&mut invalidate).1, Some(1));
     for reader in &mut readers {
         let (outcome, seen) = ready(reader);
-        assert_eq!((outcome.source, seen), (Source::Shared, Some(1)));
+        assert_eq!((outcome.source(), seen), (Source::Shared, Some(1)));
     }
     assert_eq!(database.loads(), 1);
 }
@@ -152,7 +152,7 @@ async fn a_slow_bypass_never_undoes_an_invalidation() {
         let mut invalidate = Step::new(call(&other, &database, Invalidate));
         assert_eq!(ready(&mut invalidate).1, Some(2));
         let (outcome, seen) = ready(&mut bypass);
-        assert_eq!((outcome.store, seen), (StoreResult::Fenced, Some(1)));
+        assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
     })
     .await;
@@ -169,8 +169,8 @@ async fn of_two_slow_invalidations_the_older_does_not_store() {
         let mut newer = Step::new(call(&two, &database, Invalidate));
         assert!(newer.poll().is_pending());
         database.let_through(2);
-        assert_eq!(ready(&mut newer).0.store, StoreResult::Stored);
-        assert_eq!(ready(&mut older).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut newer).0.store(), StoreResult::Stored);
+        assert_eq!(ready(&mut older).0.store(), StoreResult::Fenced);
         assert_eq!(call(&one, &database, Fresh).await.unwrap().1, Some(2));
     })
     .await;
@@ -186,8 +186,8 @@ async fn a_store_overtakes_an_older_load() {
         database.set("k", 2);
         database.let_through(2);
         let mut newer = Step::new(call(&fast, &database, Bypass));
-        assert_eq!(ready(&mut newer).0.store, StoreResult::Stored);
-        assert_eq!(ready(&mut older).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut newer).0.store(), StoreResult::Stored);
+        assert_eq!(ready(&mut older).0.store(), StoreResult::Fenced);
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
     })
     .await;
@@ -211,7 +211,7 @@ async fn an_invalidation_without_a_load_is_one_like_any_other() {
             "the invalidation loads nothing, the reader does not join"
         );
         database.let_through(2);
-        assert_eq!(ready(&mut refresh).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut refresh).0.store(), StoreResult::Fenced);
         assert_eq!(ready(&mut reader).1, Some(2));
         other.invalidate::<Row>(&"k".to_owned()).await.unwrap();
         assert!(slow.backend().is_empty());
@@ -231,7 +231,7 @@ async fn clear_is_an_invalidation_of_everything() {
         let mut reader = Step::new(call(&slow, &database, Refresh));
         assert!(reader.poll().is_pending());
         database.let_through(2);
-        assert_eq!(ready(&mut refresh).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut refresh).0.store(), StoreResult::Fenced);
         assert_eq!(ready(&mut reader).1, Some(2));
         assert_eq!(call(&other, &database, Fresh).await.unwrap().1, Some(2));
         other.backend().clear();
@@ -255,7 +255,7 @@ async fn a_successor_of_a_dropped_leader_is_fenced_like_the_leader() {
         assert!(invalidate.poll().is_pending());
         assert!(joined.poll().is_pending());
         database.let_through(2);
-        assert_eq!(ready(&mut joined).0.store, StoreResult::Fenced);
+        assert_eq!(ready(&mut joined).0.store(), StoreResult::Fenced);
         assert_eq!(ready(&mut invalidate).1, Some(2));
         assert_eq!(call(&slow, &database, Fresh).await.unwrap().1, Some(2));
     })

@@ -56,7 +56,7 @@ async fn a_thousand_tasks_on_a_missing_key_make_one_load() {
         while let Some(answer) = tasks.join_next().await {
             let answer = answer.unwrap();
             assert_eq!(version(&answer), Some(7));
-            *sources.entry(answer.unwrap().0.source).or_insert(0) += 1;
+            *sources.entry(answer.unwrap().0.source()).or_insert(0) += 1;
         }
         assert_eq!(database.loads(), 1);
         assert_eq!(sources[&Source::Repository], 1);
@@ -149,7 +149,10 @@ async fn a_cancelled_leader_hands_over_and_its_lease_lives_on() {
         panic!("the last successor hangs")
     };
     let (outcome, _) = answer.unwrap();
-    assert_eq!(outcome.store, cache_kit::observability::StoreResult::Stored);
+    assert_eq!(
+        outcome.store(),
+        cache_kit::observability::StoreResult::Stored
+    );
     idle(&service);
     assert_eq!(service.backend().len(), 1);
 }
@@ -287,7 +290,7 @@ fn poll_all(readers: &mut [Step<'static, Answer>]) -> usize {
             Poll::Ready(answer) => Some(answer.unwrap().0),
             Poll::Pending => None,
         })
-        .inspect(|outcome| assert!(outcome.degraded.read))
+        .inspect(|outcome| assert!(outcome.degraded().read))
         .count()
 }
 

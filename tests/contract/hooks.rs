@@ -105,7 +105,7 @@ impl Scene {
             .expander
             .with_config(&mut diary, &self.database, strategy, config)
             .await;
-        (outcome.map(|outcome| outcome.source), diary.said)
+        (outcome.map(|outcome| outcome.source()), diary.said)
     }
 
     async fn expect(&self, id: &str, strategy: CacheStrategy, source: Source, said: &[&str]) {

@@ -280,7 +280,7 @@ async fn a_capacity_of_zero_keeps_nothing_and_answers_all_the_same() {
                 .await
                 .unwrap();
             assert_eq!(
-                outcome.store,
+                outcome.store(),
                 cache_kit::observability::StoreResult::TooLarge
             );
             assert_eq!(feeder.entity.unwrap().version, 1);

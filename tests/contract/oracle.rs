@@ -76,7 +76,7 @@ impl World {
                     .execute(&mut feeder, &database, strategy)
                     .await
                     .ok()?;
-                assert!(!outcome.degraded.invalidation_pending);
+                assert!(!outcome.degraded().invalidation_pending);
                 Some(feeder.entity.map(|row| row.version))
             }),
         }

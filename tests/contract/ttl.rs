@@ -70,7 +70,7 @@ async fn lives(
             assert_eq!(rows.queries(), 1);
             return Some(age);
         }
-        assert_eq!(outcome.age, Some(age));
+        assert_eq!(outcome.age(), Some(age));
         time.advance(Duration::from_secs(1));
     }
     None
@@ -146,7 +146,7 @@ async fn a_time_to_live_of_zero_stores_nothing_and_holds_nothing() {
             .with_config(&mut feeder, &rows, strategy, never)
             .await
             .unwrap();
-        assert_eq!(outcome.store, StoreResult::NotTried);
+        assert_eq!(outcome.store(), StoreResult::NotTried);
         assert!(feeder.data.take().is_some());
         assert!(expander.backend().is_empty());
     }

@@ -108,7 +108,7 @@ async fn the_contract() -> cache_kit::Result<()> {
             OperationConfig::default(),
         )
         .await?;
-    assert_eq!(outcome.source, Source::Cache);
+    assert_eq!(outcome.source(), Source::Cache);
     assert_eq!(feeder.user, Some(ann("user_001")));
     Ok(())
 }
@@ -254,7 +254,7 @@ async fn rows_in_memory_are_a_repository_for_tests() {
         .execute(&mut feeder, &repo, CacheStrategy::Refresh)
         .await
         .unwrap();
-    assert_eq!(first.source, Source::Repository);
+    assert_eq!(first.source(), Source::Repository);
     let loaded = feeder.entity.take().unwrap();
     let second = cache
         .execute(&mut feeder, &repo, CacheStrategy::Refresh)
@@ -315,7 +315,7 @@ async fn a_namespace_keeps_two_services_apart() {
             .with::<User, _, _>(&mut feeder, &repository, CacheStrategy::Refresh)
             .await
             .unwrap();
-        assert_eq!(outcome.source, Source::Repository);
+        assert_eq!(outcome.source(), Source::Repository);
     }
     assert_eq!(backend.len(), 2);
     assert!(CacheExpander::new(backend).with_namespace("a:b").is_err());

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::flight::{Flights, Tick};
 use crate::key::{KeyText, Namespace};
-use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
+use crate::observability::{CacheEvent, CacheMetrics, Degraded, Outcome, Source, TtlPolicy};
 pub use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
 use crate::strategy::{CacheStrategy, Situation, StaleRule, Step, next_step};
@@ -71,7 +71,8 @@ struct Call<'c, T: CacheEntity> {
 enum Begun<T: CacheEntity> {
     /// Answered from the cache.
     Hit {
-        age: Duration,
+        created: Timestamp,
+        now: Timestamp,
     },
     Refused(Error),
     Asking(Box<Asking<T>>),
@@ -212,7 +213,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     {
         // What a hit does not need is boxed, so that its future stays small.
         match self.at_once(feeder, strategy) {
-            Begun::Hit { age } => Ok(Outcome::hit(age)),
+            Begun::Hit { created, now } => Ok(Outcome::of(Source::Cache).aged(created, now)),
             Begun::Refused(error) => Err(error),
             Begun::Asking(asking) => {
                 Box::pin(self.ask(asking, feeder, repository, strategy, config)).await
@@ -278,9 +279,9 @@ impl<B: CacheBackend> CacheExpander<B> {
                     if let Some(listener) = &self.listener {
                         listener.hit(key.as_str(), since);
                     }
-                    let age = entry.age(now);
+                    let created = entry.created;
                     return match feed_entry(feeder, key.as_str(), entry) {
-                        Ok(()) => Begun::Hit { age },
+                        Ok(()) => Begun::Hit { created, now },
                         Err(error) => Begun::Refused(error),
                     };
                 }
@@ -361,9 +362,11 @@ impl<B: CacheBackend> CacheExpander<B> {
                 if next_step(strategy, failed, rule) != Step::FeedStale {
                     return Err(error);
                 }
-                let mut outcome = self.feed_found(&call, feeder, asked)?;
-                outcome.degraded.repository = true;
-                Ok(outcome)
+                let outcome = self.feed_found(&call, feeder, asked)?;
+                Ok(outcome.degraded_by(Degraded {
+                    repository: true,
+                    ..Degraded::default()
+                }))
             }
         }
     }
@@ -404,9 +407,11 @@ impl<B: CacheBackend> CacheExpander<B> {
                 answer: Ok(Lookup::Hit { entry, .. }),
                 ..
             }) => {
-                let mut outcome = Outcome::hit(entry.age(now));
-                outcome.stale = entry.freshness(now) == Freshness::Stale;
-                if outcome.stale {
+                let stale = entry.freshness(now) == Freshness::Stale;
+                let outcome = Outcome::of(Source::Cache)
+                    .aged(entry.created, now)
+                    .stale(stale);
+                if stale {
                     self.event(call.key, CacheEvent::StaleServed);
                 }
                 feed_entry(feeder, call.key, entry)?;
@@ -436,16 +441,12 @@ impl<B: CacheBackend> CacheExpander<B> {
                 .map_err(|error| error.during("loaded", call.key))?,
             (None, _) => {}
         }
-        let outcome = Outcome {
-            source: fetched.source,
-            age: fetched
-                .value
-                .is_some()
-                .then(|| self.clock.now().since(fetched.created)),
-            stale: false,
-            store: fetched.store,
-            degraded: fetched.degraded,
-        };
+        let mut outcome = Outcome::of(fetched.source)
+            .stored(fetched.store)
+            .degraded_by(fetched.degraded);
+        if fetched.value.is_some() {
+            outcome = outcome.aged(fetched.created, self.clock.now());
+        }
         feeder.feed_shared(fetched.value);
         Ok(outcome)
     }

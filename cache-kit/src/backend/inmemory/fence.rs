@@ -11,6 +11,9 @@ use crate::backend::Fence;
 use crate::shards::{Shards, TypedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
+#[cfg(all(test, cache_kit_model))]
+mod model;
+
 pub(super) struct Fences {
     rows: Shards<Row>,
     /// The last id given out, to entries and leases alike.
