@@ -7,7 +7,7 @@
 
 use std::task::Poll;
 
-use cache_kit::backend::{Engine, InMemoryBackend};
+use cache_kit::backend::{Engine, InMemoryBackend, Invalidated};
 use cache_kit::testing::{Fault, FaultyBackend};
 use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
 use cache_kit_tests::{Gated, Row, Step};
@@ -19,7 +19,8 @@ type Service = CacheService<FaultyBackend<InMemoryBackend>>;
 
 struct Call<'a> {
     key: usize,
-    strategy: CacheStrategy,
+    /// `None` only invalidates.
+    strategy: Option<CacheStrategy>,
     /// What was mandatory when the call began.
     floor: u64,
     /// What the row was when the call began: what an invalidation makes mandatory.
@@ -57,11 +58,12 @@ impl World {
 
     fn begin(&self, rng: &mut Rng) -> Call<'static> {
         let key = rng.usize(..KEYS.len());
-        let strategy = match rng.u8(..10) {
-            0..=4 => CacheStrategy::Refresh,
-            5..=6 => CacheStrategy::Invalidate,
-            7 => CacheStrategy::Bypass,
-            _ => CacheStrategy::Fresh,
+        let strategy = match rng.u8(..12) {
+            0..=5 => Some(CacheStrategy::Refresh),
+            6..=7 => Some(CacheStrategy::Invalidate),
+            8 => Some(CacheStrategy::Bypass),
+            9 => Some(CacheStrategy::Fresh),
+            _ => None,
         };
         let service = self.services[rng.usize(..2)].clone();
         let database = self.database.clone();
@@ -71,6 +73,14 @@ impl World {
             floor: self.floors[key],
             row: self.rows[key],
             step: Step::new(async move {
+                let Some(strategy) = strategy else {
+                    let done = service
+                        .invalidate::<Row>(&KEYS[key].to_owned())
+                        .await
+                        .ok()?;
+                    assert_eq!(done, Invalidated::Done);
+                    return Some(None);
+                };
                 let mut feeder = SharedFeeder::<Row>::new(KEYS[key].to_owned());
                 let outcome = service
                     .execute(&mut feeder, &database, strategy)
@@ -90,15 +100,15 @@ impl World {
         if let Some(seen) = seen {
             assert!(
                 seen >= call.floor,
-                "{} of {} gave version {seen}, older than the {} that was invalidated before it began",
+                "{:?} of {} gave version {seen}, older than the {} that was invalidated before it began",
                 call.strategy,
                 KEYS[call.key],
                 call.floor,
             );
         } else {
-            assert_eq!(call.strategy, CacheStrategy::Fresh);
+            assert!(matches!(call.strategy, None | Some(CacheStrategy::Fresh)));
         }
-        if call.strategy == CacheStrategy::Invalidate {
+        if matches!(call.strategy, None | Some(CacheStrategy::Invalidate)) {
             self.floors[call.key] = self.floors[call.key].max(call.row);
         }
     }
