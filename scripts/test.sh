@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test: the workspace with all features, the code of a user outside the workspace, and
-# the models of the concurrent parts. Installs nothing yet, since no test needs a server.
+# the models of the concurrent parts. Installs what is missing where it may: root, and apt-get.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -8,13 +8,27 @@ if ! command -v cargo >/dev/null; then
     echo "cargo is missing: install Rust 1.88 or newer" >&2
     exit 1
 fi
-if ! command -v cc >/dev/null; then
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        apt-get update -q && apt-get install -q -y gcc libc6-dev
-    else
-        echo "a C compiler is missing: install gcc or clang" >&2
+
+# Sees to it that a program is there: `need BINARY PACKAGE…`.
+need() {
+    binary=$1
+    shift
+    if command -v "$binary" >/dev/null; then
+        return
+    fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "$binary is missing: install $* (the names of Debian's packages)" >&2
         exit 1
     fi
+    apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y "$@"
+}
+
+need cc gcc libc6-dev
+if ! command -v redis-server >/dev/null; then
+    need redis-server redis-server
+    # The package also starts a service on the default port. The tests start servers of their own, and
+    # no test may find one there by accident.
+    service redis-server stop || true
 fi
 
 log=$(mktemp)

@@ -24,12 +24,17 @@ pub enum Error {
     Repository(RepositoryFailure),
     /// The cache store failed or could not be reached. Retryable.
     BackendError(String),
+    /// The cache store answered, and did not do what it was asked: it is out of memory, say, or
+    /// the user lacks a permission. Retryable.
+    BackendRefused(String),
     /// Something took longer than its deadline. Retryable.
     Timeout(String),
     /// The feeder refused the request.
     ValidationError(String),
     /// A setting makes no sense.
     ConfigError(String),
+    /// An entity could not be turned into bytes. The next entity of its type may do.
+    SerializationError(String),
     /// The repository panicked; the text is the panic's own.
     Panicked(String),
 }
@@ -48,6 +53,8 @@ pub enum ErrorKind {
     Validation,
     /// A setting makes no sense.
     Config,
+    /// An entity could not be turned into bytes.
+    Serialization,
     /// The repository panicked.
     Panicked,
 }
@@ -86,10 +93,11 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::RepositoryError(_) | Self::Repository(_) => ErrorKind::Repository,
-            Self::BackendError(_) => ErrorKind::Backend,
+            Self::BackendError(_) | Self::BackendRefused(_) => ErrorKind::Backend,
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::ValidationError(_) => ErrorKind::Validation,
             Self::ConfigError(_) => ErrorKind::Config,
+            Self::SerializationError(_) => ErrorKind::Serialization,
             Self::Panicked(_) => ErrorKind::Panicked,
         }
     }
@@ -97,9 +105,15 @@ impl Error {
     /// Whether the same call may succeed if it is made again.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::RepositoryError(_) | Self::BackendError(_) | Self::Timeout(_) => true,
+            Self::RepositoryError(_)
+            | Self::BackendError(_)
+            | Self::BackendRefused(_)
+            | Self::Timeout(_) => true,
             Self::Repository(failure) => failure.retryable,
-            Self::ValidationError(_) | Self::ConfigError(_) | Self::Panicked(_) => false,
+            Self::ValidationError(_)
+            | Self::ConfigError(_)
+            | Self::SerializationError(_)
+            | Self::Panicked(_) => false,
         }
     }
 
@@ -109,9 +123,11 @@ impl Error {
         match self {
             Self::RepositoryError(message) => Self::RepositoryError(around(message)),
             Self::BackendError(message) => Self::BackendError(around(message)),
+            Self::BackendRefused(message) => Self::BackendRefused(around(message)),
             Self::Timeout(message) => Self::Timeout(around(message)),
             Self::ValidationError(message) => Self::ValidationError(around(message)),
             Self::ConfigError(message) => Self::ConfigError(around(message)),
+            Self::SerializationError(message) => Self::SerializationError(around(message)),
             Self::Panicked(message) => Self::Panicked(around(message)),
             Self::Repository(mut failure) => {
                 failure.context = Some(format!("{operation} {key}").into());
@@ -130,9 +146,11 @@ impl fmt::Display for Error {
                 None => write!(f, "repository failed"),
             },
             Self::BackendError(message) => write!(f, "cache backend failed: {message}"),
+            Self::BackendRefused(message) => write!(f, "cache backend refused: {message}"),
             Self::Timeout(message) => write!(f, "deadline passed: {message}"),
             Self::ValidationError(message) => write!(f, "request refused: {message}"),
             Self::ConfigError(message) => write!(f, "bad setting: {message}"),
+            Self::SerializationError(message) => write!(f, "not serializable: {message}"),
             Self::Panicked(message) => write!(f, "repository panicked: {message}"),
         }
     }
@@ -220,6 +238,7 @@ mod tests {
         assert!(Error::Timeout(String::new()).is_retryable());
         assert!(!Error::ValidationError(String::new()).is_retryable());
         assert!(!Error::ConfigError(String::new()).is_retryable());
+        assert!(!Error::SerializationError(String::new()).is_retryable());
         assert!(!Error::Panicked(String::new()).is_retryable());
     }
 }

@@ -32,6 +32,9 @@ use crate::shards::{Shards, TypedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
+#[cfg(all(test, cache_kit_model))]
+mod model;
+
 /// The flights of one service: `L` is its backend's lease, `V` what a flight lands with.
 pub(crate) struct Flights<L, V> {
     table: Shards<Arc<Flight<L, V>>>,

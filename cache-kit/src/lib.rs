@@ -9,6 +9,12 @@
 
 pub mod backend;
 pub mod clock;
+#[cfg(feature = "codec")]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the Redis backend is its user")
+)]
+mod codec;
 pub mod entity;
 pub mod entry;
 pub mod error;

@@ -13,3 +13,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+/// Runs `model` in every order in which its threads can take their locks. With `preemptions`, only
+/// in the orders that take the turn away from a thread that often at most; the checker's own
+/// environment variable comes first.
+#[cfg(all(test, cache_kit_model))]
+pub(crate) fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
+    let mut checker = loom::model::Builder::new();
+    checker.preemption_bound = checker.preemption_bound.or(preemptions);
+    checker.check(model);
+}

@@ -11,7 +11,15 @@
 //! fence is still the current one. So a slow load that began before an invalidation can never put
 //! the old value back: its lease has become worthless.
 
+#[cfg(feature = "codec")]
+mod bytes;
+#[cfg(feature = "codec")]
+mod encoded;
+#[cfg(feature = "codec")]
+mod guard;
 mod inmemory;
+#[cfg(feature = "redis")]
+mod redis;
 
 use std::fmt;
 use std::future::Future;
@@ -22,10 +30,18 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
 
+#[cfg(feature = "codec")]
+pub use bytes::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
+#[cfg(feature = "codec")]
+pub use encoded::{Encoded, EncodedConfig, EncodedLease};
+#[cfg(feature = "codec")]
+pub use guard::Health;
 pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
 };
+#[cfg(feature = "redis")]
+pub use redis::{RedisBackend, RedisConfig, RedisStore};
 
 /// Keeps entries, and grants the leases under which they are stored.
 ///
@@ -263,6 +279,9 @@ pub enum Leased<L> {
     },
     /// Somebody is writing the key through the cache and alone may fill it: load, don't store.
     Writing,
+    /// The store has no room for a lease: load, don't store. Asked with [`Take::Invalidating`],
+    /// the invalidation has been done.
+    NoRoom,
     /// The store could not be reached for an invalidation, which the backend has queued and will
     /// send again; until then it serves nothing for the key. Asked with [`Take::Invalidating`].
     Pending,

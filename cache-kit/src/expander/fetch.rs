@@ -220,14 +220,21 @@ impl<B: CacheBackend> CacheExpander<B> {
                 }
                 Ok(Leased::Found) => match self.look_again(call).await {
                     Again::Fresh(entry) => return Ok(Hold::Entry(entry)),
-                    Again::Stale => take = Take::Over,
-                    Again::Nothing(_) => {}
+                    // Gone again, or nothing that can be used; a lease over it is always to be had.
+                    Again::Stale | Again::Nothing(_) => take = Take::Over,
                 },
                 Ok(Leased::Busy { fence }) => match self.wait_for_other(call, fence).await {
                     Some(entry) => return Ok(Hold::Entry(entry)),
                     None => take = Take::Over,
                 },
                 Ok(Leased::Writing) => return Ok(Hold::Nothing),
+                Ok(Leased::NoRoom) => {
+                    if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
+                        listener.invalidated(call.key, since);
+                    }
+                    degraded.store = true;
+                    return Ok(Hold::Nothing);
+                }
                 Ok(Leased::Pending) => {
                     self.event(call.key, CacheEvent::InvalidationPending);
                     if call.config.strict_invalidation {

@@ -1,7 +1,9 @@
 //! Tools for the tests of a service (feature `testing`): a clock that is set by hand, a
-//! repository that counts, a backend that fails when told to.
+//! repository that counts, a backend that fails when told to. And what the tests of a backend want:
+//! the [conformance] suite.
 
 mod clock;
+pub mod conformance;
 mod counting;
 mod faulty;
 

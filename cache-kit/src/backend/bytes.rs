@@ -1,0 +1,100 @@
+//! [`ByteStore`]: what the author of a new wire store implements.
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::codec;
+use crate::error::Result;
+
+/// How many bytes the head of a value has; a placeholder is shorter and is all head.
+pub const HEAD_BYTES: usize = codec::HEAD_LEN;
+
+/// What every head begins with: that of an entry, and that of a placeholder. For a store that
+/// judges heads on the server; one that has the bytes at hand asks [`is_head`].
+pub const HEAD_PREFIXES: [[u8; 5]; 2] = codec::PREFIXES;
+
+/// Whether `value` begins with a head of this format.
+pub fn is_head(value: &[u8]) -> bool {
+    HEAD_PREFIXES.iter().any(|prefix| value.starts_with(prefix))
+}
+
+/// The head of `value`.
+pub fn head(value: &[u8]) -> &[u8] {
+    value.get(..HEAD_BYTES).unwrap_or(value)
+}
+
+/// A store of bytes that other processes share: Redis, Memcached, yours.
+///
+/// It knows keys and bytes and nothing of entries; [`Encoded::over`](super::Encoded::over) makes a
+/// [`CacheBackend`](super::CacheBackend) of it, with leases, fences, deadlines, a breaker and a
+/// queue of invalidations.
+///
+/// # Heads
+/// The first [`HEAD_BYTES`] of a value (all of a shorter one) are its *head*. Every value and every
+/// placeholder has a head of its own, so a store may compare heads instead of values. Only what
+/// [`is_head`] accepts is ever a fence: an empty, short or foreign value fences nothing.
+///
+/// # Errors and cancellation
+/// An error says that the command may or may not have been done;
+/// [`Error::BackendRefused`](crate::Error::BackendRefused) that the store answered and did not do
+/// it, so that it counts as alive. A future may be dropped at any
+/// await, and what it sent may still be done later; a store must not answer one caller with what
+/// another one asked for.
+pub trait ByteStore: Send + Sync + 'static {
+    /// What [`swap`](Self::swap) compares with: a head, or the store's own number for a value.
+    type Token: Send + Sync + 'static;
+
+    /// The values under `keys`, in order; `None` where there is none.
+    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
+
+    /// Puts `placeholder` under `key`, unless a value stands there whose head
+    /// [`is_head`] accepts: then that head and its token are the answer.
+    fn claim(
+        &self,
+        key: &str,
+        placeholder: &[u8],
+        lifetime: Duration,
+    ) -> impl Future<Output = Result<Claim<Self::Token>>> + Send;
+
+    /// Replaces what `token` stands for by `value`; `false` if something else stands there by now,
+    /// or nothing. Without a lifetime the value stays.
+    fn swap(
+        &self,
+        key: &str,
+        token: &Self::Token,
+        value: &[u8],
+        lifetime: Option<Duration>,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Removes what `token` stands for; `false` if something else stands there by now, or nothing.
+    fn remove(&self, key: &str, token: &Self::Token) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Puts `value` under `key`, whatever stands there, and answers with its token. A store that
+    /// has no room for it removes what stands there and answers `None`.
+    fn set(
+        &self,
+        key: &str,
+        value: &[u8],
+        lifetime: Duration,
+    ) -> impl Future<Output = Result<Option<Self::Token>>> + Send;
+
+    /// Removes whatever stands under `keys`.
+    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Finds out whether the store answers.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What [`ByteStore::claim`] answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim<K> {
+    /// The placeholder stands there now.
+    Taken(K),
+    /// Something else stands there, and stays.
+    Standing {
+        /// Its head.
+        head: Vec<u8>,
+        /// Its token.
+        token: K,
+    },
+}

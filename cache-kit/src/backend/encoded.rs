@@ -1,0 +1,390 @@
+//! [`Encoded`]: makes a [`CacheBackend`] of a [`ByteStore`]. The only user of the codec.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::time::Duration;
+
+use super::bytes::{ByteStore, Claim};
+use super::guard::{BreakerPolicy, Guard, GuardPolicy, Health};
+use crate::backend::{
+    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+};
+use crate::clock::Timestamp;
+use crate::codec::{Codec, Decoded, Encoding, Head, Placeholder, PlaceholderKind, Stamp, head_of};
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::Result;
+
+/// What every remote backend can be told. The defaults are those of the methods.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedConfig {
+    pub(crate) default_ttl: Option<Duration>,
+    pub(crate) max_value_bytes: usize,
+    pub(crate) lease_lifetime: Duration,
+    pub(crate) operation_deadline: Duration,
+    pub(crate) pending_invalidations: usize,
+    pub(crate) breaker: BreakerPolicy,
+}
+
+impl EncodedConfig {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            default_ttl: Some(Duration::from_secs(3_600)),
+            max_value_bytes: 8 << 20,
+            lease_lifetime: Duration::from_secs(10),
+            operation_deadline: Duration::from_millis(500),
+            pending_invalidations: 10_000,
+            breaker: BreakerPolicy::default(),
+        }
+    }
+
+    /// How long an entry lives that nobody gave a time to live. Default 1 h: it bounds what no
+    /// fence can cure, such as a replica that lags.
+    pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = Some(ttl);
+        self
+    }
+
+    /// The largest value that is stored, in bytes, head included. Default 8 MiB.
+    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
+        self.max_value_bytes = bytes;
+        self
+    }
+
+    /// How long a lease lives. It must be longer than the load deadline, else slow loads are not
+    /// stored. Default 10 s.
+    pub fn with_lease_lifetime(mut self, lifetime: Duration) -> Self {
+        self.lease_lifetime = lifetime;
+        self
+    }
+
+    /// How long one operation may take, waiting and connecting included. Default 500 ms.
+    pub fn with_operation_deadline(mut self, deadline: Duration) -> Self {
+        self.operation_deadline = deadline;
+        self
+    }
+
+    /// How many invalidations wait for a store that is away; one more is an error.
+    /// Default 10,000.
+    pub fn with_pending_invalidations(mut self, keys: usize) -> Self {
+        self.pending_invalidations = keys;
+        self
+    }
+
+    /// After how many failures in a row the store is left alone for a while. Default 5.
+    pub fn with_breaker_failures(mut self, failures: u32) -> Self {
+        self.breaker.failures = failures.max(1);
+        self
+    }
+
+    /// For how long it is left alone: `first`, doubling with every probe that fails up to
+    /// `longest`, with a quarter of jitter. Default 500 ms and 10 s. A task in the background asks
+    /// every 500 ms whether the store is back, so this bounds what callers see only where no
+    /// runtime is left to run it.
+    pub fn with_breaker_pauses(mut self, first: Duration, longest: Duration) -> Self {
+        self.breaker.first_pause = first;
+        self.breaker.longest_pause = longest.max(first);
+        self
+    }
+}
+
+impl Default for EncodedConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
+pub struct Encoded<S: ByteStore> {
+    guard: Guard<S>,
+    config: EncodedConfig,
+}
+
+/// The right to store under one key of an [`Encoded`] store.
+#[derive(Debug)]
+pub struct EncodedLease<K> {
+    token: K,
+    /// Whether what the token stands for is this lease's own placeholder, to be removed when the
+    /// lease is given up.
+    own: bool,
+    /// Tells whether an invalidation in vain came after the lease.
+    mark: u64,
+}
+
+thread_local! {
+    /// Values are encoded into one buffer per thread.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A buffer that grew larger than this is not kept.
+const KEPT_BUFFER: usize = 1 << 20;
+
+impl<S: ByteStore> Encoded<S> {
+    /// A backend over `store` with the defaults of [`EncodedConfig`].
+    pub fn over(store: S) -> Self {
+        Self::with_config(store, EncodedConfig::new())
+    }
+
+    /// A backend over `store`.
+    pub fn with_config(store: S, config: EncodedConfig) -> Self {
+        let policy = GuardPolicy {
+            deadline: config.operation_deadline,
+            breaker: config.breaker,
+            pending_limit: config.pending_invalidations,
+            lease_lifetime: config.lease_lifetime,
+        };
+        Self {
+            guard: Guard::new(store, policy),
+            config,
+        }
+    }
+
+    /// How the store is doing, as this process sees it.
+    pub fn health(&self) -> Health {
+        self.guard.health()
+    }
+
+    /// The store.
+    pub fn store(&self) -> &S {
+        self.guard.store()
+    }
+
+    fn codec<T: CacheEntity>(&self) -> Codec<T> {
+        Codec::new(self.config.max_value_bytes)
+    }
+
+    fn granted(
+        &self,
+        token: S::Token,
+        own: bool,
+        mark: u64,
+        fence: Fence,
+    ) -> Leased<EncodedLease<S::Token>> {
+        Leased::Granted {
+            lease: EncodedLease { token, own, mark },
+            fence,
+        }
+    }
+
+    /// What a lease comes to where something stands under the key already.
+    fn over_standing<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+        mark: u64,
+        head: &[u8],
+        token: S::Token,
+    ) -> Leased<EncodedLease<S::Token>> {
+        let wanted = Fence(request.id.0);
+        match head_of(key, head) {
+            Head::Placeholder(it) if it.kind == PlaceholderKind::Write => Leased::Writing,
+            // A copy of this command came before it.
+            Head::Placeholder(it) if it.fence == wanted => {
+                self.granted(token, true, mark, it.fence)
+            }
+            Head::Placeholder(it) if request.take == Take::IfMissing => {
+                Leased::Busy { fence: it.fence }
+            }
+            Head::Entry(it)
+                if request.take == Take::IfMissing
+                    && it.schema == self.codec::<T>().schema()
+                    && request.now < it.expires =>
+            {
+                Leased::Found
+            }
+            Head::Placeholder(it) => self.granted(token, false, mark, it.fence),
+            Head::Entry(it) => self.granted(token, false, mark, it.fence),
+            // What cannot be read can still be replaced, and by nobody twice.
+            Head::Nothing => self.granted(token, false, mark, wanted),
+        }
+    }
+
+    fn lookup<T: CacheEntity>(&self, key: &str, value: Option<&[u8]>, now: Timestamp) -> Lookup<T> {
+        let Some(value) = value else {
+            return Lookup::Miss {
+                fence: None,
+                reason: MissReason::Absent,
+            };
+        };
+        let miss = |reason| Lookup::Miss {
+            fence: match head_of(key, value) {
+                Head::Placeholder(it) => Some(it.fence),
+                Head::Entry(it) => Some(it.fence),
+                Head::Nothing => None,
+            },
+            reason,
+        };
+        match self.codec::<T>().decode(key, value) {
+            Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
+            Decoded::Entry { entry, stamp } => Lookup::Hit {
+                entry,
+                fence: Some(stamp.fence),
+            },
+            Decoded::Placeholder(_) => miss(MissReason::Absent),
+            Decoded::OtherSchema { .. } => miss(MissReason::OtherSchema),
+            Decoded::Damaged => miss(MissReason::Damaged),
+        }
+    }
+}
+
+impl<S: ByteStore> CacheBackend for Encoded<S> {
+    type Lease = EncodedLease<S::Token>;
+
+    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        let values = self.guard.run(self.store().get_many(&[key])).await?;
+        let value = values.first().and_then(Option::as_deref);
+        Ok(self.lookup(key, value, now))
+    }
+
+    async fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> Result<Leased<Self::Lease>> {
+        let fence = Fence(request.id.0);
+        let placeholder = Placeholder {
+            kind: PlaceholderKind::Lease,
+            fence,
+            taken: request.now,
+        }
+        .encode(key);
+        let lifetime = self.config.lease_lifetime;
+        if request.take == Take::Invalidating {
+            let mark = self.guard.mark();
+            let set = self.store().set(key, &placeholder, lifetime);
+            return Ok(match self.guard.invalidate(&[key], set).await? {
+                Some(Some(token)) => self.granted(token, true, mark, fence),
+                Some(None) => Leased::NoRoom,
+                None => Leased::Pending,
+            });
+        }
+        let mark = self.guard.mark();
+        let claim = self.store().claim(key, &placeholder, lifetime);
+        Ok(match self.guard.run(claim).await? {
+            Claim::Taken(token) => self.granted(token, true, mark, fence),
+            Claim::Standing { head, token } => {
+                self.over_standing::<T>(key, request, mark, &head, token)
+            }
+        })
+    }
+
+    async fn store<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: Self::Lease,
+        entry: Entry<T>,
+        now: Timestamp,
+    ) -> Result<Stored> {
+        if self.guard.voids(key, lease.mark) {
+            return Ok(Stored::Fenced);
+        }
+        let stamp = Stamp {
+            fence: Fence(fastrand::u64(..)),
+            generation: 0,
+        };
+        let lifetime = (entry.expires != Timestamp::NEVER).then(|| entry.expires.since(now));
+        let mut buffer = BUFFER.take();
+        let encoded = self
+            .codec::<T>()
+            .encode_into(&mut buffer, key, stamp, &entry);
+        let stored = match encoded {
+            // It has expired by now, and a lifetime of zero means something else to some stores.
+            Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
+                let swap = self.store().swap(key, &lease.token, &buffer, lifetime);
+                let swapped = self.guard.run(swap).await;
+                swapped.map(|done| if done { Stored::Stored } else { Stored::Fenced })
+            }
+            unfit => {
+                let remove = self.store().remove(key, &lease.token);
+                let removed = self.guard.run(remove).await;
+                match unfit {
+                    Ok(Encoding::TooLarge) => removed.map(|_| Stored::TooLarge),
+                    Ok(Encoding::Complete) => removed.map(|_| Stored::Fenced),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        if buffer.capacity() <= KEPT_BUFFER {
+            buffer.clear();
+            BUFFER.set(buffer);
+        }
+        stored
+    }
+
+    async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
+        if lease.own {
+            self.guard
+                .run(self.store().remove(key, &lease.token))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        let keys = [key];
+        let delete = self.store().delete_many(&keys);
+        Ok(match self.guard.invalidate(&keys, delete).await? {
+            Some(()) => Invalidated::Done,
+            None => Invalidated::Pending,
+        })
+    }
+
+    fn default_ttl(&self) -> Option<Duration> {
+        self.config.default_ttl
+    }
+
+    async fn get_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Vec<Result<Lookup<T>>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        match self.guard.run(self.store().get_many(keys)).await {
+            Ok(values) => keys
+                .iter()
+                .enumerate()
+                .map(|(at, key)| {
+                    let value = values.get(at).and_then(Option::as_deref);
+                    Ok(self.lookup(key, value, now))
+                })
+                .collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
+    }
+
+    async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let done = self
+            .guard
+            .invalidate(keys, self.store().delete_many(keys))
+            .await;
+        let each = done.map(|done| match done {
+            Some(()) => Invalidated::Done,
+            None => Invalidated::Pending,
+        });
+        keys.iter().map(|_| each.clone()).collect()
+    }
+}
+
+impl<S: ByteStore> Clone for Encoded<S> {
+    fn clone(&self) -> Self {
+        Self {
+            guard: self.guard.clone(),
+            config: self.config.clone(),
+        }
+    }
+}
+
+impl<S: ByteStore> fmt::Debug for Encoded<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoded")
+            .field("config", &self.config)
+            .field("health", &self.health())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! The codec: the only place that knows bytes.
+//!
+//! A store that speaks bytes keeps one of two things under a key. An *envelope* is a stored entry:
+//! a fixed-width head and a body. A *placeholder* is a lease, or a write, that stands in the
+//! value's own key. Both say their fence at the same place, so that a store compares a head and
+//! never reads a value ([`head`] has the layout).
+//!
+//! Invariants:
+//!
+//! - Nothing is believed before its checksum is. Postcard alone accepts most flipped bits, a value
+//!   of another type and a length of 2⁶⁴; it sees only bytes that stand as they were written, by
+//!   this format, under this key, by a type of this schema.
+//! - What cannot be read is a miss, never an error and never a panic: [`Decoded::Damaged`] or
+//!   [`Decoded::OtherSchema`].
+//! - The full cache key is part of every checksum. An envelope that is found under another key is
+//!   damaged, whoever put it there.
+//! - Lengths are exact. A byte too many is damage just like a byte too few.
+//! - The checksums find accidents. They are no signature: who may write to the store may write
+//!   what it serves.
+//!
+//! The golden files pin every byte. Changing one of them means a new format version, and the
+//! entries of the old one are misses.
+
+mod envelope;
+mod head;
+mod payload;
+mod placeholder;
+mod schema;
+mod seal;
+mod strict;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::backend::Fence;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+
+pub(crate) use head::{EntryHead, FENCE_LEN, HEAD_LEN, Head, head_of};
+pub(crate) use placeholder::{PLACEHOLDER_LEN, Placeholder, PlaceholderKind};
+
+/// What every envelope begins with, and every placeholder: magic and format version.
+pub(crate) const PREFIXES: [[u8; 5]; 2] = [
+    head::prefix(head::ENTRY_MAGIC),
+    head::prefix(head::PLACEHOLDER_MAGIC),
+];
+
+/// Reads and writes the entries of one type, as one store keeps them.
+///
+/// Making one fingerprints the type, which costs about as much as decoding a small entity: a
+/// batch makes one for all of its keys.
+pub(crate) struct Codec<T> {
+    schema: u64,
+    max_bytes: usize,
+    carries_key: bool,
+    entity: PhantomData<fn() -> T>,
+}
+
+/// What the head of an entry says besides the entry's own stamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// The id of this store: 64 random bits that no other store of the key ever had.
+    pub(crate) fence: Fence,
+    /// The generation that the entry belongs to, 0 if its type has none.
+    pub(crate) generation: u64,
+}
+
+/// How an encoding ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Encoding {
+    /// The buffer holds the envelope.
+    Complete,
+    /// The envelope would be larger than the store takes. The buffer is empty.
+    TooLarge,
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone)]
+pub(crate) enum Decoded<T> {
+    /// An entry, fresh or not: the caller has the clock.
+    Entry {
+        /// The entry.
+        entry: Entry<T>,
+        /// Its fence and generation.
+        stamp: Stamp,
+    },
+    /// Somebody is loading or writing the key.
+    Placeholder(Placeholder),
+    /// A whole entry of another schema, or one that the type does not accept.
+    OtherSchema {
+        /// Its fence and generation.
+        stamp: Stamp,
+    },
+    /// Nothing of this format and this key: empty, foreign, damaged, too large, of another format
+    /// version, or put under another key. Its head may still be whole: ask [`head_of`] for the
+    /// fence.
+    Damaged,
+}
+
+impl<T: CacheEntity> Codec<T> {
+    /// For a store that takes values of up to `max_bytes`, head included.
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        Self {
+            schema: schema::fingerprint::<T>(),
+            max_bytes,
+            carries_key: false,
+            entity: PhantomData,
+        }
+    }
+
+    /// For a store whose keys are narrower than cache keys: the full key stands in every envelope
+    /// and is compared, and an envelope without it is damaged.
+    pub(crate) fn carrying_key(mut self) -> Self {
+        self.carries_key = true;
+        self
+    }
+
+    /// The fingerprint in the head of every entry of this type.
+    pub(crate) fn schema(&self) -> u64 {
+        self.schema
+    }
+}
+
+impl<T> Clone for Codec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Codec<T> {}
+
+impl<T> fmt::Debug for Codec<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Codec")
+            .field("schema", &format_args!("{:016x}", self.schema))
+            .field("max_bytes", &self.max_bytes)
+            .field("carries_key", &self.carries_key)
+            .finish()
+    }
+}

@@ -1,0 +1,235 @@
+//! Payloads: an entity in postcard.
+
+use std::cell::Cell;
+
+use postcard::ser_flavors::Flavor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+use super::Encoding;
+use super::strict::Strict;
+
+/// Appends `value` to `buffer`, which may grow to `max_bytes`.
+pub(super) fn append<T: Serialize>(
+    buffer: &mut Vec<u8>,
+    max_bytes: usize,
+    value: &T,
+) -> Result<Encoding> {
+    let mut serializer = postcard::Serializer {
+        output: Bounded {
+            buffer,
+            max_bytes,
+            full: false,
+        },
+    };
+    let skipped = Cell::new(None);
+    let written = value.serialize(Strict::new(&mut serializer, &skipped));
+    // Both are asked whatever `written` says: on their way out, errors may have been swallowed by
+    // the type or renamed by postcard.
+    if let Some(field) = skipped.get() {
+        return Err(Error::SerializationError(format!(
+            "field `{field}` is skipped for some values, and postcard reads every field back: \
+             remove its `skip_serializing_if`"
+        )));
+    }
+    if serializer.output.full {
+        return Ok(Encoding::TooLarge);
+    }
+    match written {
+        Ok(()) => Ok(Encoding::Complete),
+        Err(error) => Err(Error::SerializationError(reason(&error).to_owned())),
+    }
+}
+
+/// The value that `payload` is, if it is one and nothing more.
+#[inline]
+pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
+    match postcard::take_from_bytes(payload) {
+        Ok((value, [])) => Some(value),
+        _ => None,
+    }
+}
+
+/// Why a type could not be serialized. The type's own words are lost in postcard, and with them
+/// any value that they might hold.
+fn reason(error: &postcard::Error) -> &'static str {
+    match error {
+        postcard::Error::SerializeSeqLengthUnknown => {
+            "a sequence or map does not know its length, such as one of `#[serde(flatten)]`"
+        }
+        postcard::Error::CollectStrError => "a `Display` failed",
+        postcard::Error::SerdeSerCustom => "the type refused",
+        _ => "postcard cannot carry the type",
+    }
+}
+
+/// Appends to a vector, up to a limit, and notes when that was reached.
+struct Bounded<'a> {
+    buffer: &'a mut Vec<u8>,
+    max_bytes: usize,
+    full: bool,
+}
+
+impl Flavor for Bounded<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if bytes.len() > self.max_bytes.saturating_sub(self.buffer.len()) {
+            self.full = true;
+            return Err(postcard::Error::SerializeBufferFull);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::ser::{SerializeSeq, Serializer};
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn refusal<T: Serialize>(value: &T) -> String {
+        let error = append(&mut Vec::new(), usize::MAX, value).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Serialization);
+        assert!(!error.is_retryable());
+        error.to_string()
+    }
+
+    #[test]
+    fn what_postcard_cannot_carry_is_refused_with_a_reason() {
+        struct Endless;
+        impl Serialize for Endless {
+            fn serialize<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
+                serializer.serialize_seq(None)?.end()
+            }
+        }
+        struct Refusing;
+        impl Serialize for Refusing {
+            fn serialize<S: Serializer>(&self, _: S) -> std::result::Result<S::Ok, S::Error> {
+                Err(serde::ser::Error::custom("secret"))
+            }
+        }
+        #[derive(Serialize)]
+        struct Flat {
+            #[serde(flatten)]
+            rest: BTreeMap<String, u8>,
+        }
+        struct Unprintable;
+        impl Serialize for Unprintable {
+            fn serialize<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl std::fmt::Display for Unprintable {
+            fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                Err(std::fmt::Error)
+            }
+        }
+        assert!(refusal(&Endless).contains("does not know its length"));
+        assert!(
+            refusal(&Flat {
+                rest: BTreeMap::new()
+            })
+            .contains("flatten")
+        );
+        assert!(refusal(&Unprintable).contains("Display"));
+        assert_eq!(refusal(&Refusing), "not serializable: the type refused");
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Address {
+        street: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line2: Option<String>,
+    }
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    enum Place {
+        Home {
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            rooms: Vec<u8>,
+        },
+        Away(Vec<Address>),
+    }
+
+    #[test]
+    fn a_skipped_field_is_refused_however_deep_it_stands() {
+        let address = |line2: Option<&str>| Address {
+            street: "s".to_owned(),
+            line2: line2.map(str::to_owned),
+        };
+        assert!(refusal(&address(None)).contains("`line2`"));
+        assert!(refusal(&Place::Home { rooms: vec![] }).contains("`rooms`"));
+        let deep: BTreeMap<u8, Option<(u8, Place)>> = [(
+            1,
+            Some((2, Place::Away(vec![address(Some("x")), address(None)]))),
+        )]
+        .into();
+        assert!(refusal(&deep).contains("`line2`"));
+
+        let whole = (Place::Home { rooms: vec![1] }, address(Some("x")));
+        let mut buffer = Vec::new();
+        let written = append(&mut buffer, usize::MAX, &whole).unwrap();
+        assert_eq!(written, Encoding::Complete);
+        assert_eq!(read(&buffer), Some(whole));
+    }
+
+    #[test]
+    fn a_text_that_outgrows_the_limit_is_too_large_and_no_error() {
+        let text = std::net::Ipv6Addr::LOCALHOST;
+        struct Text(std::net::Ipv6Addr);
+        impl Serialize for Text {
+            fn serialize<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
+                serializer.collect_str(&self.0)
+            }
+        }
+        let written = append(&mut Vec::new(), 3, &Text(text)).unwrap();
+        assert_eq!(written, Encoding::TooLarge);
+        let written = append(&mut Vec::new(), 4, &Text(text)).unwrap();
+        assert_eq!(written, Encoding::Complete);
+    }
+
+    #[test]
+    fn a_type_that_swallows_the_refusal_is_too_large_all_the_same() {
+        struct Careless;
+        impl Serialize for Careless {
+            fn serialize<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> std::result::Result<S::Ok, S::Error> {
+                let mut seq = serializer.serialize_seq(Some(2))?;
+                let _ = seq.serialize_element("longer than the limit");
+                let _ = seq.serialize_element(&1_u8);
+                seq.end()
+            }
+        }
+        let written = append(&mut Vec::new(), 8, &Careless).unwrap();
+        assert_eq!(written, Encoding::TooLarge);
+    }
+}

@@ -1,0 +1,279 @@
+//! A serializer that refuses skipped fields.
+//!
+//! Postcard writes no field names. It silently leaves out a field that `skip_serializing_if`
+//! skips, and then reads the next one in its place: the entry never decodes, or decodes as
+//! something else. The derive refuses the attribute on an entity's own fields; this finds it in
+//! whatever they hold. Everything else goes straight through.
+
+use std::cell::Cell;
+use std::fmt::Display;
+
+use serde::ser::{
+    Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
+    SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
+};
+
+/// A serializer, or a part of one, that notes the first skipped field and fails.
+pub(super) struct Strict<'a, S> {
+    inner: S,
+    skipped: &'a Skipped,
+}
+
+type Skipped = Cell<Option<&'static str>>;
+
+impl<'a, S> Strict<'a, S> {
+    pub(super) fn new(inner: S, skipped: &'a Skipped) -> Self {
+        Self { inner, skipped }
+    }
+}
+
+/// A value that carries the rule on into its own parts.
+struct Part<'a, T: ?Sized> {
+    value: &'a T,
+    skipped: &'a Skipped,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Strict::new(serializer, self.skipped))
+    }
+}
+
+macro_rules! scalars {
+    ($($method:ident($scalar:ty))*) => {$(
+        #[inline]
+        fn $method(self, value: $scalar) -> Result<S::Ok, S::Error> {
+            self.inner.$method(value)
+        }
+    )*};
+}
+
+impl<'a, S: Serializer> Strict<'a, S> {
+    #[inline]
+    fn wrap<C>(
+        self,
+        open: impl FnOnce(S) -> Result<C, S::Error>,
+    ) -> Result<Strict<'a, C>, S::Error> {
+        let skipped = self.skipped;
+        open(self.inner).map(|inner| Strict { inner, skipped })
+    }
+}
+
+impl<'a, S: Serializer> Serializer for Strict<'a, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+    type SerializeSeq = Strict<'a, S::SerializeSeq>;
+    type SerializeTuple = Strict<'a, S::SerializeTuple>;
+    type SerializeTupleStruct = Strict<'a, S::SerializeTupleStruct>;
+    type SerializeTupleVariant = Strict<'a, S::SerializeTupleVariant>;
+    type SerializeMap = Strict<'a, S::SerializeMap>;
+    type SerializeStruct = Strict<'a, S::SerializeStruct>;
+    type SerializeStructVariant = Strict<'a, S::SerializeStructVariant>;
+
+    scalars! {
+        serialize_bool(bool) serialize_char(char) serialize_str(&str) serialize_bytes(&[u8])
+        serialize_i8(i8) serialize_i16(i16) serialize_i32(i32) serialize_i64(i64)
+        serialize_i128(i128)
+        serialize_u8(u8) serialize_u16(u16) serialize_u32(u32) serialize_u64(u64)
+        serialize_u128(u128)
+        serialize_f32(f32) serialize_f64(f64)
+        serialize_unit_struct(&'static str)
+    }
+
+    #[inline]
+    fn is_human_readable(&self) -> bool {
+        self.inner.is_human_readable()
+    }
+
+    #[inline]
+    fn collect_str<T: Display + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        self.inner.collect_str(value)
+    }
+
+    #[inline]
+    fn serialize_unit(self) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_unit()
+    }
+
+    #[inline]
+    fn serialize_none(self) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_none()
+    }
+
+    #[inline]
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
+        let skipped = self.skipped;
+        self.inner.serialize_some(&Part { value, skipped })
+    }
+
+    #[inline]
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+    ) -> Result<S::Ok, S::Error> {
+        self.inner.serialize_unit_variant(name, index, variant)
+    }
+
+    #[inline]
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let skipped = self.skipped;
+        let part = Part { value, skipped };
+        self.inner.serialize_newtype_struct(name, &part)
+    }
+
+    #[inline]
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        value: &T,
+    ) -> Result<S::Ok, S::Error> {
+        let skipped = self.skipped;
+        let part = Part { value, skipped };
+        self.inner
+            .serialize_newtype_variant(name, index, variant, &part)
+    }
+
+    #[inline]
+    fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.wrap(|inner| inner.serialize_seq(len))
+    }
+
+    #[inline]
+    fn serialize_tuple(self, len: usize) -> Result<Self::SerializeTuple, S::Error> {
+        self.wrap(|inner| inner.serialize_tuple(len))
+    }
+
+    #[inline]
+    fn serialize_tuple_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleStruct, S::Error> {
+        self.wrap(|inner| inner.serialize_tuple_struct(name, len))
+    }
+
+    #[inline]
+    fn serialize_tuple_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeTupleVariant, S::Error> {
+        self.wrap(|inner| inner.serialize_tuple_variant(name, index, variant, len))
+    }
+
+    #[inline]
+    fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.wrap(|inner| inner.serialize_map(len))
+    }
+
+    #[inline]
+    fn serialize_struct(
+        self,
+        name: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStruct, S::Error> {
+        self.wrap(|inner| inner.serialize_struct(name, len))
+    }
+
+    #[inline]
+    fn serialize_struct_variant(
+        self,
+        name: &'static str,
+        index: u32,
+        variant: &'static str,
+        len: usize,
+    ) -> Result<Self::SerializeStructVariant, S::Error> {
+        self.wrap(|inner| inner.serialize_struct_variant(name, index, variant, len))
+    }
+}
+
+macro_rules! elements {
+    ($($part:ident::$method:ident)*) => {$(
+        impl<S: $part> $part for Strict<'_, S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+                let skipped = self.skipped;
+                self.inner.$method(&Part { value, skipped })
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.inner.end()
+            }
+        }
+    )*};
+}
+
+elements! {
+    SerializeSeq::serialize_element
+    SerializeTuple::serialize_element
+    SerializeTupleStruct::serialize_field
+    SerializeTupleVariant::serialize_field
+}
+
+macro_rules! fields {
+    ($($part:ident)*) => {$(
+        impl<S: $part> $part for Strict<'_, S> {
+            type Ok = S::Ok;
+            type Error = S::Error;
+
+            #[inline]
+            fn serialize_field<T: Serialize + ?Sized>(
+                &mut self,
+                name: &'static str,
+                value: &T,
+            ) -> Result<(), S::Error> {
+                let skipped = self.skipped;
+                self.inner.serialize_field(name, &Part { value, skipped })
+            }
+
+            fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
+                self.skipped.set(Some(self.skipped.get().unwrap_or(name)));
+                Err(S::Error::custom("a field is skipped"))
+            }
+
+            #[inline]
+            fn end(self) -> Result<S::Ok, S::Error> {
+                self.inner.end()
+            }
+        }
+    )*};
+}
+
+fields! { SerializeStruct SerializeStructVariant }
+
+impl<S: SerializeMap> SerializeMap for Strict<'_, S> {
+    type Ok = S::Ok;
+    type Error = S::Error;
+
+    #[inline]
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        let skipped = self.skipped;
+        self.inner.serialize_key(&Part { value, skipped })
+    }
+
+    #[inline]
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
+        let skipped = self.skipped;
+        self.inner.serialize_value(&Part { value, skipped })
+    }
+
+    #[inline]
+    fn end(self) -> Result<S::Ok, S::Error> {
+        self.inner.end()
+    }
+}

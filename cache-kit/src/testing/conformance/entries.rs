@@ -1,0 +1,254 @@
+//! What is stored comes back, whatever it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{CacheBackend, Leased, Stored, Take};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+
+use super::client::{Client, lease_in, no_error, shown, stored};
+use super::harness::Harness;
+use super::specimen::{Specimen, Unreadable, Unwritable, heavy, specimen};
+
+/// An entry comes back with its value and all of its stamps, to the millisecond, for every client.
+pub async fn entries_come_back_with_all_stamps<B: CacheBackend>(harness: &Harness<B>) {
+    let (first, second) = harness.clients();
+    let now = harness.now();
+    let hour = Duration::from_secs(3_600);
+    // An odd millisecond, so that no coarser unit can carry it.
+    let odd = Timestamp::from_millis(now.as_millis() / 1_000 * 1_000 + 777);
+    let stamps = [
+        (odd, odd.after(hour), odd.after(hour * 2), 0),
+        (odd, odd.after(hour), odd.after(hour), 1),
+        (odd, Timestamp::NEVER, odd.after(hour), 12_345),
+        (odd, odd, odd.after(hour), u32::MAX),
+        // Made by a caller whose clock goes ahead, and by one of long ago.
+        (odd.after(hour), odd.after(hour), odd.after(hour * 2), 7),
+        (
+            Timestamp::from_millis(1),
+            odd.after(hour),
+            odd.after(hour),
+            7,
+        ),
+    ];
+    for (version, (created, stale_from, expires, load_millis)) in (1..).zip(stamps) {
+        let key = harness.key("stamps");
+        let value = specimen(&key, version);
+        let entry = Entry {
+            value: Some(Arc::new(value)),
+            created,
+            stale_from,
+            expires,
+            load_millis,
+        };
+        stored(first.put_entry(&key, entry.clone()).await, &key);
+        for client in [&first, &second] {
+            same(client, &key, &entry).await;
+        }
+    }
+}
+
+/// A known absence is an entry like any other, and takes the place of one.
+pub async fn absences_come_back<B: CacheBackend>(harness: &Harness<B>) {
+    let (first, second) = harness.clients();
+    let key = harness.key("absence");
+    let absence = harness.absence::<Specimen>();
+    stored(first.put_entry(&key, absence.clone()).await, &key);
+    for client in [&first, &second] {
+        same(client, &key, &absence).await;
+    }
+    first.put(&key, 2).await;
+    second.expect(&key, Some(2), "stored over an absence").await;
+    stored(second.put_entry(&key, absence.clone()).await, &key);
+    same(&first, &key, &absence).await;
+    first.invalidate(&key).await;
+    assert!(
+        second.entry::<Specimen>(&key).await.is_none(),
+        "{}: an absence outlives its invalidation",
+        shown(&key)
+    );
+}
+
+/// Values without any content, and with all kinds of text.
+pub async fn empty_and_odd_values_come_back<B: CacheBackend>(harness: &Harness<B>) {
+    let client = harness.client();
+    for payload in [
+        "",
+        " ",
+        "\0",
+        "\r\n",
+        "END\r\n",
+        "\u{1F980} Kräm",
+        "\u{10FFFF}",
+    ] {
+        let key = harness.key("value");
+        let entry = harness.entry(Specimen {
+            payload: payload.to_owned(),
+            ..specimen(&key, u64::MAX)
+        });
+        stored(client.put_entry(&key, entry.clone()).await, &key);
+        same(&client, &key, &entry).await;
+    }
+    let key = harness.key("nameless");
+    let entry = harness.entry(specimen("", 0));
+    stored(client.put_entry(&key, entry.clone()).await, &key);
+    same(&client, &key, &entry).await;
+}
+
+/// Values of up to 1 MiB come back, or are [`Stored::TooLarge`] and then nothing is under the key:
+/// no part of them, and nothing older. Beyond the harness' limit they must be refused.
+pub async fn large_values_come_back_or_are_refused<B: CacheBackend>(harness: &Harness<B>) {
+    let (first, second) = harness.clients();
+    let limit = harness.limit();
+    let sizes = [1_000, 4_096, 65_536, 300_000, 1 << 20];
+    let edges = limit.map(|limit| [limit / 2, limit + 1]);
+    for bytes in sizes.into_iter().chain(edges.into_iter().flatten()) {
+        let key = harness.key("large");
+        first.put(&key, 1).await;
+        let entry = harness.entry(heavy(&key, 2, bytes));
+        match first.put_entry(&key, entry.clone()).await {
+            Stored::Stored => {
+                let taken = limit.is_none_or(|limit| bytes <= limit);
+                assert!(
+                    taken,
+                    "a payload of {bytes} bytes was stored past the limit"
+                );
+                same(&second, &key, &entry).await;
+            }
+            Stored::TooLarge => {
+                let refused = limit.is_some_and(|limit| bytes > limit / 2);
+                assert!(refused, "a payload of {bytes} bytes was refused");
+                first.expect(&key, None, "refused as too large").await;
+                second.expect(&key, None, "refused as too large").await;
+                let (lease, _) = first.granted(&key, Take::IfMissing).await;
+                stored(first.fill(&key, lease, 3).await, &key);
+            }
+            Stored::Fenced => panic!("{}: fenced, and nobody was there", shown(&key)),
+        }
+        first.invalidate(&key).await;
+    }
+}
+
+/// An entity that serde cannot write is an error or, where nothing is written, stored. It spoils
+/// nothing else, and its key is as good as before.
+pub async fn what_cannot_be_encoded_spoils_only_itself<B: CacheBackend>(harness: &Harness<B>) {
+    let client = harness.client();
+    let keys = [1, 0, 3].map(|version| (harness.key("unwritable"), version));
+    let mut batch = Vec::new();
+    for (key, version) in &keys {
+        let (lease, _) = lease_in(
+            client
+                .lease::<Unwritable>(key, harness.request(Take::IfMissing))
+                .await,
+            key,
+            Take::IfMissing,
+        );
+        let value = Unwritable {
+            key: key.clone(),
+            version: *version,
+        };
+        batch.push((key.as_str(), lease, harness.entry(value)));
+    }
+    let answers = client.backend.store_many(batch, harness.now()).await;
+    assert_eq!(answers.len(), keys.len(), "an answer for each");
+    for (answer, (key, version)) in answers.into_iter().zip(&keys) {
+        if *version != 0 {
+            stored(no_error(answer, "store", key), key);
+        }
+        let found: Option<Entry<Unwritable>> = client.entry(key).await;
+        let right = found.as_ref().is_none_or(|found| {
+            found
+                .value
+                .as_ref()
+                .is_some_and(|value| value.version == *version)
+        });
+        assert!(right, "{}: not what was stored", shown(key));
+        assert!(
+            *version == 0 || found.is_some(),
+            "{}: spoilt by its neighbour",
+            shown(key)
+        );
+        let value = Unwritable {
+            key: key.clone(),
+            version: 9,
+        };
+        let again = client.put_entry(key, harness.entry(value)).await;
+        stored(again, key);
+    }
+}
+
+/// An entry that its type does not accept is a miss and no error, alone and in a batch, and the
+/// next store overwrites it. A store that decodes nothing may serve it, and one that reads only
+/// heads may answer [`Leased::Found`] for it.
+pub async fn what_cannot_be_decoded_is_a_miss<B: CacheBackend>(harness: &Harness<B>) {
+    let client = harness.client();
+    let keys = [1, 0, 3].map(|version| (harness.key("unreadable"), version));
+    let value = |key: &str, version| Unreadable {
+        key: key.to_owned(),
+        version,
+    };
+    for (key, version) in &keys {
+        let entry = harness.entry(value(key, *version));
+        stored(client.put_entry(key, entry).await, key);
+    }
+    let texts: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
+    let found = client
+        .backend
+        .get_many::<Unreadable>(&texts, harness.now())
+        .await;
+    assert_eq!(found.len(), keys.len(), "an answer for each");
+    for (found, (key, version)) in found.into_iter().zip(&keys) {
+        no_error(found, "get_many", key);
+        let alone: Option<Entry<Unreadable>> = client.entry(key).await;
+        assert!(
+            alone.is_some() || *version == 0,
+            "{}: spoilt by its neighbour",
+            shown(key)
+        );
+        if alone.is_none() {
+            let leased = client
+                .lease::<Unreadable>(key, harness.request(Take::IfMissing))
+                .await;
+            let lease = match leased {
+                // A store that reads only heads takes it for an entry.
+                Leased::Found => {
+                    let request = harness.request(Take::Over);
+                    client.lease::<Unreadable>(key, request).await
+                }
+                leased => leased,
+            };
+            let (lease, _) = lease_in(lease, key, Take::Over);
+            let entry = harness.entry(value(key, 5));
+            stored(client.store(key, lease, entry.clone()).await, key);
+            same(&client, key, &entry).await;
+        }
+    }
+}
+
+/// Checks that `key` holds what `wanted` is.
+async fn same<B, T>(client: &Client<'_, B>, key: &str, wanted: &Entry<T>)
+where
+    B: CacheBackend,
+    T: CacheEntity + PartialEq,
+{
+    let now = client.harness.now();
+    let Some(found) = client.entry_at::<T>(key, now).await else {
+        panic!("{}: a miss right after the store", shown(key));
+    };
+    let stamps = |entry: &Entry<T>| {
+        (
+            entry.created,
+            entry.stale_from,
+            entry.expires,
+            entry.load_millis,
+        )
+    };
+    assert!(
+        stamps(&found) == stamps(wanted),
+        "{}: came back as {found:?} instead of {wanted:?}",
+        shown(key)
+    );
+    assert!(found.value == wanted.value, "{}: another value", shown(key));
+}

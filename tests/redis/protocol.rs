@@ -1,0 +1,200 @@
+//! What goes over the wire, and how often.
+
+use std::time::Duration;
+
+use cache_kit::CacheStrategy::{Fresh, Invalidate, Refresh};
+use cache_kit::backend::{CacheBackend, RedisBackend};
+use cache_kit::observability::StoreResult;
+use cache_kit::{CacheService, OperationConfig, SharedFeeder, Source};
+use cache_kit_tests::servers::RedisServer;
+use cache_kit_tests::{Gated, Row};
+
+use super::{call, config, scene, service};
+
+#[tokio::test]
+async fn what_one_process_stores_another_one_reads() {
+    for protocol in ["", "?protocol=resp2", "?protocol=resp3"] {
+        let (server, database) = scene();
+        let url = format!("{}{protocol}", server.url());
+        let (here, there) = (service(&url), service(&url));
+        let (outcome, seen) = call(&here, &database, "k", Refresh).await.unwrap();
+        assert_eq!(
+            (outcome.source(), outcome.store()),
+            (Source::Repository, StoreResult::Stored)
+        );
+        assert_eq!(seen, Some(1));
+        let (outcome, seen) = call(&there, &database, "k", Refresh).await.unwrap();
+        assert_eq!((outcome.source(), seen), (Source::Cache, Some(1)));
+        assert!(outcome.age().unwrap() < Duration::from_secs(60));
+        database.set("k", 2);
+        call(&there, &database, "k", Invalidate).await.unwrap();
+        assert_eq!(call(&here, &database, "k", Fresh).await.unwrap().1, Some(2));
+        assert_eq!(database.loads(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_hit_is_one_command_and_a_miss_three() {
+    let (server, database) = scene();
+    let service = service(&server.url());
+    // Scripts are loaded at their first use.
+    call(&service, &database, "warm", Refresh).await.unwrap();
+    database.set("warm", 1);
+    call(&service, &database, "warm", Refresh).await.unwrap();
+
+    let count = |name: &str| server.commandstats().get(name).copied().unwrap_or(0);
+    let before = ["get", "evalsha", "set", "del"].map(count);
+    call(&service, &database, "k", Refresh).await.unwrap();
+    let miss = ["get", "evalsha"].map(count);
+    assert_eq!(miss, [before[0] + 1, before[1] + 2]);
+    for _ in 0..10 {
+        assert!(
+            call(&service, &database, "k", Refresh)
+                .await
+                .unwrap()
+                .0
+                .is_hit()
+        );
+    }
+    assert_eq!(["get", "evalsha"].map(count), [miss[0] + 10, miss[1]]);
+}
+
+#[tokio::test]
+async fn a_time_to_live_is_told_to_the_server_in_milliseconds() {
+    let (server, database) = scene();
+    let service = service(&server.url());
+    let ttl_of = || server.command(&["PTTL", "row:k"]).integer().unwrap();
+    let mut feeder = SharedFeeder::<Row>::new("k".to_owned());
+    let with = |ttl| OperationConfig::default().with_ttl(ttl);
+    service
+        .execute_with_config(
+            &mut feeder,
+            &database,
+            Invalidate,
+            with(Duration::from_millis(90_500)),
+        )
+        .await
+        .unwrap();
+    assert!((80_000..=90_500).contains(&ttl_of()), "{}", ttl_of());
+    service
+        .execute(&mut feeder, &database, Invalidate)
+        .await
+        .unwrap();
+    assert!(
+        (3_590_000..=3_600_000).contains(&ttl_of()),
+        "one hour by default: {}",
+        ttl_of()
+    );
+    service
+        .execute_with_config(&mut feeder, &database, Invalidate, with(Duration::MAX))
+        .await
+        .unwrap();
+    assert_eq!(ttl_of(), -1, "for ever");
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_exist_leaves_nothing_and_waits_for_nothing() {
+    let (server, database) = scene();
+    let (here, there) = (service(&server.url()), service(&server.url()));
+    for _ in 0..100 {
+        for service in [&here, &there] {
+            let (outcome, seen) = call(service, &database, "nobody", Refresh).await.unwrap();
+            assert_eq!((outcome.source(), seen), (Source::Repository, None));
+        }
+    }
+    assert_eq!(server.command(&["EXISTS", "row:nobody"]).integer(), Some(0));
+    assert_eq!(database.loads(), 200);
+}
+
+#[tokio::test]
+async fn another_process_waits_for_a_load_that_is_under_way() {
+    let server = RedisServer::start();
+    let database = Gated::closed();
+    database.set("k", 1);
+    let (here, there) = (service(&server.url()), service(&server.url()));
+    let spawn = |service: &super::Service| {
+        let (service, database) = (service.clone(), database.clone());
+        tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
+    };
+    let first = spawn(&here);
+    database.entered(1).await;
+    let second = spawn(&there);
+    // The second one has seen the first one's lease when it looks again.
+    cache_kit_tests::servers::eventually_async(
+        "the second process polls",
+        Duration::from_secs(10),
+        || {
+            server
+                .commandstats()
+                .get("get")
+                .is_some_and(|gets| *gets >= 3)
+        },
+    )
+    .await;
+    database.let_through(1);
+    assert_eq!(first.await.unwrap().unwrap().0.source(), Source::Repository);
+    let (outcome, seen) = second.await.unwrap().unwrap();
+    assert_eq!((outcome.source(), seen), (Source::Cache, Some(1)));
+    assert_eq!(database.loads(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_not_kept_and_what_was_there_is_gone() {
+    let (server, database) = scene();
+    let config = config(&server.url()).set(|it| it.with_max_value_bytes(64));
+    let small = CacheService::new(RedisBackend::new(config).unwrap());
+    call(&service(&server.url()), &database, "k", Refresh)
+        .await
+        .unwrap();
+    let mut feeder = SharedFeeder::<Row>::new("k".to_owned());
+    let outcome = small
+        .execute(&mut feeder, &database, cache_kit::CacheStrategy::Bypass)
+        .await
+        .unwrap();
+    assert_eq!(outcome.store(), StoreResult::TooLarge);
+    assert_eq!(server.command(&["EXISTS", "row:k"]).integer(), Some(0));
+}
+
+#[test]
+fn one_backend_serves_one_runtime_after_another() {
+    let (server, database) = scene();
+    let service = service(&server.url());
+    for round in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (outcome, seen) = runtime
+            .block_on(call(&service, &database, "k", Refresh))
+            .unwrap();
+        assert_eq!((outcome.is_hit(), seen), (round > 0, Some(1)));
+        assert!(!outcome.degraded().any());
+    }
+}
+
+#[tokio::test]
+async fn many_keys_are_one_command() {
+    let (server, database) = scene();
+    let service = service(&server.url());
+    for n in 0..20 {
+        database.set(&n.to_string(), n);
+        call(&service, &database, &n.to_string(), Refresh)
+            .await
+            .unwrap();
+    }
+    let keys: Vec<String> = (0..30).rev().map(|n| format!("row:{n}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let now = cache_kit::clock::Clock::system().now();
+    let before = server.commandstats().get("mget").copied().unwrap_or(0);
+    let found = service.backend().get_many::<Row>(&keys, now).await;
+    assert_eq!(server.commandstats().get("mget").copied(), Some(before + 1));
+    for (key, found) in keys.iter().zip(found) {
+        let expected = key.strip_prefix("row:").unwrap().parse::<u64>().unwrap();
+        match found.unwrap() {
+            cache_kit::backend::Lookup::Hit { entry, .. } => {
+                assert_eq!(entry.value.unwrap().version, expected);
+            }
+            cache_kit::backend::Lookup::Miss { .. } => assert!(expected >= 20, "{key}"),
+        }
+    }
+}

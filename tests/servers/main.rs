@@ -1,0 +1,14 @@
+//! The harness that starts servers and stands in the wire, tried on itself.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    missing_docs,
+    reason = "a failed expectation is what a test is for"
+)]
+
+mod proxy;
+mod redis;
+mod resp;
+mod tricks;
+mod watchdog;

@@ -1,0 +1,41 @@
+//! Real servers for the tests, and a proxy in the wire before them.
+//!
+//! A test starts its own server on a port and in a directory of its own, breaks it, and is sure that
+//! nothing of it is left afterwards, however the test ends. No server of the machine is touched.
+//!
+//! ```no_run
+//! use cache_kit_tests::servers::{Command, Proxy, RedisServer, Trick};
+//!
+//! let redis = RedisServer::start();
+//! let proxy = Proxy::in_front_of(redis.addr());
+//! let held = proxy.on_next(Command::named("GET"), Trick::HoldAnswer);
+//! // a client at `redis.url_through(&proxy)` sends its GET …
+//! held.wait();
+//! // … the server has answered, the client does not know yet …
+//! held.release();
+//! redis.kill();
+//! ```
+//!
+//! Everything here panics with a message when it cannot do what it was asked for: a broken harness
+//! must not look like a broken cache.
+
+#![allow(
+    clippy::panic,
+    reason = "test support: a harness that cannot work says why and ends the test"
+)]
+
+mod client;
+mod port;
+mod process;
+mod proxy;
+mod redis;
+mod resp;
+mod wait;
+
+pub use client::Connection;
+pub use port::free_port;
+pub use process::{Process, Signal, find_on_path, is_alive, room};
+pub use proxy::{Proxy, Trap, Trick};
+pub use redis::{RedisOptions, RedisServer};
+pub use resp::{Command, Malformed, Reply};
+pub use wait::{eventually, eventually_async};

@@ -1,0 +1,286 @@
+//! A server process that is never left behind: started, signalled and ended through a watchdog.
+//!
+//! The watchdog is a small shell script that waits for orders on a pipe from us. When the pipe closes,
+//! because the process was dropped or because ours died of whatever cause, it kills the server and
+//! removes its directory. Since it alone reaps the server, a signal can't hit a process that got the
+//! number of a dead one.
+
+use std::ffi::OsStr;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use super::wait::{LIMIT, eventually, within};
+
+// The traps keep the shell alive, and are no `trap ''` because an ignored signal would stay ignored in
+// the server: PIPE comes when we die in the middle of an order, HUP when we die while the server is
+// stopped (the system wakes an orphaned process group that has a stopped member with HUP and CONT).
+const WATCHDOG: &str = r#"
+trap : HUP INT PIPE TERM
+room=$1
+shift
+server=
+end() {
+    if [ -n "$server" ]; then
+        kill -KILL "$server"
+        wait "$server"
+    fi
+    server=
+}
+while read -r order; do
+    case $order in
+        START) end; "$@" </dev/null >&2 & server=$!; echo "$server" ;;
+        END) end; echo ended ;;
+        *) if kill -s "$order" "$server"; then echo sent; else echo failed; fi ;;
+    esac
+done
+end
+rm -rf "$room"
+"#;
+
+const LOG: &str = "output.log";
+const TAIL_LINES: usize = 20;
+
+/// What a process can be sent. Its end is [`Process::end`], which also waits for it.
+///
+/// Not `non_exhaustive`: every one is matched in this file only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Stops it where it stands: its sockets stay open, and nobody answers.
+    Stop,
+    /// Lets it go on.
+    Continue,
+    /// Asks it to end in its own way.
+    Terminate,
+}
+
+/// A program with its directory, its captured output and its watchdog. Dropping it kills the program,
+/// stopped or not, and removes the directory.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    watchdog: Mutex<Watchdog>,
+    room: TempDir,
+}
+
+#[derive(Debug)]
+struct Watchdog {
+    shell: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+    server: Option<u32>,
+}
+
+impl Process {
+    /// Starts `program` in `room`. What it prints is kept there.
+    ///
+    /// # Panics
+    ///
+    /// When there is no shell to run it.
+    pub fn start(
+        program: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        room: TempDir,
+    ) -> Self {
+        let name = program
+            .file_name()
+            .unwrap_or(program.as_os_str())
+            .to_string_lossy()
+            .into_owned();
+        let log = room.path().join(LOG);
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap_or_else(|error| panic!("no file {log:?} for the output of {name}: {error}"));
+        let mut shell = Command::new("sh")
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(room.path())
+            .arg(program)
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            // Whoever kills our process group must not kill the one that cleans up after us.
+            .process_group(0)
+            .spawn()
+            .unwrap_or_else(|error| panic!("no shell to watch over {name}: {error}"));
+        let (Some(orders), Some(answers)) = (shell.stdin.take(), shell.stdout.take()) else {
+            panic!("the watchdog of {name} has no pipes");
+        };
+        let process = Self {
+            name,
+            watchdog: Mutex::new(Watchdog {
+                shell,
+                orders: Some(orders),
+                answers: BufReader::new(answers),
+                server: None,
+            }),
+            room,
+        };
+        process.restart();
+        process
+    }
+
+    /// Kills the program if it runs, and starts it again with the same arguments in the same directory.
+    ///
+    /// # Panics
+    ///
+    /// When the watchdog is gone.
+    pub fn restart(&self) {
+        let mut watchdog = self.lock();
+        let answer = self.order(&mut watchdog, "START");
+        watchdog.server = Some(answer.parse().unwrap_or_else(|error| {
+            panic!("the watchdog of {} says {answer:?}: {error}", self.name)
+        }));
+    }
+
+    /// Kills the program and waits until it is gone, its ports with it.
+    ///
+    /// # Panics
+    ///
+    /// When the watchdog is gone.
+    pub fn end(&self) {
+        let mut watchdog = self.lock();
+        self.order(&mut watchdog, "END");
+        watchdog.server = None;
+    }
+
+    /// Sends a signal. After [`Signal::Stop`] it returns when the program stands still.
+    ///
+    /// # Panics
+    ///
+    /// When the program does not run, or does not stop.
+    pub fn signal(&self, signal: Signal) {
+        let mut watchdog = self.lock();
+        let Some(pid) = watchdog.server else {
+            panic!("{} was ended: nothing to send {signal:?} to", self.name);
+        };
+        let order = match signal {
+            Signal::Stop => "STOP",
+            Signal::Continue => "CONT",
+            Signal::Terminate => "TERM",
+        };
+        let answer = self.order(&mut watchdog, order);
+        assert_eq!(
+            answer,
+            "sent",
+            "{signal:?} to {}: {}",
+            self.name,
+            self.tail()
+        );
+        if signal == Signal::Stop {
+            eventually(&format!("{} stops", self.name), LIMIT, || {
+                matches!(state(pid), None | Some('T' | 'Z'))
+            });
+        }
+    }
+
+    /// The number of the program's process, if it was not ended. It may have ended by itself.
+    pub fn pid(&self) -> Option<u32> {
+        self.lock().server
+    }
+
+    /// Whether it runs, or stands still.
+    pub fn is_running(&self) -> bool {
+        self.pid().is_some_and(is_alive)
+    }
+
+    /// Its directory.
+    pub fn room(&self) -> &Path {
+        self.room.path()
+    }
+
+    /// The last lines of what it printed.
+    pub fn tail(&self) -> String {
+        let path = self.room.path().join(LOG);
+        match fs::read(&path) {
+            Ok(output) => {
+                let output = String::from_utf8_lossy(&output);
+                let lines: Vec<&str> = output.lines().collect();
+                lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
+            }
+            Err(error) => format!("(no output in {path:?}: {error})"),
+        }
+    }
+
+    fn order(&self, watchdog: &mut Watchdog, order: &str) -> String {
+        let mut answer = String::new();
+        let told = match &mut watchdog.orders {
+            Some(orders) => writeln!(orders, "{order}"),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        let heard = told.and_then(|()| watchdog.answers.read_line(&mut answer));
+        match heard {
+            Ok(length) if length > 0 => answer.trim_end().to_owned(),
+            other => panic!(
+                "the watchdog of {} did not do {order} ({other:?}); its output ends with\n{}",
+                self.name,
+                self.tail()
+            ),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watchdog> {
+        self.watchdog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut watchdog = self.lock();
+        watchdog.orders = None;
+        // The directory must not go before the program that works in it. No panic here: the test may
+        // be failing already, and its reason counts more.
+        let ended = within(LIMIT, || !matches!(watchdog.shell.try_wait(), Ok(None)));
+        if !ended {
+            eprintln!("the watchdog of {} does not end", self.name);
+        }
+    }
+}
+
+/// A fresh directory for the program `name`.
+///
+/// # Panics
+///
+/// When it can't be made.
+pub fn room(name: &str) -> TempDir {
+    tempfile::Builder::new()
+        .prefix(&format!("cache-kit-{name}-"))
+        .tempdir()
+        .unwrap_or_else(|error| panic!("no directory for {name}: {error}"))
+}
+
+/// Where `binary` is on PATH.
+///
+/// # Panics
+///
+/// When it isn't: a test that needs it fails, and says which `package` to install.
+pub fn find_on_path(binary: &str, package: &str) -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(binary))
+        .find(|candidate| candidate.is_file())
+        .unwrap_or_else(|| panic!("{binary} is not on PATH: apt-get install {package}"))
+}
+
+/// Whether the process `pid` runs or stands still. One that has ended and waits to be reaped is not
+/// alive. Needs `/proc`; without it every process counts as alive.
+pub fn is_alive(pid: u32) -> bool {
+    if !Path::new("/proc/self/stat").exists() {
+        return true;
+    }
+    !matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+/// The letter that the system gives for the state of a process.
+fn state(pid: u32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name of the program stands in parentheses before it, and may hold some itself.
+    stat.rsplit_once(") ")?.1.chars().next()
+}

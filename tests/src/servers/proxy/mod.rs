@@ -1,0 +1,291 @@
+//! A proxy in the wire between a client and a server, which a test scripts while it runs.
+//!
+//! TCP loses no bytes in the middle of a connection, so neither does the proxy: what is dropped takes
+//! everything behind it along. A connection that lost a command or an answer stays silent in that
+//! direction until somebody closes it, as if the network had swallowed the rest.
+//!
+//! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It speaks
+//! RESP only: TLS does not pass.
+
+mod link;
+mod state;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::port;
+use super::resp::Command;
+use super::wait::{LIMIT, eventually, eventually_async};
+use state::{Rule, Shared};
+
+/// What happens to one command or its answer.
+///
+/// Not `non_exhaustive`: only the proxy matches on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trick {
+    /// The command never reaches the server, nor does anything behind it on its connection. What was
+    /// sent before is still answered.
+    DropCommand,
+    /// The server gets the command. Its answer never comes, nor does anything behind it on its
+    /// connection; later commands still reach the server.
+    DropAnswer,
+    /// The connection ends when the command arrives; the server does not get it. Answers to what was
+    /// sent before may be lost, too.
+    CutCommand,
+    /// The connection ends after so many bytes of the answer: 0 is none of it.
+    CutAnswer(usize),
+    /// The command waits in the wire until it is released, and everything behind it.
+    HoldCommand,
+    /// The server gets the command; the answer waits in the wire until it is released, and everything
+    /// behind it.
+    HoldAnswer,
+    /// The answer, and so everything behind it, comes so much later.
+    DelayAnswer(Duration),
+    /// The server gets the command; these bytes come as the answer.
+    ReplaceAnswer(Vec<u8>),
+}
+
+/// A TCP proxy on a free loopback port. Dropping it ends all connections through it.
+///
+/// # Panics
+///
+/// When it is dropped after it met something that is no RESP, or after a predicate panicked: the test
+/// can't have seen what it meant to.
+#[derive(Debug)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+    port: u16,
+    acceptor: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Proxy {
+    /// A proxy that passes everything on to `server`, which need not be up yet. While it is down,
+    /// connections through the proxy are accepted and closed at once.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port for it.
+    pub fn in_front_of(server: SocketAddr) -> Self {
+        let (listener, port) = port::listen();
+        let shared = Arc::new(Shared::new(server));
+        let proxy = Self {
+            shared,
+            port,
+            acceptor: Mutex::default(),
+        };
+        proxy.listen(listener);
+        proxy
+    }
+
+    /// The port that clients connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address that clients connect to.
+    pub fn addr(&self) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
+    }
+
+    /// Plays a trick on the next command that `matching` says yes to, once. Of several rules that
+    /// match, the oldest is played.
+    ///
+    /// `matching` is called for every command from then on, on a thread of the proxy, and must not call
+    /// the proxy. A command that opens a subscription is answered by pushes: its first confirmation
+    /// counts as its answer.
+    pub fn on_next(
+        &self,
+        matching: impl Fn(&Command) -> bool + Send + 'static,
+        trick: Trick,
+    ) -> Trap {
+        let id = self.shared.change(|state| {
+            let id = state.add_trap();
+            state.rules.push(Rule {
+                matching: Box::new(matching),
+                trick,
+                trap: id,
+            });
+            id
+        });
+        Trap {
+            shared: Arc::clone(&self.shared),
+            id,
+        }
+    }
+
+    /// Makes every answer and push come so much later than it would have, from now on. Answers that
+    /// come together are late together.
+    pub fn delay(&self, by: Duration) {
+        self.shared.change(|state| state.delay = by);
+    }
+
+    /// Holds all answers, and pushes and ends of connections, until [`release`](Self::release).
+    /// Commands pass.
+    pub fn hold(&self) {
+        self.shared.change(|state| state.hold = true);
+    }
+
+    /// Lets go of all that is held now, by [`hold`](Self::hold) and by tricks that were played.
+    pub fn release(&self) {
+        self.shared
+            .change(|state| state.release(|trap| trap.sprung));
+    }
+
+    /// Ends all connections that are open now.
+    pub fn cut(&self) {
+        self.shared.change(state::State::cut);
+    }
+
+    /// Swallows everything, on open and on new connections, which are still accepted: to a client the
+    /// server went silent. Connections that are open, or opened meanwhile, stay silent for good.
+    pub fn black_hole(&self) {
+        self.shared.change(state::State::black_hole);
+    }
+
+    /// Refuses new connections; open ones go on. When it returns, the port is closed.
+    pub fn refuse(&self) {
+        let mut acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(thread) = acceptor.take() else {
+            return;
+        };
+        self.shared.change(|state| state.listening = false);
+        // Wakes the thread; if that fails, it is awake for another reason.
+        drop(TcpStream::connect(self.addr()));
+        let ended = thread.join();
+        self.shared.change(|state| state.note_end(&ended));
+    }
+
+    /// Ends every trick: everything passes as at first, and new connections are accepted. What is held
+    /// is released; a connection that lost bytes stays silent.
+    ///
+    /// # Panics
+    ///
+    /// When another process took the port while it refused.
+    pub fn pass(&self) {
+        self.shared.change(|state| {
+            state.release(|_| true);
+            state.rules.clear();
+            state.delay = Duration::ZERO;
+            state.black_hole = false;
+        });
+        let refuses = {
+            let acceptor = self.acceptor.lock().unwrap_or_else(PoisonError::into_inner);
+            acceptor.is_none()
+        };
+        if refuses {
+            let listener = TcpListener::bind(self.addr())
+                .unwrap_or_else(|error| panic!("the proxy lost port {}: {error}", self.port));
+            self.listen(listener);
+        }
+    }
+
+    /// How many commands of this name clients have sent, dropped ones included.
+    pub fn seen(&self, name: &str) -> usize {
+        let name = name.to_ascii_uppercase();
+        self.shared
+            .look(|state| state.seen.get(&name).copied())
+            .unwrap_or(0)
+    }
+
+    /// How many commands clients have sent by name, in capitals, dropped ones included.
+    pub fn counts(&self) -> BTreeMap<String, usize> {
+        self.shared.look(|state| state.seen.clone())
+    }
+
+    /// Counts commands from zero again.
+    pub fn reset_counts(&self) {
+        self.shared.change(|state| state.seen.clear());
+    }
+
+    /// How many connections are open.
+    pub fn connections(&self) -> usize {
+        self.shared.look(|state| state.links.len())
+    }
+
+    /// How many connections were ever accepted.
+    pub fn accepted(&self) -> usize {
+        self.shared.look(|state| state.accepted)
+    }
+
+    fn listen(&self, listener: TcpListener) {
+        self.shared.change(|state| state.listening = true);
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name("proxy-accept".into())
+            .spawn(move || link::accept(&shared, &listener))
+            .unwrap_or_else(|error| panic!("no thread for the proxy: {error}"));
+        *self.acceptor.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.refuse();
+        let threads = self.shared.change(|state| {
+            state.cut();
+            std::mem::take(&mut state.threads)
+        });
+        for thread in threads {
+            // Not under the lock, which the thread needs to come to its end.
+            let ended = thread.join();
+            self.shared.change(|state| state.note_end(&ended));
+        }
+        if let Some(wrong) = self.shared.look(|state| state.complaint.clone())
+            && !thread::panicking()
+        {
+            panic!("the proxy on port {} failed: {wrong}", self.port);
+        }
+    }
+}
+
+/// A trick that waits for its command. It stays set when this is dropped.
+#[derive(Clone)]
+pub struct Trap {
+    shared: Arc<Shared>,
+    id: usize,
+}
+
+impl fmt::Debug for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trap")
+            .field("sprung", &self.has_sprung())
+            .finish()
+    }
+}
+
+impl Trap {
+    /// Whether the trick was played. One that concerns an answer is played when the server has
+    /// answered: the command has had its effect by then.
+    pub fn has_sprung(&self) -> bool {
+        self.shared.look(|state| state.traps[self.id].sprung)
+    }
+
+    /// Waits until the trick was played. Blocks the thread.
+    ///
+    /// # Panics
+    ///
+    /// When it is not played within ten seconds.
+    #[track_caller]
+    pub fn wait(&self) {
+        eventually("the trap springs", LIMIT, || self.has_sprung());
+    }
+
+    /// [`wait`](Self::wait) for a test on a tokio runtime, whose tasks go on meanwhile.
+    ///
+    /// # Panics
+    ///
+    /// When it is not played within ten seconds.
+    pub async fn sprung(&self) {
+        eventually_async("the trap springs", LIMIT, || self.has_sprung()).await;
+    }
+
+    /// Lets go of what the trick holds, or would hold later.
+    pub fn release(&self) {
+        self.shared
+            .change(|state| state.traps[self.id].released = true);
+    }
+}

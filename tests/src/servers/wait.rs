@@ -1,0 +1,48 @@
+//! Bounded waiting: the only place of the harness that pauses.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the harness itself waits for what must come: a server's start, an answer, a trap.
+/// Generous, since only a failing test ever waits this long.
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
+
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Asks `done` again and again until it says yes.
+///
+/// It blocks the thread: in a test whose runtime has only this one, what is waited for cannot happen
+/// on that runtime. Take [`eventually_async`] there.
+///
+/// # Panics
+///
+/// When `limit` has passed; the message names `what`.
+#[track_caller]
+pub fn eventually(what: &str, limit: Duration, done: impl FnMut() -> bool) {
+    assert!(within(limit, done), "not within {limit:?}: {what}");
+}
+
+/// [`eventually`], for a test on a tokio runtime: others of the runtime go on meanwhile.
+///
+/// # Panics
+///
+/// When `limit` has passed; the message names `what`. Outside of a runtime with timers.
+pub async fn eventually_async(what: &str, limit: Duration, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < limit, "not within {limit:?}: {what}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Whether `done` said yes within `limit`.
+pub(super) fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
+    while !done() {
+        if start.elapsed() >= limit {
+            return false;
+        }
+        thread::park_timeout(PAUSE);
+    }
+    true
+}
