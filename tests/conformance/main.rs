@@ -8,10 +8,18 @@
 )]
 
 mod broken;
+#[allow(dead_code, unreachable_pub, reason = "an example, taken as it stands")]
+#[path = "../../examples/byte_store.rs"]
+mod byte_store;
 
-use cache_kit::backend::{Engine, InMemoryBackend};
+use std::time::Duration;
+
+use cache_kit::backend::{
+    Encoded, EncodedConfig, Engine, InMemoryBackend, RedisBackend, RedisConfig,
+};
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
+use cache_kit_tests::servers::RedisServer;
 
 /// Entries with a longer payload are too large for [`weighed`].
 const LARGEST: usize = 100_000;
@@ -61,4 +69,50 @@ mod memory_moka_weighed {
 
 mod faulty_without_a_fault {
     cache_kit::conformance!(super::faultless());
+}
+
+/// Short enough that the behaviours which wait for a lease to expire do not wait long.
+const LEASE: Duration = Duration::from_millis(300);
+
+/// Payloads of more than this are too large in the remote harnesses.
+const LARGEST_REMOTE: usize = 2 << 20;
+
+fn short_leases(config: EncodedConfig) -> EncodedConfig {
+    config
+        .with_lease_lifetime(LEASE)
+        .with_max_value_bytes(LARGEST_REMOTE)
+}
+
+/// The example of a store of one's own.
+fn bytes_in_a_map() -> Harness<Encoded<byte_store::MapStore>> {
+    let store = byte_store::MapStore::default();
+    let connect = move || Encoded::with_config(store.clone(), short_leases(EncodedConfig::new()));
+    Harness::remote(connect)
+        .lease_lifetime(LEASE)
+        .largest_payload(LARGEST_REMOTE)
+}
+
+mod bytes_in_a_map_of_the_example {
+    cache_kit::conformance!(super::bytes_in_a_map());
+}
+
+/// A server of its own for every behaviour: it lives as long as the harness that made it.
+fn redis(protocol: &str) -> Harness<RedisBackend> {
+    let server = RedisServer::start();
+    let url = format!("{}?protocol={protocol}", server.url());
+    Harness::remote(move || {
+        let _alive = &server;
+        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
+        RedisBackend::new(config).unwrap()
+    })
+    .lease_lifetime(LEASE)
+    .largest_payload(LARGEST_REMOTE)
+}
+
+mod redis_resp2 {
+    cache_kit::conformance!(super::redis("resp2"));
+}
+
+mod redis_resp3 {
+    cache_kit::conformance!(super::redis("resp3"));
 }

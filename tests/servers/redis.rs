@@ -1,12 +1,14 @@
 //! A server that is started, asked, broken and brought back.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use cache_kit_tests::servers::{Connection, RedisServer, Reply, eventually, is_alive};
+use cache_kit_tests::servers::{
+    Connection, Process, RedisServer, Reply, eventually, find_on_path, is_alive, room,
+};
 
 const SOON: Duration = Duration::from_millis(200);
 const LIMIT: Duration = Duration::from_secs(10);
@@ -223,14 +225,35 @@ fn one_that_does_not_start_shows_what_it_printed() {
 }
 
 #[test]
-fn a_port_that_somebody_took_is_no_server() {
+fn another_server_on_its_port_is_not_this_one() {
     let redis = RedisServer::start();
-    redis.kill();
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, redis.port())).unwrap();
+    let mut connection = redis.connect(LIMIT).unwrap();
+    connection.send(&["SHUTDOWN", "NOSAVE"]).unwrap();
+    eventually("it is down", LIMIT, || !redis.process().is_running());
+    let program = find_on_path("redis-server", "redis-server");
+    let port = redis.port().to_string();
+    let other = Process::start(&program, ["--port", &port, "--save", ""], room("other"));
+    eventually("the other one answers", LIMIT, || {
+        redis
+            .connect(LIMIT)
+            .is_ok_and(|mut client| client.command(&["PING"]).is_ok())
+    });
     assert!(!redis.is_up());
-    drop(taken);
+    drop(other);
     redis.restart();
     assert!(redis.is_up());
+}
+
+#[test]
+fn a_taken_port_makes_it_try_another_one() {
+    let first = RedisServer::start();
+    let port = first.port().to_string();
+    // The argument wins over every port that is tried.
+    let failed = catch_unwind(|| RedisServer::options().args(["--port", &port]).start());
+    let message = failed.unwrap_err();
+    let message = message.downcast_ref::<String>().unwrap();
+    assert!(message.contains("ports taken"), "{message}");
+    assert!(first.is_up());
 }
 
 #[test]

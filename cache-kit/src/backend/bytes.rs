@@ -81,8 +81,11 @@ pub trait ByteStore: Send + Sync + 'static {
     /// Removes whatever stands under `keys`.
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>> + Send;
 
-    /// Finds out whether the store answers.
-    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+    /// Finds out whether the store answers, and takes writes. By default it deletes a key that
+    /// nobody uses.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send {
+        self.delete_many(&["cache-kit:ping"])
+    }
 }
 
 /// What [`ByteStore::claim`] answers.

@@ -299,9 +299,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 let remove = self.store().remove(key, &lease.token);
                 let removed = self.guard.run(remove).await;
                 match unfit {
-                    Ok(Encoding::TooLarge) => removed.map(|_| Stored::TooLarge),
-                    Ok(Encoding::Complete) => removed.map(|_| Stored::Fenced),
                     Err(error) => Err(error),
+                    Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
+                        removed.map(|_| Stored::TooLarge)
+                    }
+                    Ok(_) => removed.map(|_| Stored::Fenced),
                 }
             }
         };

@@ -105,6 +105,8 @@ pub trait CacheBackend: Send + Sync + 'static {
 
     /// Removes what is under `key` and makes every lease on it worthless.
     ///
+    /// Entries of other types under the same key may go, too.
+    ///
     /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up of anybody gives what was
     /// there, and no earlier lease can put it back.
     ///
@@ -216,7 +218,8 @@ pub enum Lookup<T> {
     },
     /// Nothing that can be used.
     Miss {
-        /// The fence of a lease that stands there, where the store knows it.
+        /// The fence of what stands there and is of no use, a lease or an entry, where the store
+        /// knows it.
         fence: Option<Fence>,
         /// Why it is a miss.
         reason: MissReason,
@@ -295,7 +298,8 @@ pub enum Stored {
     Stored,
     /// The lease had become worthless; nothing was changed.
     Fenced,
-    /// It is larger than the store takes; nothing is under its key now.
+    /// It is larger than the store takes; nothing is under its key now. Under a worthless lease the
+    /// answer is `Fenced`, whatever the size.
     TooLarge,
 }
 

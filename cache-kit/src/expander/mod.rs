@@ -350,7 +350,8 @@ impl<B: CacheBackend> CacheExpander<B> {
                 .map_err(|error| error.during("miss", call.key))?;
         }
         let boarding = asked.as_ref().map(|asked| (asked.began, asked.fence()));
-        match self.fetch(&call, repository, take, boarding).await {
+        // Boxed apart, so that a hit of a remote store carries no room for it either.
+        match Box::pin(self.fetch(&call, repository, take, boarding)).await {
             Ok(mut fetched) => {
                 fetched.degraded.read = situation == Situation::BackendFailed;
                 self.deliver(&call, feeder, fetched)

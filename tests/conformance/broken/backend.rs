@@ -1,6 +1,6 @@
 //! [`Broken`]: the memory backend with one flaw.
 
-use std::any::{Any, type_name};
+use std::any::type_name;
 use std::collections::{HashMap, HashSet};
 use std::mem;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -12,55 +12,16 @@ use cache_kit::backend::{
 };
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
-use cache_kit::testing::conformance::{Rival, Specimen};
+use cache_kit::testing::conformance::Specimen;
 use cache_kit::{CacheEntity, Error, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
+use super::Flaw;
+use super::disguise::{disguised, specimen_in};
+
 const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const BEGINNING: Timestamp = Timestamp::from_millis(0);
-
-/// The promise that a [`Broken`] breaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flaw {
-    Nothing,
-    BusyWithItself,
-    CutsKeys,
-    DropsDuplicates,
-    EndsForEver,
-    EndsLongLives,
-    FailsToDecode,
-    FencedRemoves,
-    FindsExpired,
-    ForgetsAbsences,
-    IgnoresFences,
-    InvalidateKeepsLeases,
-    InvalidatesHalf,
-    InvalidatingKeeps,
-    KeepsCopies,
-    KeepsDroppedLeases,
-    KeepsOldWhenTooLarge,
-    LocksWhenDropped,
-    LosesMillis,
-    MixesAnswers,
-    MixesLeases,
-    MixesLookUps,
-    MixesTypes,
-    OneRuntime,
-    OneSpoilsAll,
-    OverDrops,
-    ReleaseDeletes,
-    ReleasesHalf,
-    ReleasesNothing,
-    ReusesFences,
-    ServesExpired,
-    ServesExpiredAtHand,
-    SharesNothing,
-    SkipsWhatIsMissing,
-    StoresWhenDropped,
-    TakesWhatIsThere,
-    TrimsKeys,
-}
 
 pub(super) struct Broken {
     inner: InMemoryBackend,
@@ -77,7 +38,7 @@ struct Shared {
     locked: Mutex<HashSet<String>>,
     /// What dropped stores were to store.
     late: Mutex<HashMap<String, Specimen>>,
-    /// How many leases each key has seen voided by an invalidation.
+    /// Leads into the runtime in which the store was first used.
     runtime: OnceLock<mpsc::UnboundedSender<oneshot::Sender<()>>>,
 }
 
@@ -178,10 +139,6 @@ impl Broken {
             }
             other => panic!("{other:?}"),
         }
-    }
-
-    fn leak(&self, lease: BrokenLease) {
-        mem::forget(lease.into_inner());
     }
 }
 
@@ -319,13 +276,13 @@ impl CacheBackend for Broken {
             .inner
             .store(key, lease.into_inner(), entry, now)
             .await?;
-        let expected = stored == Stored::Fenced;
+        let fenced = stored == Stored::Fenced;
         match self.flaw {
-            Flaw::IgnoresFences if expected => {
+            Flaw::IgnoresFences if fenced => {
                 Self::put(&self.inner, key, again).await;
                 Ok(Stored::Stored)
             }
-            Flaw::FencedRemoves if expected => {
+            Flaw::FencedRemoves if fenced => {
                 self.inner.invalidate::<T>(key).await?;
                 Ok(stored)
             }
@@ -337,7 +294,7 @@ impl CacheBackend for Broken {
         self.reach().await?;
         let key = self.key(key);
         match self.flaw {
-            Flaw::ReleasesNothing => self.leak(lease),
+            Flaw::ReleasesNothing => mem::forget(lease.into_inner()),
             Flaw::ReleaseDeletes => {
                 drop(lease);
                 self.inner.invalidate::<T>(key).await?;
@@ -450,7 +407,7 @@ impl CacheBackend for Broken {
         let mut answers = Vec::new();
         for (at, (key, lease)) in leases.into_iter().enumerate() {
             if self.has(Flaw::ReleasesHalf) && at >= half {
-                self.leak(lease);
+                mem::forget(lease.into_inner());
                 answers.push(Ok(()));
             } else {
                 answers.push(self.release::<T>(key, lease).await);
@@ -470,26 +427,4 @@ impl CacheBackend for Broken {
         }
         answers
     }
-}
-
-fn specimen_in<T: CacheEntity>(entry: &Entry<T>) -> Option<&Specimen> {
-    let value: &dyn Any = entry.value.as_deref()?;
-    value.downcast_ref()
-}
-
-/// A specimen as a `T`, if that is a [`Rival`].
-fn disguised<T: CacheEntity>(entry: Entry<Specimen>) -> Option<Entry<T>> {
-    let value = entry.value?;
-    let rival: Arc<dyn Any + Send + Sync> = Arc::new(Rival {
-        key: value.key.clone(),
-        version: value.version,
-        payload: value.payload.clone(),
-    });
-    Some(Entry {
-        value: Some(rival.downcast::<T>().ok()?),
-        created: entry.created,
-        stale_from: entry.stale_from,
-        expires: entry.expires,
-        load_millis: entry.load_millis,
-    })
 }

@@ -102,9 +102,9 @@ impl Map {
         forward!(self, engine => engine.clear(gone));
     }
 
-    /// Adds what left the map behind the scenes.
-    pub(super) fn collect(&self, gone: &mut Vec<Gone>) {
-        forward!(self, engine => engine.collect(gone));
+    /// What left the map behind the scenes.
+    pub(super) fn collect(&self) -> Vec<Gone> {
+        forward!(self, engine => engine.collect())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -287,7 +287,7 @@ impl Shared {
 
     /// Tells the listener what was evicted, and drops it all. No lock is held here.
     fn part_with(&self, mut gone: Vec<Gone>) {
-        self.map.collect(&mut gone);
+        gone.append(&mut self.map.collect());
         for Gone { key, slot, evicted } in gone {
             let Some(cause) = evicted else { continue };
             self.stats.evictions.add(1);

@@ -4,6 +4,7 @@
 //! a lock. So it keeps each entry in a [`Kept`], whose `Drop` moves the entry to a graveyard; the
 //! backend empties that when it holds no lock.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -54,12 +55,12 @@ impl MokaMap {
             graveyard: Arc::clone(&self.graveyard),
         });
         self.cache.insert(key, kept);
-        self.collect(gone);
+        gone.append(&mut self.collect());
     }
 
     pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
         drop(self.cache.remove(key));
-        self.collect(gone);
+        gone.append(&mut self.collect());
     }
 
     pub(super) fn clear(&self, gone: &mut Vec<Gone>) {
@@ -69,12 +70,13 @@ impl MokaMap {
         }
     }
 
-    pub(super) fn collect(&self, gone: &mut Vec<Gone>) {
-        if self.graveyard.graves.load(Ordering::Acquire) > 0 {
-            let mut buried = lock(&self.graveyard.buried);
-            self.graveyard.graves.store(0, Ordering::Release);
-            gone.append(&mut buried);
+    pub(super) fn collect(&self) -> Vec<Gone> {
+        if self.graveyard.graves.load(Ordering::Acquire) == 0 {
+            return Vec::new();
         }
+        let mut buried = lock(&self.graveyard.buried);
+        self.graveyard.graves.store(0, Ordering::Release);
+        mem::take(&mut *buried)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -70,7 +70,9 @@ impl QuickMap {
         }
     }
 
-    pub(super) fn collect(&self, _gone: &mut [Gone]) {}
+    pub(super) fn collect(&self) -> Vec<Gone> {
+        Vec::new()
+    }
 
     pub(super) fn len(&self) -> usize {
         self.cache.len()

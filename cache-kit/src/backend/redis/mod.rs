@@ -204,18 +204,6 @@ impl ByteStore for RedisStore {
         })
         .await
     }
-
-    async fn ping(&self) -> Result<()> {
-        // A replica answers a PING; nothing can be stored or invalidated there.
-        self.run(|mut connection| async move {
-            let mut nothing = ::redis::cmd("DEL");
-            nothing
-                .arg("cache-kit:ping")
-                .query_async(&mut connection)
-                .await
-        })
-        .await
-    }
 }
 
 impl fmt::Debug for RedisStore {
@@ -226,11 +214,11 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// A lifetime in whole milliseconds, never 0: that is an error to the server.
+/// A lifetime in whole milliseconds. Zero is an error to the server, and so is what ends beyond its
+/// calendar; nobody will miss an entry after a hundred years.
 fn millis(lifetime: Duration) -> u64 {
-    u64::try_from(lifetime.as_millis())
-        .unwrap_or(u64::MAX / 2)
-        .max(1)
+    const CENTURY: u64 = 100 * 365 * 24 * 3_600 * 1_000;
+    u64::try_from(lifetime.as_millis()).map_or(CENTURY, |millis| millis.clamp(1, CENTURY))
 }
 
 /// What the server or the connection said. Neither repeats values or passwords, but what a server

@@ -252,12 +252,14 @@ pub(super) fn answer<L>(leased: &Leased<L>) -> String {
     }
 }
 
-/// A key as a message shows it: escaped, and not in all its length.
+/// A key as a message shows it: escaped, and of a long one both ends.
 pub(super) fn shown(key: &str) -> String {
-    const LONGEST: usize = 80;
-    let start: String = key.chars().take(LONGEST).collect();
-    match key.len() - start.len() {
-        0 => format!("{start:?}"),
-        more => format!("{start:?} and {more} bytes more"),
+    const END: usize = 40;
+    let characters = key.chars().count();
+    if characters <= 2 * END {
+        return format!("{key:?}");
     }
+    let start: String = key.chars().take(END).collect();
+    let end: String = key.chars().skip(characters - END).collect();
+    format!("{start:?}..{end:?} ({} bytes)", key.len())
 }

@@ -126,10 +126,17 @@ async fn read<B: CacheBackend>(backend: &B, row: &Row, now: Timestamp) {
         .await;
     if let Leased::Granted { lease, .. } = no_error(leased, "lease", &row.key) {
         let version = row.version.load(Ordering::Acquire);
-        tokio::task::yield_now().await;
+        dawdle().await;
         let entry = fresh(now, Some(specimen(&row.key, version)));
         let stored = backend.store(&row.key, lease, entry, now).await;
         no_error(stored, "store", &row.key);
+    }
+}
+
+/// Lets others go first, by chance: a load takes its time.
+async fn dawdle() {
+    for _ in 0..fastrand::u8(..4) {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -139,7 +146,7 @@ async fn give_up<B: CacheBackend>(backend: &B, row: &Row, take: Take, drops: boo
         .lease::<Specimen>(&row.key, request(take, now))
         .await;
     if let Leased::Granted { lease, .. } = no_error(leased, "lease", &row.key) {
-        tokio::task::yield_now().await;
+        dawdle().await;
         if drops {
             drop(lease);
         } else {
@@ -166,10 +173,9 @@ async fn write_through<B: CacheBackend>(backend: &B, row: &Row, now: Timestamp) 
         panic!("{}: an invalidating lease was not granted", shown(&row.key));
     };
     acknowledged(row, version, Invalidated::Done);
-    let entry = fresh(
-        now,
-        Some(specimen(&row.key, row.version.load(Ordering::Acquire))),
-    );
+    let value = specimen(&row.key, row.version.load(Ordering::Acquire));
+    dawdle().await;
+    let entry = fresh(now, Some(value));
     let stored = backend.store(&row.key, lease, entry, now).await;
     no_error(stored, "store", &row.key);
 }
@@ -207,6 +213,7 @@ async fn read_many<B: CacheBackend>(backend: &B, rows: &[&Row], now: Timestamp) 
             }
         }
     }
+    dawdle().await;
     for released in backend.release_many::<Specimen>(unused).await {
         no_error(released, "release_many", keys[0]);
     }

@@ -64,14 +64,14 @@ pub async fn a_lease_over_leaves_all_standing_until_the_store<B: CacheBackend>(
     first.put(&key, 1).await;
     let entrys = second.fence(&key).await;
     let (lease, fence) = second.granted(&key, Take::Over).await;
+    for client in [&first, &second] {
+        client.expect(&key, Some(1), "leased over").await;
+    }
     assert!(
         entrys.is_none_or(|entrys| entrys == fence),
         "{}: a look-up tells {entrys:?}, a lease over the entry {fence}",
         shown(&key)
     );
-    for client in [&first, &second] {
-        client.expect(&key, Some(1), "leased over").await;
-    }
     stored(second.fill(&key, lease, 2).await, &key);
     first.expect(&key, Some(2), "stored over").await;
 

@@ -1,0 +1,80 @@
+//! A store of your own: a map in a mutex. A real one would talk to a server; leases, fences,
+//! deadlines, the breaker and the queue of invalidations come with `Encoded::over`.
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cache_kit::Result;
+use cache_kit::backend::{ByteStore, Claim, Encoded, head, is_head};
+
+type Values = HashMap<String, (Vec<u8>, Option<Instant>)>;
+type Life = Option<Duration>;
+
+#[derive(Clone, Default)]
+pub struct MapStore(Arc<Mutex<Values>>);
+
+impl MapStore {
+    fn unexpired(&self) -> MutexGuard<'_, Values> {
+        let mut values = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        values.retain(|_, (_, until)| until.is_none_or(|until| Instant::now() < until));
+        values
+    }
+}
+
+/// The head under `key`, which is what a token is here.
+fn token(values: &Values, key: &str) -> Option<Vec<u8>> {
+    values.get(key).map(|(value, _)| head(value).to_vec())
+}
+
+fn put(values: &mut Values, key: &str, value: &[u8], life: Life) {
+    let until = life.map(|life| Instant::now() + life);
+    values.insert(key.into(), (value.to_vec(), until));
+}
+
+impl ByteStore for MapStore {
+    type Token = Vec<u8>;
+
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        let values = self.unexpired();
+        let get = |key: &&str| values.get(*key).map(|(value, _)| value.clone());
+        Ok(keys.iter().map(get).collect())
+    }
+
+    async fn claim(&self, key: &str, mark: &[u8], life: Duration) -> Result<Claim<Vec<u8>>> {
+        let mut values = self.unexpired();
+        if let Some(head) = token(&values, key).filter(|head| is_head(head)) {
+            let token = head.clone();
+            return Ok(Claim::Standing { head, token });
+        }
+        put(&mut values, key, mark, Some(life));
+        Ok(Claim::Taken(mark.to_vec()))
+    }
+
+    async fn swap(&self, key: &str, old: &Vec<u8>, new: &[u8], life: Life) -> Result<bool> {
+        let mut values = self.unexpired();
+        let stands = token(&values, key).as_ref() == Some(old);
+        stands.then(|| put(&mut values, key, new, life));
+        Ok(stands)
+    }
+
+    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+        let mut values = self.unexpired();
+        let stands = token(&values, key).as_ref() == Some(old);
+        Ok(stands && values.remove(key).is_some())
+    }
+
+    async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {
+        put(&mut self.unexpired(), key, value, Some(life));
+        Ok(Some(head(value).to_vec()))
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.unexpired()
+            .retain(|key, _| !keys.contains(&key.as_str()));
+        Ok(())
+    }
+}
+
+fn main() {
+    println!("{:?}", Encoded::over(MapStore::default()).health());
+}

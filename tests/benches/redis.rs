@@ -1,0 +1,223 @@
+//! What Redis through the public call costs, next to the same commands sent bare.
+//!
+//! `cargo bench -p cache-kit-tests --bench redis`: rounds of both sides alternate in one process on
+//! one server, and the medians are compared, so that the ratios mean something on a shared machine.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot run says why"
+)]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use cache_kit::backend::{RedisBackend, RedisConfig};
+use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+use cache_kit_tests::servers::RedisServer;
+use redis::aio::MultiplexedConnection;
+use serde::{Deserialize, Serialize};
+use tokio::task::JoinSet;
+
+const ROUND: Duration = Duration::from_millis(250);
+const ROUNDS: usize = 11;
+const ENTITIES: u64 = 1_000;
+
+#[derive(Clone, Serialize, Deserialize)]
+struct User {
+    id: u64,
+    name: String,
+    email: String,
+}
+
+impl CacheEntity for User {
+    type Key = u64;
+
+    fn cache_key(&self) -> u64 {
+        self.id
+    }
+
+    fn cache_prefix() -> &'static str {
+        "user"
+    }
+}
+
+fn user(id: u64) -> User {
+    User {
+        id,
+        name: format!("name of user {id}"),
+        email: format!("user{id}@example.org"),
+    }
+}
+
+type Service = CacheService<RedisBackend>;
+
+async fn hit(service: Service, id: u64) {
+    let nobody = InMemoryRepository::<User>::new();
+    let mut feeder = SharedFeeder::<User>::new(id);
+    let outcome = service
+        .execute(&mut feeder, &nobody, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert!(outcome.is_hit());
+    black_box(feeder.entity);
+}
+
+async fn bare_get(mut connection: MultiplexedConnection, id: u64) {
+    let key = format!("bare:{id}");
+    let bytes: Vec<u8> = redis::cmd("GET")
+        .arg(key)
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    black_box(postcard::from_bytes::<User>(&bytes).unwrap());
+}
+
+/// Loads a missing row, which is then removed again so that the next one misses, too.
+async fn miss(service: &Service, users: &InMemoryRepository<User>, id: u64) {
+    let mut feeder = SharedFeeder::<User>::new(id);
+    let outcome = service
+        .execute(&mut feeder, users, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert!(!outcome.is_hit());
+    black_box(feeder.entity);
+}
+
+/// The three commands of a miss, one after the other: look, lease, store.
+async fn bare_miss(connection: &mut MultiplexedConnection, scripts: &[redis::Script; 2], id: u64) {
+    let key = format!("bare:miss:{id}");
+    let none: Option<Vec<u8>> = redis::cmd("GET")
+        .arg(&key)
+        .query_async(connection)
+        .await
+        .unwrap();
+    assert!(none.is_none());
+    let placeholder = [7_u8; 40];
+    let taken: Option<Vec<u8>> = scripts[0]
+        .key(&key)
+        .arg(placeholder.as_slice())
+        .arg(10_000)
+        .invoke_async(connection)
+        .await
+        .unwrap();
+    assert!(taken.is_none());
+    let value = postcard::to_stdvec(&user(id)).unwrap();
+    let stored: bool = scripts[1]
+        .key(&key)
+        .arg(placeholder.as_slice())
+        .arg(value)
+        .arg(3_600_000)
+        .invoke_async(connection)
+        .await
+        .unwrap();
+    assert!(stored);
+}
+
+/// How many calls a second `tasks` tasks make.
+async fn throughput<F>(tasks: u64, call: impl Fn(u64) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let begun = Instant::now();
+    let mut running = JoinSet::new();
+    for task in 0..tasks {
+        let call = call.clone();
+        running.spawn(async move {
+            let (mut calls, mut id) = (0_u64, task * 31);
+            while begun.elapsed() < ROUND {
+                id = (id + 7) % ENTITIES;
+                call(id).await;
+                calls += 1;
+            }
+            calls
+        });
+    }
+    let mut calls = 0;
+    while let Some(done) = running.join_next().await {
+        calls += done.unwrap();
+    }
+    calls as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples[samples.len() / 2]
+}
+
+#[tokio::main]
+async fn main() {
+    let server = RedisServer::start();
+    let backend = RedisBackend::new(RedisConfig::from_url(&server.url()).unwrap()).unwrap();
+    let service = CacheService::new(backend);
+    let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+
+    let mut users = InMemoryRepository::new();
+    for id in 0..ENTITIES {
+        users.insert(id, user(id));
+        miss(&service, &users, id).await;
+        let bytes = postcard::to_stdvec(&user(id)).unwrap();
+        let set = redis::cmd("SET")
+            .arg(format!("bare:{id}"))
+            .arg(bytes)
+            .to_owned();
+        set.query_async::<()>(&mut connection).await.unwrap();
+    }
+
+    println!("hits a second, median of {ROUNDS} rounds");
+    println!(
+        "{:>6} {:>12} {:>12} {:>8}",
+        "tasks", "bare GET", "execute", "ratio"
+    );
+    for tasks in [1, 16, 64, 256] {
+        let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let it = connection.clone();
+            bare.push(throughput(tasks, move |id| bare_get(it.clone(), id)).await);
+            let it = service.clone();
+            ours.push(throughput(tasks, move |id| hit(it.clone(), id)).await);
+            ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
+        }
+        println!(
+            "{tasks:>6} {:>12.0} {:>12.0} {:>8.2}",
+            median(bare),
+            median(ours),
+            median(ratios)
+        );
+    }
+
+    let scripts = [
+        redis::Script::new(
+            "local head = redis.pcall('GETRANGE', KEYS[1], 0, 79)
+             if head ~= '' then return head end
+             redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return false",
+        ),
+        redis::Script::new(
+            "if redis.pcall('GETRANGE', KEYS[1], 0, 79) ~= ARGV[1] then return 0 end
+             redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1",
+        ),
+    ];
+    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        server.flush();
+        let begun = Instant::now();
+        for id in 0..ENTITIES {
+            bare_miss(&mut connection, &scripts, id).await;
+        }
+        bare.push(begun.elapsed().as_micros() as f64 / ENTITIES as f64);
+        let begun = Instant::now();
+        for id in 0..ENTITIES {
+            miss(&service, &users, id).await;
+        }
+        ours.push(begun.elapsed().as_micros() as f64 / ENTITIES as f64);
+        ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
+    }
+    println!("\na miss, one task, in µs, median of {ROUNDS} rounds of {ENTITIES}");
+    println!(
+        "three bare commands {:.0}, execute {:.0}, ratio {:.2}",
+        median(bare),
+        median(ours),
+        median(ratios)
+    );
+}
