@@ -14,6 +14,7 @@ mod fences;
 mod processes;
 mod protocol;
 mod schedules;
+mod wire;
 
 use std::sync::Arc;
 
