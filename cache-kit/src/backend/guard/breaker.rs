@@ -70,6 +70,11 @@ impl Breaker {
         matches!(self.state, State::Closed { .. })
     }
 
+    /// Whether it is closed and has no failure to count.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.state == State::Closed { failures: 0 }
+    }
+
     /// A command was answered.
     pub(crate) fn succeeded(&mut self) {
         self.state = State::Closed { failures: 0 };

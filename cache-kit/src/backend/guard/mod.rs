@@ -57,6 +57,9 @@ struct Shared<S> {
     policy: GuardPolicy,
     clock: Clock,
     state: Mutex<State>,
+    /// Whether `state` says anything but that all is well. While it is `false`, which is nearly
+    /// always, a command takes no lock.
+    troubled: AtomicBool,
     /// One task flushes at a time, so that nothing overtakes the queue.
     flushing: tokio::sync::Mutex<()>,
     /// Whether a task waits for the store to come back.
@@ -82,6 +85,7 @@ impl<S: ByteStore> Guard<S> {
                 policy,
                 clock: Clock::system(),
                 state: Mutex::new(state),
+                troubled: AtomicBool::new(false),
                 flushing: tokio::sync::Mutex::new(()),
                 recovering: AtomicBool::new(false),
             }),
@@ -142,7 +146,7 @@ impl<S: ByteStore> Guard<S> {
 
     /// Whether a lease on `key` with this mark is worthless.
     pub(super) fn voids(&self, key: &str, mark: u64) -> bool {
-        self.shared.lock().pending.voids(key, mark)
+        self.shared.is_troubled() && self.shared.lock().pending.voids(key, mark)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -180,6 +184,13 @@ impl<S: ByteStore> Guard<S> {
     }
 }
 
+impl State {
+    /// Nothing is counted, nothing waits, nothing is to be told.
+    fn is_well(&self) -> bool {
+        self.breaker.is_untouched() && self.pending.is_untouched() && self.last_error.is_none()
+    }
+}
+
 impl<S: ByteStore> Shared<S> {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -201,15 +212,16 @@ impl<S: ByteStore> Shared<S> {
         });
         let well = matches!(found.await, Ok(Ok(())));
         if well {
-            let mut state = self.lock();
-            state.breaker.succeeded();
-            state.last_error = None;
+            self.change(|state| {
+                state.breaker.succeeded();
+                state.last_error = None;
+            });
         }
         well && self.is_well()
     }
 
     async fn attempt<O>(&self, command: impl Future<Output = Result<O>>) -> Result<O> {
-        if !self.lock().breaker.admits(self.clock.now()) {
+        if self.is_troubled() && !self.lock().breaker.admits(self.clock.now()) {
             return Err(Error::BackendError("the store does not answer".into()));
         }
         let answer = match tokio::time::timeout(self.policy.deadline, command).await {
@@ -219,28 +231,41 @@ impl<S: ByteStore> Shared<S> {
                 self.policy.deadline
             ))),
         };
-        let mut state = self.lock();
         match &answer {
-            Ok(_) => {
+            Ok(_) if !self.is_troubled() => {}
+            Ok(_) => self.change(|state| {
                 state.breaker.succeeded();
+                state.pending.forget(self.clock.now());
                 state.last_error = None;
-            }
+            }),
             // It is alive, and says no.
-            Err(error @ Error::BackendRefused(_)) => {
+            Err(error @ Error::BackendRefused(_)) => self.change(|state| {
                 state.breaker.succeeded();
                 state.last_error = Some(error.to_string());
-            }
-            Err(error) => {
+            }),
+            Err(error) => self.change(|state| {
                 state.breaker.failed(self.clock.now(), fastrand::f64());
                 state.last_error = Some(error.to_string());
-            }
+            }),
         }
         answer
     }
 
+    fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Acquire)
+    }
+
+    /// Changes the state, and says whether it is one of trouble now.
+    fn change<O>(&self, change: impl FnOnce(&mut State) -> O) -> O {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        self.troubled.store(!state.is_well(), Ordering::Release);
+        changed
+    }
+
     /// Sends all invalidations that wait.
     async fn flush(&self) -> Result<()> {
-        if self.lock().pending.len() == 0 {
+        if !self.is_troubled() || self.lock().pending.len() == 0 {
             return Ok(());
         }
         let _turn = self.flushing.lock().await;
@@ -251,7 +276,7 @@ impl<S: ByteStore> Shared<S> {
             }
             let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
             self.store.delete_many(&keys).await?;
-            self.lock().pending.sent(&batch);
+            self.change(|state| state.pending.sent(&batch));
         }
     }
 }
@@ -270,14 +295,14 @@ impl<S: ByteStore> Unconfirmed<'_, S> {
         let shared = &self.guard.shared;
         let now = shared.clock.now();
         let leases_end = now.after(shared.policy.lease_lifetime);
-        let refused = {
-            let pending = &mut shared.lock().pending;
+        let refused = shared.change(|state| {
+            let pending = &mut state.pending;
             let taken = self
                 .keys
                 .iter()
                 .filter(|key| pending.queue(key, now, leases_end));
             self.keys.len() - taken.count()
-        };
+        });
         self.refused = Some(refused);
         self.guard.recover();
         refused

@@ -16,6 +16,8 @@ pub(crate) struct Pending {
     voided: HashMap<Box<str>, (u64, Timestamp)>,
     /// How many voided keys it takes before those of the past are dropped.
     prune_at: usize,
+    /// When the last of them is of the past.
+    voided_until: Timestamp,
     last: u64,
 }
 
@@ -28,6 +30,7 @@ impl Pending {
             waiting: HashMap::new(),
             voided: HashMap::new(),
             prune_at: PRUNE_AT_LEAST,
+            voided_until: Timestamp::from_millis(0),
             last: 0,
         }
     }
@@ -45,6 +48,7 @@ impl Pending {
             self.voided.retain(|_, (_, until)| now < *until);
             self.prune_at = (self.voided.len() * 2).max(PRUNE_AT_LEAST);
         }
+        self.voided_until = self.voided_until.max(leases_end);
         self.voided.insert(key.into(), (self.last, leases_end));
         if self.waiting.len() >= self.limit && !self.waiting.contains_key(key) {
             return false;
@@ -58,6 +62,18 @@ impl Pending {
         self.voided
             .get(key)
             .is_some_and(|(number, _)| *number > taken)
+    }
+
+    /// Forgets what was voided once no lease can be that old.
+    pub(crate) fn forget(&mut self, now: Timestamp) {
+        if now >= self.voided_until {
+            self.voided.clear();
+        }
+    }
+
+    /// Whether nothing waits, and no lease is worthless.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.waiting.is_empty() && self.voided.is_empty()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -132,6 +148,18 @@ mod tests {
         );
         pending.sent(&pending.batch(5));
         assert!(pending.voids("a", before), "sent or not");
+    }
+
+    #[test]
+    fn all_is_forgotten_when_the_last_lease_is_of_the_past() {
+        let mut pending = Pending::new(10);
+        pending.queue("a", at(0), at(100));
+        pending.queue("b", at(50), at(150));
+        pending.sent(&pending.batch(5));
+        pending.forget(at(149));
+        assert!(pending.voids("a", 0) && !pending.is_untouched());
+        pending.forget(at(150));
+        assert!(!pending.voids("a", 0) && pending.is_untouched());
     }
 
     #[test]
