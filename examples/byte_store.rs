@@ -11,7 +11,7 @@ type Values = HashMap<String, (Vec<u8>, Option<Instant>)>;
 type Life = Option<Duration>;
 
 #[derive(Clone, Default)]
-pub struct MapStore(Arc<Mutex<Values>>);
+pub(crate) struct MapStore(Arc<Mutex<Values>>);
 
 impl MapStore {
     fn unexpired(&self) -> MutexGuard<'_, Values> {
@@ -59,8 +59,7 @@ impl ByteStore for MapStore {
 
     async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
         let mut values = self.unexpired();
-        let stands = token(&values, key).as_ref() == Some(old);
-        Ok(stands && values.remove(key).is_some())
+        Ok(token(&values, key).as_ref() == Some(old) && values.remove(key).is_some())
     }
 
     async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {
