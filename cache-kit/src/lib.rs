@@ -4,6 +4,75 @@
 //! *repository* knows how to load, a *strategy* says what one call may do, a *backend* keeps the
 //! entries. Nothing is cached by magic, nothing is invalidated by guesswork, and what the cache
 //! did is always visible in an [`Outcome`].
+//!
+//! # From nothing to a cached read
+//!
+//! 1. Derive [`CacheEntity`] on what you load: it gets a key and a prefix.
+//! 2. Implement [`DataRepository`] for what loads it, in plain `async fn`.
+//! 3. Derive `CacheFeeder` on the request of a handler, or take a [`SharedFeeder`].
+//! 4. Keep one [`CacheService`] over a backend, and clone it wherever it is needed.
+//!
+//! ```
+//! use cache_kit::backend::InMemoryBackend;
+//! use cache_kit::{CacheEntity, CacheService, CacheStrategy, DataRepository, SharedFeeder};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Clone, Serialize, Deserialize)]
+//! struct User {
+//!     id: u64,
+//!     name: String,
+//! }
+//!
+//! // What `#[derive(CacheEntity)] #[cache(prefix = "user", key = "id")]` would write:
+//! impl CacheEntity for User {
+//!     type Key = u64;
+//!
+//!     fn cache_key(&self) -> u64 {
+//!         self.id
+//!     }
+//!
+//!     fn cache_prefix() -> &'static str {
+//!         "user"
+//!     }
+//! }
+//!
+//! struct Users; // a connection pool, as a rule
+//!
+//! impl DataRepository<User> for Users {
+//!     async fn fetch_by_id(&self, id: &u64) -> cache_kit::Result<Option<User>> {
+//!         Ok(Some(User { id: *id, name: "Ann".to_string() }))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> cache_kit::Result<()> {
+//! let cache = CacheService::new(InMemoryBackend::new());
+//! let mut feeder = SharedFeeder::<User>::new(42);
+//! cache.execute(&mut feeder, &Users, CacheStrategy::Refresh).await?;
+//! assert_eq!(feeder.entity.map(|user| user.name.clone()).as_deref(), Some("Ann"));
+//!
+//! // After an update has been committed:
+//! cache.invalidate::<User>(&42).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to read on
+//!
+//! - [`CacheStrategy`]: what one call may do.
+//! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
+//! - [`backend`]: what keeps entries, and the protocol of leases and fences.
+//! - [`observability`]: what the cache did, call by call or all together.
+//!
+//! # Features
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheFeeder)]` |
+//! | `moka` | yes | `Engine::Moka` for the in-memory backend |
+//! | `redis` | no | `RedisBackend` |
+//! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
+//! | `testing` | no | a manual clock, a faulty backend, a counting repository, the conformance suite |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -53,6 +122,6 @@ pub use strategy::CacheStrategy;
 pub use cache_kit_derive::{CacheEntity, CacheFeeder};
 
 /// The code in the README compiles and runs.
-#[cfg(all(doctest, feature = "derive"))]
+#[cfg(all(doctest, feature = "derive", feature = "redis"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
