@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use cache_kit::observability::Degraded;
 use cache_kit::{Outcome, Source};
 use serde_json::json;
 
@@ -17,8 +18,14 @@ use crate::entity::Airport;
 pub(crate) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// How old a cached answer is, in milliseconds.
 pub(crate) const X_CACHE_AGE: HeaderName = HeaderName::from_static("x-cache-age");
+/// What did not work and was worked around: `read`, `store`, `invalidation-pending`, more than one
+/// with commas between. Not there when all went well.
+pub(crate) const X_CACHE_DEGRADED: HeaderName = HeaderName::from_static("x-cache-degraded");
 /// How long the call of the cache took: `lookup;dur=0.012`, in milliseconds.
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// The word of `x-cache-degraded` for a change that other processes may not see yet.
+pub(crate) const PENDING: &str = "invalidation-pending";
 
 /// Where an answer came from, as `x-cache` says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +91,32 @@ impl FromStr for Origin {
     }
 }
 
+/// Says in a header what was worked around, if anything was.
+pub(crate) fn tell_degraded(headers: &mut HeaderMap, degraded: Degraded) {
+    let parts = [
+        (degraded.read, "read"),
+        (degraded.store, "store"),
+        (degraded.invalidation_pending, PENDING),
+        (degraded.repository, "repository"),
+    ];
+    let told: Vec<&str> = parts
+        .into_iter()
+        .filter_map(|(is_so, name)| is_so.then_some(name))
+        .collect();
+    if let Ok(told) = HeaderValue::try_from(told.join(", "))
+        && !told.is_empty()
+    {
+        headers.insert(X_CACHE_DEGRADED, told);
+    }
+}
+
 /// What the cache answered: 200 with the airport, or 404.
 #[derive(Debug)]
 pub(crate) struct Answer {
     airport: Option<Arc<Airport>>,
     origin: Origin,
     age: Option<Duration>,
+    degraded: Degraded,
     took: Duration,
 }
 
@@ -99,6 +126,7 @@ impl Answer {
             airport,
             origin: Origin::from(outcome),
             age: outcome.age(),
+            degraded: outcome.degraded(),
             took,
         }
     }
@@ -119,6 +147,7 @@ impl IntoResponse for Answer {
             let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             headers.insert(X_CACHE_AGE, HeaderValue::from(millis));
         }
+        tell_degraded(headers, self.degraded);
         let timing = format!("lookup;dur={:.4}", self.took.as_secs_f64() * 1e3);
         if let Ok(timing) = HeaderValue::try_from(timing) {
             headers.insert(SERVER_TIMING, timing);

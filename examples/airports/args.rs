@@ -9,12 +9,14 @@ use crate::database::Location;
 pub(crate) const HELP: &str = "\
 airports: an HTTP service over the airports of the world, with cache-kit before its database
 
-usage: airports [--listen ADDR] [--database PATH]
+usage: airports [--listen ADDR] [--database PATH] [--cache URL]
        airports --tour [--seed N]
 
   --listen ADDR     where to listen (default 127.0.0.1:8080; port 0 takes a free one)
   --database PATH   the SQLite file to use, made if it is missing
                     (default: DATABASE_URL, else a temporary file)
+  --cache URL       memory://, or redis://[user][:password@]host[:port][/db] to share it
+                    with other processes (default: CACHE_URL, else memory://)
   --tour            start on a free port, show what the cache does, and end;
                     not 0 if one of its promises was broken
   --seed N          the tour's random choices (default 1)
@@ -25,7 +27,7 @@ routes:
   PUT /airports/{icao}      change name, city or elevation: {\"name\": \"…\"}
   DELETE /airports/{icao}
   GET /stats                requests, database statements, cache statistics
-  GET /healthz
+  GET /healthz              whether it serves, and how the cache is doing
 ";
 
 /// What the program is asked to do.
@@ -34,6 +36,7 @@ pub(crate) enum Command {
     Serve {
         listen: SocketAddr,
         database: Location,
+        cache: String,
     },
     Tour {
         seed: u64,
@@ -42,13 +45,15 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Reads the arguments, the program's own name left out.
+    /// Reads the arguments, the program's own name left out, and where they leave something open
+    /// the variables of the environment.
     pub(crate) fn parse(
         arguments: impl IntoIterator<Item = OsString>,
-        database_url: Option<String>,
+        variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, String> {
         let mut arguments = arguments.into_iter();
-        let (mut listen, mut database, mut seed, mut tour) = (None, None, None, false);
+        let (mut listen, mut database, mut cache) = (None, None, None);
+        let (mut seed, mut tour) = (None, false);
         while let Some(argument) = arguments.next() {
             let mut value = |name: &str| {
                 arguments
@@ -61,12 +66,17 @@ impl Command {
                 Some(name @ "--listen") => listen = Some(parsed(name, value(name)?)?),
                 Some(name @ "--seed") => seed = Some(parsed(name, value(name)?)?),
                 Some(name @ "--database") => database = Some(PathBuf::from(value(name)?)),
+                // Not repeated in an error: it may have a password in it.
+                Some(name @ "--cache") => match value(name)?.into_string() {
+                    Ok(url) => cache = Some(url),
+                    Err(_) => return Err("--cache wants a URL".into()),
+                },
                 _ => return Err(format!("unknown argument {argument:?}")),
             }
         }
         if tour {
-            if listen.is_some() || database.is_some() {
-                return Err("--tour has a port and a database of its own".into());
+            if listen.is_some() || database.is_some() || cache.is_some() {
+                return Err("--tour has a port, a database and a cache of its own".into());
             }
             return Ok(Self::Tour {
                 seed: seed.unwrap_or(1),
@@ -75,7 +85,7 @@ impl Command {
         if seed.is_some() {
             return Err("--seed belongs to --tour".into());
         }
-        let database = match (database, database_url) {
+        let database = match (database, variable("DATABASE_URL")) {
             (Some(path), _) => Location::File(path),
             (None, Some(url)) => Location::Url(url),
             (None, None) => Location::Temporary,
@@ -83,6 +93,9 @@ impl Command {
         Ok(Self::Serve {
             listen: listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
             database,
+            cache: cache
+                .or_else(|| variable("CACHE_URL"))
+                .unwrap_or_else(|| "memory://".into()),
         })
     }
 }
@@ -98,41 +111,58 @@ fn parsed<T: std::str::FromStr>(name: &str, value: OsString) -> Result<T, String
 mod tests {
     use super::*;
 
-    fn parse(arguments: &[&str], url: Option<&str>) -> Result<Command, String> {
-        Command::parse(arguments.iter().map(OsString::from), url.map(str::to_owned))
+    fn parse(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Command, String> {
+        Command::parse(arguments.iter().map(OsString::from), |name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.to_string())
+        })
     }
 
-    fn serve(listen: &str, database: Location) -> Result<Command, String> {
+    fn serve(listen: &str, database: Location, cache: &str) -> Result<Command, String> {
         let listen = listen.parse().map_err(|_| "bad test")?;
-        Ok(Command::Serve { listen, database })
+        Ok(Command::Serve {
+            listen,
+            database,
+            cache: cache.into(),
+        })
     }
 
     #[test]
-    fn it_serves_a_temporary_database_unless_told_otherwise() {
+    fn it_serves_from_memory_and_a_temporary_database_unless_told_otherwise() {
         assert_eq!(
-            parse(&[], None),
-            serve("127.0.0.1:8080", Location::Temporary)
+            parse(&[], &[]),
+            serve("127.0.0.1:8080", Location::Temporary, "memory://")
         );
-        let url = "sqlite://airports.sqlite";
+        let file = "sqlite://airports.sqlite";
+        let variables = [("DATABASE_URL", file), ("CACHE_URL", "redis://a")];
         assert_eq!(
-            parse(&[], Some(url)),
-            serve("127.0.0.1:8080", Location::Url(url.into()))
+            parse(&[], &variables),
+            serve("127.0.0.1:8080", Location::Url(file.into()), "redis://a")
         );
+        let arguments = ["--database", "a.db", "--listen", "[::1]:0"];
         assert_eq!(
-            parse(&["--database", "a.db", "--listen", "[::1]:0"], Some(url)),
-            serve("[::1]:0", Location::File("a.db".into()))
+            parse(
+                &[&arguments[..], &["--cache", "redis://b"]].concat(),
+                &variables
+            ),
+            serve("[::1]:0", Location::File("a.db".into()), "redis://b")
         );
     }
 
     #[test]
     fn the_tour_takes_a_seed_and_nothing_of_the_service() {
-        assert_eq!(parse(&["--tour"], None), Ok(Command::Tour { seed: 1 }));
+        let variables = [("CACHE_URL", "redis://a")];
         assert_eq!(
-            parse(&["--tour", "--seed", "7"], None),
+            parse(&["--tour"], &variables),
+            Ok(Command::Tour { seed: 1 })
+        );
+        assert_eq!(
+            parse(&["--tour", "--seed", "7"], &[]),
             Ok(Command::Tour { seed: 7 })
         );
-        assert!(parse(&["--tour", "--listen", "127.0.0.1:1"], None).is_err());
-        assert!(parse(&["--seed", "7"], None).is_err());
+        assert!(parse(&["--tour", "--listen", "127.0.0.1:1"], &[]).is_err());
+        assert!(parse(&["--tour", "--cache", "redis://a"], &[]).is_err());
+        assert!(parse(&["--seed", "7"], &[]).is_err());
     }
 
     #[test]
@@ -141,15 +171,16 @@ mod tests {
             (vec!["--listen"], "--listen"),
             (vec!["--listen", "here"], "here"),
             (vec!["--tour", "--seed", "-1"], "-1"),
+            (vec!["--cache"], "--cache"),
             (vec!["--port", "1"], "--port"),
         ] {
-            let error = parse(&arguments, None).err();
+            let error = parse(&arguments, &[]).err();
             assert!(
                 error.as_ref().is_some_and(|text| text.contains(named)),
                 "{error:?}"
             );
         }
-        assert!(parse(&["--port", "--help"], None).is_err());
-        assert_eq!(parse(&["--help", "--port"], None), Ok(Command::Help));
+        assert!(parse(&["--port", "--help"], &[]).is_err());
+        assert_eq!(parse(&["--help", "--port"], &[]), Ok(Command::Help));
     }
 }

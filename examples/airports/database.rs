@@ -29,8 +29,8 @@ pub(crate) enum Location {
 
 /// A migrated database that holds the airports.
 ///
-/// One process at a time may have it: migrations of SQLite take no lock, and the cache of a
-/// second process would not hear of the first one's updates.
+/// Two processes may have one file if they share a cache, or one would not hear of the other's
+/// updates. Start them one after the other: migrations of SQLite take no lock.
 #[derive(Debug)]
 pub(crate) struct Database {
     pool: SqlitePool,

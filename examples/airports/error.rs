@@ -69,6 +69,8 @@ impl ApiError {
             Self::Cache(error) if error.kind() == ErrorKind::Validation => {
                 "the request was refused"
             }
+            // An update whose invalidation could neither be made nor queued.
+            Self::Cache(error) if error.kind() == ErrorKind::Backend => "the cache is unavailable",
             Self::Cache(_) | Self::Database(_)
                 if self.status() == StatusCode::SERVICE_UNAVAILABLE =>
             {

@@ -9,22 +9,24 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use cache_kit::backend::InMemoryBackend;
-use cache_kit::{CacheService, CacheStrategy};
+use cache_kit::CacheStrategy;
+use cache_kit::backend::Invalidated;
+use cache_kit::observability::Degraded;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
-use crate::entity::{Airport, AirportChange, GetAirport, NotIcao};
+use crate::answer::{Answer, tell_degraded};
+use crate::cache::Cache;
+use crate::entity::{AirportChange, GetAirport, NotIcao};
 use crate::error::{ApiError, Cause};
 use crate::repository::{AirportRepository, may_be_committed};
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
-    cache: CacheService<InMemoryBackend>,
+    cache: Cache,
     airports: AirportRepository,
     requests: Arc<AtomicU64>,
     log: bool,
@@ -32,10 +34,9 @@ pub(crate) struct App {
 
 impl App {
     /// With `log`, what is behind a 5xx is written to standard error.
-    pub(crate) fn new(airports: AirportRepository, log: bool) -> Self {
-        let backend = InMemoryBackend::builder().max_entries(20_000).build();
+    pub(crate) fn new(cache: Cache, airports: AirportRepository, log: bool) -> Self {
         Self {
-            cache: CacheService::new(backend),
+            cache,
             airports,
             requests: Arc::default(),
             log,
@@ -78,34 +79,41 @@ impl App {
         Ok(Answer::new(feeder.into_entity(), &outcome, took))
     }
 
-    /// Makes a write, then tells the cache: after the commit and not before, else a reader in
-    /// between would put the old row back.
-    async fn write(self, request: GetAirport, write: Write) -> Result<Answer, ApiError> {
-        let written = match &write {
-            Write::Change(change) => self.airports.update(&request.icao, change).await,
-            Write::Delete => self.airports.delete(&request.icao).await,
-        };
-        match written {
-            Err(error) if !may_be_committed(&error) => Err(ApiError::Database(error)),
-            Err(error) => {
-                self.cache.invalidate::<Airport>(&request.icao).await?;
-                Err(ApiError::Database(error))
-            }
-            Ok(_) => self.ask(request, CacheStrategy::Invalidate).await,
-        }
+    /// Changes a row, then tells the cache: after the commit and not before, else a reader in
+    /// between would put the old row back. Answers with the row as it is now.
+    async fn change(self, request: GetAirport, change: AirportChange) -> Result<Answer, ApiError> {
+        let written = self.airports.update(&request.icao, &change).await;
+        self.settle(&request, written).await?;
+        self.ask(request, CacheStrategy::Invalidate).await
     }
 
-    /// Runs a write to its end even if the client hangs up: a dropped handler would leave a
-    /// committed row without its invalidation.
-    async fn write_detached(self, request: GetAirport, write: Write) -> Result<Answer, ApiError> {
-        let writing = tokio::spawn(self.write(request, write));
-        writing.await.unwrap_or(Err(ApiError::Broken))
+    /// Deletes a row, then tells the cache. Nobody wants the row, so nothing is loaded.
+    async fn delete(self, request: GetAirport) -> Result<Invalidated, ApiError> {
+        let written = self.airports.delete(&request.icao).await;
+        self.settle(&request, written).await?;
+        Ok(self.cache.invalidate(&request.icao).await?)
+    }
+
+    /// Passes on how a write ended. Of one that failed and may be committed all the same, the
+    /// cache is told before.
+    async fn settle(
+        &self,
+        request: &GetAirport,
+        written: Result<bool, sqlx::Error>,
+    ) -> Result<bool, ApiError> {
+        if written.as_ref().is_err_and(may_be_committed) {
+            self.cache.invalidate(&request.icao).await?;
+        }
+        written.map_err(ApiError::Database)
     }
 }
 
-enum Write {
-    Change(AirportChange),
-    Delete,
+/// Runs a write to its end even if the client hangs up: a dropped handler would leave a committed
+/// row without its invalidation.
+async fn detached<T: Send + 'static>(
+    write: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(write).await.unwrap_or(Err(ApiError::Broken))
 }
 
 type Id = Result<Path<String>, PathRejection>;
@@ -137,37 +145,32 @@ async fn change_airport(
     let request = parse(id)?;
     let Json(change) = body?;
     change.check().map_err(ApiError::Change)?;
-    app.write_detached(request, Write::Change(change)).await
+    detached(app.change(request, change)).await
 }
 
 /// Deleting what isn't there is no error: afterwards it is gone either way.
-async fn delete_airport(State(app): State<App>, id: Id) -> Result<StatusCode, ApiError> {
+async fn delete_airport(State(app): State<App>, id: Id) -> Result<Response, ApiError> {
     let request = parse(id)?;
-    app.write_detached(request, Write::Delete).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let invalidated = detached(app.delete(request)).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let mut degraded = Degraded::default();
+    degraded.invalidation_pending = invalidated == Invalidated::Pending;
+    tell_degraded(response.headers_mut(), degraded);
+    Ok(response)
 }
 
 async fn stats(State(app): State<App>) -> Json<Value> {
-    let cache = app.cache.backend().stats();
     Json(json!({
         "requests": app.requests(),
         "database": app.airports.statements(),
-        "cache": {
-            "hits": cache.hits,
-            "misses": cache.misses,
-            "hit_ratio": cache.hit_ratio(),
-            "stores": cache.stores,
-            "fenced": cache.fenced,
-            "evictions": cache.evictions,
-            "invalidations": cache.invalidations,
-        },
+        "cache": app.cache.stats(),
     }))
 }
 
-/// Says that the process serves, not that the database does: cached airports are answered
-/// without it, and a restart would throw them away.
-async fn healthz() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+/// Says that the process serves, not that its database or its cache do: a restart would mend
+/// neither, and throw away what is cached in memory.
+async fn healthz(State(app): State<App>) -> Json<Value> {
+    Json(json!({ "status": "ok", "cache": app.cache.health() }))
 }
 
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {

@@ -7,11 +7,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use crate::args::{Command, HELP};
+use crate::cache::Cache;
 use crate::failure::Failure;
 use crate::server::Server;
 
 mod answer;
 mod args;
+mod cache;
 mod database;
 mod entity;
 mod error;
@@ -28,10 +30,8 @@ mod tour;
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = std::env::args_os().skip(1);
-    let url = std::env::var("DATABASE_URL")
-        .ok()
-        .filter(|url| !url.is_empty());
-    let command = match Command::parse(arguments, url) {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let command = match Command::parse(arguments, variable) {
         Ok(command) => command,
         Err(problem) => {
             eprintln!("airports: {problem} (see --help)");
@@ -48,19 +48,24 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
+    // Taken before anything is made, so that no signal finds the default handler.
+    let mut stop = Box::pin(stop_signal().map_err(Failure::when("listen for signals"))?);
     match command {
         Command::Help => say(HELP),
-        Command::Serve { listen, database } => {
-            // Taken before anything is made, so that no signal finds the default handler.
-            let stop = stop_signal().map_err(Failure::when("listen for signals"))?;
-            let server = Server::start(listen, &database, true).await?;
+        Command::Serve {
+            listen,
+            database,
+            cache,
+        } => {
+            let cache = Cache::open(&cache)?;
+            let server = Server::start(listen, &database, cache, true).await?;
             say(format_args!("listening on http://{}\n", server.address()));
             stop.await;
             say("stopping\n");
             server.stop().await?;
         }
         Command::Tour { seed } => {
-            let report = tour::run(&tour::Plan::full(seed)).await?;
+            let report = tour::run(&tour::Plan::full(seed), &mut stop).await?;
             say(&report);
             if !report.all_kept() {
                 return Ok(ExitCode::FAILURE);

@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::cache::Cache;
 use crate::database::{Database, Location};
 use crate::failure::Failure;
 use crate::http::App;
@@ -30,6 +31,7 @@ impl Server {
     pub(crate) async fn start(
         listen: SocketAddr,
         database: &Location,
+        cache: Cache,
         log: bool,
     ) -> Result<Self, Failure> {
         let listener = TcpListener::bind(listen)
@@ -37,7 +39,7 @@ impl Server {
             .map_err(Failure::when("listen"))?;
         let address = listener.local_addr().map_err(Failure::when("listen"))?;
         let database = Database::open(database).await?;
-        let app = App::new(AirportRepository::new(database.pool().clone()), log);
+        let app = App::new(cache, AirportRepository::new(database.pool().clone()), log);
         let (stop, stopped) = oneshot::channel::<()>();
         let router = app.clone().router();
         let serving = tokio::spawn(async move {

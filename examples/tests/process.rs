@@ -11,12 +11,17 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use cache_kit_tests::servers::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn airports(temporary: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_airports"));
-    command.env("TMPDIR", temporary).env_remove("DATABASE_URL");
+    command
+        .env("TMPDIR", temporary)
+        .env_remove("DATABASE_URL")
+        .env_remove("CACHE_URL");
     command
 }
 
@@ -68,6 +73,29 @@ fn a_signal_ends_it_cleanly() {
 }
 
 #[test]
+fn a_signal_ends_the_tour_and_nothing_of_it_is_left() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let temporary = tempfile::tempdir().unwrap();
+        let mut child = airports(temporary.path())
+            .arg("--tour")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        eventually("it has begun", Duration::from_secs(30), || {
+            fs::read_dir(&temporary).unwrap().count() > 0
+        });
+        let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(1), "{signal:?}");
+        let mut said = String::new();
+        let mut stderr = child.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        assert!(said.contains("told to stop"), "{said}");
+        assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{signal:?}");
+    }
+}
+
+#[test]
 fn help_is_no_error_and_a_wrong_argument_is_one() {
     let temporary = tempfile::tempdir().unwrap();
     let help = run(airports(temporary.path()).arg("--help"));
@@ -87,13 +115,16 @@ fn help_is_no_error_and_a_wrong_argument_is_one() {
 fn what_it_cannot_start_with_is_said_without_a_password() {
     let temporary = tempfile::tempdir().unwrap();
     let url = "postgres://user:hunter2@localhost/airports";
-    let refused = run(airports(temporary.path())
-        .args(["--listen", "127.0.0.1:0"])
-        .env("DATABASE_URL", url));
-    assert_eq!(refused.status.code(), Some(1));
-    let text = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        text.contains("DATABASE_URL") && !text.contains("hunter2"),
-        "{text}"
-    );
+    let cache = "redis://:hunter2@localhost:port";
+    for (variable, url, named) in [
+        ("DATABASE_URL", url, "DATABASE_URL"),
+        ("CACHE_URL", cache, "memory:// or redis://"),
+    ] {
+        let refused = run(airports(temporary.path())
+            .args(["--listen", "127.0.0.1:0"])
+            .env(variable, url));
+        assert_eq!(refused.status.code(), Some(1));
+        let text = String::from_utf8(refused.stderr).unwrap();
+        assert!(text.contains(named) && !text.contains("hunter2"), "{text}");
+    }
 }

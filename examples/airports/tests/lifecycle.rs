@@ -3,7 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::json;
 
-use super::{any_port, serve};
+use super::{any_port, serve, serve_from};
+use crate::cache::Cache;
 use crate::database::Location;
 use crate::faults::Statement;
 use crate::server::Server;
@@ -43,8 +44,7 @@ async fn a_file_keeps_its_changes_and_is_not_imported_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("airports.sqlite");
     let file = Location::File(path.clone());
-    let server = Server::start(any_port(), &file, false).await.unwrap();
-    let mut client = Client::connect(server.address()).await.unwrap();
+    let (server, mut client) = serve_from(&file, "memory://").await;
     client
         .change("EDDF", &json!({ "name": "Kept" }))
         .await
@@ -53,8 +53,7 @@ async fn a_file_keeps_its_changes_and_is_not_imported_again() {
     assert!(path.is_file());
 
     let url = Location::Url(format!("sqlite://{}", path.display()));
-    let server = Server::start(any_port(), &url, false).await.unwrap();
-    let mut client = Client::connect(server.address()).await.unwrap();
+    let (server, mut client) = serve_from(&url, "memory://").await;
     let read = client.airport("EDDF", false).await.unwrap();
     assert_eq!(read.airport().unwrap().name, "Kept");
     let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM airports")
@@ -68,17 +67,39 @@ async fn a_file_keeps_its_changes_and_is_not_imported_again() {
 #[tokio::test]
 async fn a_wrong_database_url_is_refused_without_repeating_it() {
     let url = Location::Url("postgres://user:hunter2@localhost/airports".into());
-    let failure = Server::start(any_port(), &url, false).await.err().unwrap();
+    let memory = Cache::open("memory://").unwrap();
+    let started = Server::start(any_port(), &url, memory, false).await;
+    let failure = started.err().unwrap();
     assert_eq!(
         failure.to_string(),
         "could not use DATABASE_URL: it is not a sqlite:// URL"
     );
 }
 
+#[test]
+fn a_wrong_cache_url_is_refused_without_repeating_it() {
+    for url in [
+        "",
+        "memory",
+        "memory://hunter2",
+        "memcached://hunter2@localhost",
+        "redis://:hunter2@",
+        "redis://:hunter2@localhost:port",
+        "rediss://:hunter2@localhost",
+    ] {
+        let text = Cache::open(url).err().unwrap().to_string();
+        assert!(
+            text.contains("memory:// or redis://") && !text.contains("hunter2"),
+            "{url:?}: {text}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_taken_port_is_an_error() {
     let (server, _) = serve().await;
-    let second = Server::start(server.address(), &Location::Temporary, false).await;
+    let memory = Cache::open("memory://").unwrap();
+    let second = Server::start(server.address(), &Location::Temporary, memory, false).await;
     assert!(
         second
             .err()

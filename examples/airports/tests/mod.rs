@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use crate::cache::Cache;
 use crate::database::Location;
 use crate::repository::Statements;
 use crate::server::Server;
@@ -12,6 +13,8 @@ use crate::tour::{Client, Reply};
 
 mod faults;
 mod lifecycle;
+#[cfg(unix)]
+mod redis;
 mod routes;
 mod tour;
 
@@ -21,7 +24,12 @@ fn any_port() -> SocketAddr {
 }
 
 async fn serve() -> (Server, Client) {
-    let server = Server::start(any_port(), &Location::Temporary, false)
+    serve_from(&Location::Temporary, "memory://").await
+}
+
+async fn serve_from(database: &Location, cache: &str) -> (Server, Client) {
+    let cache = Cache::open(cache).unwrap();
+    let server = Server::start(any_port(), database, cache, false)
         .await
         .unwrap();
     let client = Client::connect(server.address()).await.unwrap();

@@ -6,6 +6,7 @@ use axum::http::{Method, StatusCode};
 use serde_json::json;
 
 use super::{assert_error, serve, statements, x_cache};
+use crate::repository::Statements;
 
 #[tokio::test]
 async fn the_second_read_is_a_hit_with_an_age() {
@@ -168,10 +169,18 @@ async fn a_deleted_airport_is_gone_from_the_cache_too() {
     );
     for _ in 0..2 {
         let delete = client.send(Method::DELETE, "/airports/EDDF", &[], Bytes::new());
-        assert_eq!(delete.await.unwrap().status, StatusCode::NO_CONTENT);
+        let deleted = delete.await.unwrap();
+        assert_eq!(deleted.status, StatusCode::NO_CONTENT);
+        assert!(!deleted.is_pending());
         let read = client.airport("EDDF", false).await.unwrap();
         assert_error(&read, StatusCode::NOT_FOUND);
     }
+    let expected = Statements {
+        reads: 3,
+        writes: 2,
+        failed: 0,
+    };
+    assert_eq!(statements(&server), expected, "a delete loads nothing");
     server.stop().await.unwrap();
 }
 
@@ -201,5 +210,9 @@ async fn stats_count_requests_statements_and_hits() {
         json!({ "reads": 2, "writes": 1, "failed": 0 })
     );
     assert_eq!(stats["cache"]["hits"], 1, "{stats}");
+    let health = json!({ "kind": "memory", "available": true });
+    assert_eq!(stats["cache"]["health"], health);
+    let healthz = client.get("/healthz").await.unwrap().json().unwrap();
+    assert_eq!(healthz, json!({ "status": "ok", "cache": health }));
     server.stop().await.unwrap();
 }

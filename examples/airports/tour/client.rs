@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::answer::{Origin, SERVER_TIMING, X_CACHE};
+use crate::answer::{Origin, PENDING, SERVER_TIMING, X_CACHE, X_CACHE_DEGRADED};
 use crate::entity::Airport;
 use crate::failure::Failure;
 
@@ -116,6 +116,13 @@ impl Reply {
         self.headers.get(X_CACHE)?.to_str().ok()?.parse().ok()
     }
 
+    /// Whether the answer says that other processes may not see the change yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        let told = self.headers.get(X_CACHE_DEGRADED);
+        told.and_then(|told| told.to_str().ok())
+            .is_some_and(|told| told.split(", ").any(|word| word == PENDING))
+    }
+
     /// How long the service's call of the cache took, without HTTP around it.
     pub(crate) fn lookup(&self) -> Option<Duration> {
         let text = self.headers.get(SERVER_TIMING)?.to_str().ok()?;
@@ -125,6 +132,13 @@ impl Reply {
 
     pub(crate) fn airport(&self) -> Option<Airport> {
         serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The airport's name; nothing if there is none.
+    pub(crate) fn name(&self) -> String {
+        self.airport()
+            .map(|airport| airport.name)
+            .unwrap_or_default()
     }
 
     pub(crate) fn json(&self) -> Option<Value> {

@@ -1,10 +1,12 @@
 //! The tour: real HTTP against a service of its own, and what that shows of the cache.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use fastrand::Rng;
+use serde_json::Value;
 
+use crate::cache::Cache;
 use crate::database::{Location, shipped_airports};
 use crate::failure::Failure;
 use crate::report::Report;
@@ -20,10 +22,14 @@ mod open_files;
 mod outage;
 mod race;
 mod reads;
+mod shared;
 mod stampede;
 mod tally;
 mod updates;
 mod zipf;
+
+/// A loopback port that the system chooses.
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// How much of everything.
 #[derive(Debug, Clone)]
@@ -40,6 +46,8 @@ pub(crate) struct Plan {
     /// Connections that ask for one cold airport at once; fewer if the system does not allow
     /// that many open files.
     pub(crate) stampede: usize,
+    /// The program to run for the part that needs a Redis server.
+    pub(crate) redis_server: &'static str,
 }
 
 impl Plan {
@@ -51,11 +59,12 @@ impl Plan {
             writers: 8,
             updates: 100,
             stampede: 500,
+            redis_server: "redis-server",
         }
     }
 }
 
-/// What every phase works with.
+/// What every phase of the first part works with.
 struct Tour<'a> {
     plan: &'a Plan,
     server: &'a Server,
@@ -63,34 +72,62 @@ struct Tour<'a> {
     airports: Vec<String>,
     /// The skewed mix: ranks of `airports`.
     mix: Vec<usize>,
-    report: Report,
+    report: &'a mut Report,
 }
 
-/// Starts a service on a free loopback port, takes the tour, and stops the service.
-pub(crate) async fn run(plan: &Plan) -> Result<Report, Failure> {
+/// Takes the tour: one service with a cache in its memory, then two that share one in Redis. They
+/// listen on free loopback ports, and are stopped at the end or when `stop` ends.
+pub(crate) async fn run(
+    plan: &Plan,
+    stop: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<Report, Failure> {
     let started = Instant::now();
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::start(loopback, &Location::Temporary, false).await?;
-    let visited = visit(plan, &server).await;
-    let stopped = server.stop().await;
-    let mut report = visited?;
-    report.promise(
-        stopped.is_ok(),
-        "the service stopped, its temporary database is gone",
-    );
-    stopped?;
+    let mut report = Report::default();
+    alone(plan, &mut report, stop).await?;
+    shared::run(plan, &mut report, stop).await?;
     report.ended_after(started.elapsed());
     Ok(report)
 }
 
-async fn visit(plan: &Plan, server: &Server) -> Result<Report, Failure> {
-    let mut rng = Rng::with_seed(plan.seed);
-    let mut airports: Vec<String> = shipped_airports()
-        .map_err(Failure::when("read the shipped airports"))?
-        .into_iter()
-        .map(|airport| airport.icao)
-        .collect();
+async fn alone(
+    plan: &Plan,
+    report: &mut Report,
+    stop: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<(), Failure> {
+    let cache = Cache::open("memory://")?;
+    let server = Server::start(ANY_PORT, &Location::Temporary, cache, false).await?;
+    let visited = unless_stopped(visit(plan, &server, report), stop).await;
+    let stopped = server.stop().await;
+    visited?;
+    report.promise(
+        stopped.is_ok(),
+        "the service stopped, its temporary database is gone",
+    );
+    stopped
+}
+
+/// Gives `part` up when `stop` ends, so that what it works with can be stopped in order.
+async fn unless_stopped<T>(
+    part: impl Future<Output = Result<T, Failure>>,
+    stop: &mut (impl Future<Output = ()> + Unpin),
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = part => done,
+        () = stop => Err(Failure::when("end the tour")("it was told to stop")),
+    }
+}
+
+/// All shipped airports, the most popular first.
+fn airports_by_popularity(rng: &mut Rng) -> Result<Vec<String>, Failure> {
+    let airports = shipped_airports().map_err(Failure::when("read the shipped airports"))?;
+    let mut airports: Vec<String> = airports.into_iter().map(|airport| airport.icao).collect();
     rng.shuffle(&mut airports);
+    Ok(airports)
+}
+
+async fn visit(plan: &Plan, server: &Server, report: &mut Report) -> Result<(), Failure> {
+    let mut rng = Rng::with_seed(plan.seed);
+    let airports = airports_by_popularity(&mut rng)?;
     let zipf = Zipf::over(airports.len());
     let mix = (0..plan.reads).map(|_| zipf.draw(&mut rng)).collect();
     let mut tour = Tour {
@@ -98,14 +135,36 @@ async fn visit(plan: &Plan, server: &Server) -> Result<Report, Failure> {
         server,
         airports,
         mix,
-        report: Report::default(),
+        report,
     };
     reads::visit(&mut tour).await?;
     updates::visit(&mut tour).await?;
     race::visit(&mut tour).await?;
     stampede::visit(&mut tour).await?;
-    outage::visit(&mut tour).await?;
-    Ok(tour.report)
+    outage::visit(&mut tour).await
+}
+
+/// What `/stats` of the service at `address` tells everybody.
+async fn stats(address: SocketAddr) -> Result<Value, Failure> {
+    let stats = Client::connect(address).await?.get("/stats").await?;
+    stats
+        .json()
+        .ok_or("not JSON")
+        .map_err(Failure::when("read /stats"))
+}
+
+/// Statements sent so far.
+async fn statements(address: SocketAddr) -> Result<Statements, Failure> {
+    let database = stats(address).await?["database"].take();
+    serde_json::from_value(database).map_err(Failure::when("read /stats"))
+}
+
+/// One of the cache's own counters.
+async fn cache_counter(address: SocketAddr, name: &str) -> Result<u64, Failure> {
+    stats(address).await?["cache"][name]
+        .as_u64()
+        .ok_or("a counter is missing")
+        .map_err(Failure::when("read /stats"))
 }
 
 impl Tour<'_> {
@@ -121,23 +180,12 @@ impl Tour<'_> {
         Ok(clients)
     }
 
-    /// Statements sent so far, as `/stats` tells everybody.
     async fn statements(&self) -> Result<Statements, Failure> {
-        let stats = self.client().await?.get("/stats").await?;
-        let database = stats
-            .json()
-            .map(|mut json| json["database"].take())
-            .unwrap_or_default();
-        serde_json::from_value(database).map_err(Failure::when("read /stats"))
+        statements(self.server.address()).await
     }
 
-    /// One of the cache's own counters, as `/stats` tells it.
     async fn cache_counter(&self, name: &str) -> Result<u64, Failure> {
-        let stats = self.client().await?.get("/stats").await?;
-        let counter = stats.json().and_then(|json| json["cache"][name].as_u64());
-        counter
-            .ok_or("a counter is missing")
-            .map_err(Failure::when("read /stats"))
+        cache_counter(self.server.address(), name).await
     }
 
     /// Airports that the mix never asks for, the rarest first: at least `count`.

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::answer::Origin;
 use crate::failure::Failure;
 use crate::faults::Statement;
-use crate::tour::{Reply, Tally, Tour};
+use crate::tour::{Tally, Tour};
 
 pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let before = tour.statements().await?;
@@ -36,12 +36,6 @@ pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let slow_read = slow_read.await.map_err(Failure::when("run a reader"))??;
     let afterwards = other.airport(&icao, false).await?;
 
-    let name = |reply: &Reply| {
-        reply
-            .airport()
-            .map(|airport| airport.name)
-            .unwrap_or_default()
-    };
     let mut tally = Tally::default();
     [&slow_read, &updated, &afterwards]
         .into_iter()
@@ -50,9 +44,9 @@ pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     tour.report.promise(
         fenced == 1
             && slow_read.origin() == Some(Origin::Loaded)
-            && name(&slow_read) != "The New Name"
-            && name(&updated) == "The New Name"
-            && name(&afterwards) == "The New Name",
+            && slow_read.name() != "The New Name"
+            && updated.name() == "The New Name"
+            && afterwards.name() == "The New Name",
         "a slow load with the old row in hand did not undo the update that overtook it",
     );
     let after = tour.statements().await?;

@@ -9,15 +9,9 @@ use crate::faults::Statement;
 use crate::report::grouped;
 use crate::tour::{Tally, Tour, open_files};
 
-/// Open files besides the stampede's connections, which have two each: the database, the other
-/// clients, the runtime.
-const OTHER_FILES: u64 = 100;
-
 pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let icao = tour.cold_airports(1)?.swap_remove(0);
-    let wanted = tour.plan.stampede as u64;
-    let files = open_files::allow(2 * wanted + OTHER_FILES);
-    let stampede = wanted.min(files.saturating_sub(OTHER_FILES) / 2);
+    let stampede = open_files::allow_connections(tour.plan.stampede as u64);
     let clients = tour.clients(stampede as usize).await?;
     let before = tour.statements().await?;
     let app = tour.server.app();

@@ -95,8 +95,7 @@ async fn write(mut client: Client, own: Vec<String>, updates: usize) -> Result<S
         let read = client.airport(icao, false).await?;
         seen.tally.add(&read);
         seen.updates += u64::from(changed.status == StatusCode::OK);
-        let told = [&changed, &read].map(|reply| reply.airport().map(|airport| airport.name));
-        seen.older += u64::from(told.iter().any(|told| told.as_ref() != Some(&name)));
+        seen.older += u64::from([changed, read].iter().any(|reply| reply.name() != name));
     }
     Ok(seen)
 }
@@ -122,11 +121,9 @@ async fn read(
 
 /// The revision in an airport's name; 0 before the first.
 fn revision(reply: &Reply) -> usize {
-    let name = reply
-        .airport()
-        .map(|airport| airport.name)
-        .unwrap_or_default();
-    name.split_once(" revision ")
+    reply
+        .name()
+        .split_once(" revision ")
         .and_then(|(_, number)| number.parse().ok())
         .unwrap_or(0)
 }

@@ -1,0 +1,166 @@
+//! [`Cache`]: the service's cache, in its own memory or in a Redis that it shares with others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cache_kit::backend::{InMemoryBackend, Invalidated, RedisBackend, RedisConfig};
+use cache_kit::observability::{CacheEvent, CacheMetrics};
+use cache_kit::{CacheExpander, CacheService, CacheStrategy, Outcome};
+use serde_json::{Value, json};
+
+use crate::entity::{Airport, GetAirportFeeder};
+use crate::failure::Failure;
+use crate::repository::AirportRepository;
+
+/// Chosen by a URL when the service starts. Clones are one cache.
+#[derive(Clone)]
+pub(crate) enum Cache {
+    /// Holds more entries than there are airports, and counts for itself.
+    Memory(CacheService<InMemoryBackend>),
+    Redis(CacheService<RedisBackend>, Arc<Counters>),
+}
+
+impl Cache {
+    /// `memory://`, or what [`RedisConfig::from_url`] takes. Nothing is connected yet: a service
+    /// starts while its Redis is down.
+    pub(crate) fn open(url: &str) -> Result<Self, Failure> {
+        if url == "memory://" {
+            let backend = InMemoryBackend::builder().max_entries(20_000).build();
+            return Ok(Self::Memory(CacheService::new(backend)));
+        }
+        // cache-kit's errors do not repeat the URL, which may have a password in it.
+        let backend = RedisConfig::from_url(url)
+            .and_then(RedisBackend::new)
+            .map_err(Failure::when(
+                "use the cache's URL as memory:// or redis://",
+            ))?;
+        let counters = Arc::new(Counters::default());
+        let listener = Box::new(Listener(Arc::clone(&counters)));
+        let expander = CacheExpander::new(backend).with_metrics(listener);
+        Ok(Self::Redis(expander.into(), counters))
+    }
+
+    /// [`CacheService::execute`].
+    pub(crate) async fn execute(
+        &self,
+        feeder: &mut GetAirportFeeder,
+        airports: &AirportRepository,
+        strategy: CacheStrategy,
+    ) -> cache_kit::Result<Outcome> {
+        match self {
+            Self::Memory(cache) => cache.execute(feeder, airports, strategy).await,
+            Self::Redis(cache, _) => cache.execute(feeder, airports, strategy).await,
+        }
+    }
+
+    /// [`CacheService::invalidate`].
+    pub(crate) async fn invalidate(&self, icao: &String) -> cache_kit::Result<Invalidated> {
+        match self {
+            Self::Memory(cache) => cache.invalidate::<Airport>(icao).await,
+            Self::Redis(cache, _) => cache.invalidate::<Airport>(icao).await,
+        }
+    }
+
+    /// What this process did with the cache so far, and how the cache is doing.
+    pub(crate) fn stats(&self) -> Value {
+        let [hits, misses, stores, fenced, invalidations, errors] = match self {
+            Self::Memory(cache) => {
+                let of = cache.backend().stats();
+                let errors = 0;
+                [
+                    of.hits,
+                    of.misses,
+                    of.stores,
+                    of.fenced,
+                    of.invalidations,
+                    errors,
+                ]
+            }
+            Self::Redis(_, counters) => counters.all().map(|it| it.load(Ordering::Relaxed)),
+        };
+        json!({
+            "hits": hits,
+            "misses": misses,
+            "stores": stores,
+            "fenced": fenced,
+            "invalidations": invalidations,
+            "errors": errors,
+            "health": self.health(),
+        })
+    }
+
+    /// Which cache it is and, if it is a remote one, how it is doing as this process sees it.
+    pub(crate) fn health(&self) -> Value {
+        match self {
+            Self::Memory(_) => json!({ "kind": "memory", "available": true }),
+            Self::Redis(cache, _) => {
+                let health = cache.backend().health();
+                json!({
+                    "kind": "redis",
+                    "available": health.available,
+                    "pending_invalidations": health.pending_invalidations,
+                    "last_error": health.last_error,
+                })
+            }
+        }
+    }
+}
+
+/// Counts what happens over Redis: what the server itself counts is everybody's.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    hits: AtomicU64,
+    misses: AtomicU64,
+    stores: AtomicU64,
+    fenced: AtomicU64,
+    invalidations: AtomicU64,
+    errors: AtomicU64,
+}
+
+impl Counters {
+    fn all(&self) -> [&AtomicU64; 6] {
+        [
+            &self.hits,
+            &self.misses,
+            &self.stores,
+            &self.fenced,
+            &self.invalidations,
+            &self.errors,
+        ]
+    }
+}
+
+struct Listener(Arc<Counters>);
+
+impl CacheMetrics for Listener {
+    fn record_hit(&self, _: &str, _: Duration) {
+        self.0.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record_miss(&self, _: &str, _: Duration) {
+        self.0.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record_set(&self, _: &str, _: Duration) {
+        self.0.stores.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record_delete(&self, _: &str, _: Duration) {
+        self.0.invalidations.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record_error(&self, _: &str, _: &str) {
+        self.0.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn record_event(&self, _: &str, event: &CacheEvent) {
+        if *event == CacheEvent::Fenced {
+            self.0.fenced.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn wants_durations(&self) -> bool {
+        false
+    }
+}
