@@ -17,9 +17,10 @@ mod schedules;
 mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
-use cache_kit::{CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
+use cache_kit::{CacheExpander, CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
 use cache_kit_tests::servers::RedisServer;
 use cache_kit_tests::{Gated, Row};
 
@@ -29,8 +30,23 @@ fn config(url: &str) -> RedisConfig {
     RedisConfig::from_url(url).unwrap()
 }
 
+/// Long enough for a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A service of its own, as another process would have it: it shares the server and nothing else.
+/// It is patient, so that a busy machine does not look like a broken server.
 fn service(url: &str) -> Service {
+    patient(config(url).set(|it| it.with_operation_deadline(PATIENCE)))
+}
+
+fn patient(config: RedisConfig) -> Service {
+    CacheExpander::new(RedisBackend::new(config).unwrap())
+        .with_lease_wait(PATIENCE)
+        .into()
+}
+
+/// A service with the defaults, for what depends on them.
+fn service_by_default(url: &str) -> Service {
     CacheService::new(RedisBackend::new(config(url)).unwrap())
 }
 

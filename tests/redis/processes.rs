@@ -9,7 +9,7 @@ use cache_kit::observability::StoreResult;
 use cache_kit_tests::Gated;
 use cache_kit_tests::servers::{RedisServer, eventually};
 
-use super::{call, service};
+use super::{call, service_by_default};
 
 /// A worker process; killed if it is still there in the end.
 struct Worker(Child);
@@ -67,7 +67,8 @@ async fn a_process_that_is_killed_while_it_loads_costs_the_others_a_wait() {
 
     let database = Gated::open();
     database.set("hot", 8);
-    let service = service(&server.url());
+    // Its wait for the lease of the dead is the default one.
+    let service = service_by_default(&server.url());
     let (outcome, seen) = call(&service, &database, "hot", Refresh).await.unwrap();
     assert_eq!((outcome.source(), seen), (Source::Repository, Some(8)));
     assert_eq!(outcome.store(), StoreResult::Stored);

@@ -18,8 +18,6 @@ use crate::shards::TypedKey;
 use super::attempt::attempt;
 use super::{CacheExpander, Call};
 
-/// How long to wait for another process's load of the same key before loading for oneself.
-const LEASE_WAIT: Duration = Duration::from_millis(500);
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(80);
 
@@ -290,7 +288,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                 pause = (pause * 2).min(LONGEST_POLL);
             }
         };
-        tokio::time::timeout(LEASE_WAIT, polls)
+        tokio::time::timeout(self.lease_wait, polls)
             .await
             .unwrap_or(None)
     }

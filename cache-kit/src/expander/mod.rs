@@ -27,6 +27,9 @@ use listen::Listener;
 /// How long a load may take where its call does not say otherwise.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
 
+/// How long a caller waits for another process's load of its key.
+const LEASE_WAIT: Duration = Duration::from_millis(500);
+
 /// Answers requests from a backend, and from a repository where the backend has no answer.
 ///
 /// Set it up here, then call it, or turn it into a [`CacheService`](crate::CacheService) that is
@@ -57,6 +60,7 @@ pub struct CacheExpander<B: CacheBackend> {
     namespace: Option<Namespace>,
     clock: Clock,
     load_deadline: Duration,
+    lease_wait: Duration,
 }
 
 /// One call: what is asked for, and how.
@@ -112,6 +116,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             namespace: None,
             clock: Clock::system(),
             load_deadline: LOAD_DEADLINE,
+            lease_wait: LEASE_WAIT,
         }
     }
 
@@ -148,6 +153,14 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Default 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = deadline;
+        self
+    }
+
+    /// How long a caller waits for another process that is loading the same key, before it loads
+    /// for itself. Default 500 ms: what a process costs the others that dies in the middle of a
+    /// load. Within one service callers join the load, and wait for it as long as it takes.
+    pub fn with_lease_wait(mut self, wait: Duration) -> Self {
+        self.lease_wait = wait;
         self
     }
 
@@ -522,6 +535,7 @@ impl<B: CacheBackend + fmt::Debug> fmt::Debug for CacheExpander<B> {
             .field("namespace", &self.namespace)
             .field("clock", &self.clock)
             .field("load_deadline", &self.load_deadline)
+            .field("lease_wait", &self.lease_wait)
             .finish()
     }
 }

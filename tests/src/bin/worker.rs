@@ -10,7 +10,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
-use cache_kit::{CacheService, CacheStrategy, DataRepository, Error, Result, SharedFeeder};
+use cache_kit::{
+    CacheExpander, CacheService, CacheStrategy, DataRepository, Error, Result, SharedFeeder,
+};
 use cache_kit_tests::servers::Connection;
 use cache_kit_tests::{Row, row};
 use tokio::task::JoinSet;
@@ -33,8 +35,13 @@ async fn main() -> ExitCode {
 
 async fn read(port: u32, tasks: u32) -> Result<()> {
     let parent = Parent::on(port)?;
-    let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{port}"))?;
-    let service = CacheService::new(RedisBackend::new(config)?);
+    // Patient, so that a busy machine does not look like a dead process.
+    let patience = Duration::from_secs(30);
+    let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{port}"))?
+        .set(|it| it.with_operation_deadline(patience));
+    let service = CacheService::from(
+        CacheExpander::new(RedisBackend::new(config)?).with_lease_wait(patience),
+    );
     let database = std::sync::Arc::new(parent);
     let mut readers = JoinSet::new();
     for _ in 0..tasks {
