@@ -72,7 +72,7 @@ mod faulty_without_a_fault {
 }
 
 /// Short enough that the behaviours which wait for a lease to expire do not wait long.
-const LEASE: Duration = Duration::from_millis(300);
+const LEASE: Duration = Duration::from_secs(1);
 
 /// Payloads of more than this are too large in the remote harnesses.
 const LARGEST_REMOTE: usize = 2 << 20;
@@ -81,6 +81,8 @@ fn short_leases(config: EncodedConfig) -> EncodedConfig {
     config
         .with_lease_lifetime(LEASE)
         .with_max_value_bytes(LARGEST_REMOTE)
+        // A busy machine must not look like a broken server.
+        .with_operation_deadline(Duration::from_secs(30))
 }
 
 /// The example of a store of one's own.
