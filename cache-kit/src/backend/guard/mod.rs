@@ -176,7 +176,7 @@ impl<S: ByteStore> Guard<S> {
                 let Some(shared) = shared.upgrade() else {
                     return;
                 };
-                if shared.is_well() || shared.look().await {
+                if shared.has_recovered() || shared.look().await {
                     return;
                 }
             }
@@ -196,7 +196,8 @@ impl<S: ByteStore> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_well(&self) -> bool {
+    /// Whether commands pass and nothing waits to be sent.
+    fn has_recovered(&self) -> bool {
         let state = self.lock();
         state.breaker.is_closed() && state.pending.len() == 0
     }
@@ -217,7 +218,7 @@ impl<S: ByteStore> Shared<S> {
                 state.last_error = None;
             });
         }
-        well && self.is_well()
+        well && self.has_recovered()
     }
 
     async fn attempt<O>(&self, command: impl Future<Output = Result<O>>) -> Result<O> {
