@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::Result;
+
 /// A type that can be cached: it knows its key and the prefix that all its keys share.
 ///
 /// Derive it, or write it by hand:
@@ -67,5 +69,38 @@ pub trait CacheEntity: Clone + Serialize + DeserializeOwned + Send + Sync + 'sta
     /// to the backend. [`Duration::ZERO`] means "do not store".
     fn cache_ttl() -> Option<Duration> {
         None
+    }
+
+    /// The grace of an entry: for how long after its time to live it still stands in for a load
+    /// that fails. `None` is no grace.
+    fn cache_stale() -> Option<Duration> {
+        None
+    }
+
+    /// How long the cache remembers that the repository has no entity of a key. `None` remembers
+    /// no absence, so that every call for it asks the repository.
+    fn cache_negative_ttl() -> Option<Duration> {
+        None
+    }
+
+    /// The largest stored form of an entity in bytes, head included, where that is less than the
+    /// backend's own limit. A larger one is served, and not stored. Memory keeps entities as they
+    /// are and has no stored form.
+    fn cache_max_bytes() -> Option<usize> {
+        None
+    }
+
+    /// Says whether the entity is fit to be served.
+    ///
+    /// It is asked once when the repository has answered, and once when bytes have been decoded.
+    /// What memory keeps has been asked already.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the entity, as
+    /// [`Error::ValidationError`](crate::Error::ValidationError). From the repository, the call
+    /// ends with it and nothing is stored; from a store, the entry is a miss that the next load
+    /// overwrites.
+    fn cache_validate(&self) -> Result<()> {
+        Ok(())
     }
 }

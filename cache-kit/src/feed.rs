@@ -1,4 +1,4 @@
-//! [`CacheFeed`]: carries a request in and an entity out.
+//! [`CacheFeed`] and [`CacheFeedMany`]: carry a request in and entities out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -71,6 +71,91 @@ pub trait CacheFeed<T: CacheEntity>: Send {
     fn borrowed_id(&self) -> Option<&T::Key> {
         None
     }
+
+    /// Refuses a request before anything is looked up.
+    ///
+    /// # Errors
+    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    fn validate(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The cache answered for `key`.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is fed.
+    fn on_hit(&mut self, key: &str) -> Result<()> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// The cache was asked for `key` and had no answer.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is loaded or fed.
+    fn on_miss(&mut self, key: &str) -> Result<()> {
+        let _ = key;
+        Ok(())
+    }
+
+    /// The repository answered with `entity`.
+    ///
+    /// # Errors
+    /// An error ends the call; nothing is fed. The entity may have been stored by then.
+    fn on_loaded(&mut self, entity: &T) -> Result<()> {
+        let _ = entity;
+        Ok(())
+    }
+}
+
+/// Carries the keys of many entities to the cache, and all answers back.
+///
+/// Derive it with `#[derive(CacheFeeder)]` on a struct whose key field is a `Vec`, or write it by
+/// hand:
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: u64 }
+/// # impl CacheEntity for User {
+/// #     type Key = u64;
+/// #     fn cache_key(&self) -> u64 { self.id }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use std::sync::Arc;
+///
+/// use cache_kit::CacheFeedMany;
+///
+/// struct TeamFeeder {
+///     members: Vec<u64>,
+///     users: Vec<Option<Arc<User>>>,
+/// }
+///
+/// impl CacheFeedMany<User> for TeamFeeder {
+///     fn entity_ids(&mut self) -> Vec<u64> {
+///         self.members.clone()
+///     }
+///
+///     fn feed_many(&mut self, entities: Vec<Option<Arc<User>>>) {
+///         self.users = entities;
+///     }
+/// }
+/// ```
+///
+/// The hooks are those of [`CacheFeed`], called for every key of the batch in the same order.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not feed many `{T}`",
+    label = "not a batch feeder for `{T}`",
+    note = "derive `CacheFeeder` with `#[feeder(entity = {T})]` and a `Vec` as the key field"
+)]
+pub trait CacheFeedMany<T: CacheEntity>: Send {
+    /// The keys of the entities that are asked for, in any order, duplicates allowed. Called once
+    /// in a call.
+    fn entity_ids(&mut self) -> Vec<T::Key>;
+
+    /// Takes the answers: as many as there were keys, in their order, `None` where there is no
+    /// entity.
+    fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>);
 
     /// Refuses a request before anything is looked up.
     ///

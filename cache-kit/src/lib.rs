@@ -111,7 +111,7 @@ pub mod __private;
 pub use entity::CacheEntity;
 pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;
-pub use feed::{CacheFeed, GenericFeeder, SharedFeeder};
+pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
 pub use observability::{Outcome, Source};
 pub use policy::OperationConfig;
 pub use repository::{DataRepository, InMemoryRepository};
