@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::pin::pin;
 use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
@@ -232,7 +233,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     type Lease = EncodedLease<S::Token>;
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let values = self.guard.run(self.store().get_many(&[key])).await?;
+        let values = self.guard.run(pin!(self.store().get_many(&[key]))).await?;
         let value = values.first().and_then(Option::as_deref);
         Ok(self.lookup(key, value, now))
     }
@@ -253,7 +254,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if request.take == Take::Invalidating {
             let mark = self.guard.mark();
             let set = self.store().set(key, &placeholder, lifetime);
-            return Ok(match self.guard.invalidate(&[key], set).await? {
+            return Ok(match self.guard.invalidate(&[key], pin!(set)).await? {
                 Some(Some(token)) => self.granted(token, true, mark, fence),
                 Some(None) => Leased::NoRoom,
                 None => Leased::Pending,
@@ -261,7 +262,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         }
         let mark = self.guard.mark();
         let claim = self.store().claim(key, &placeholder, lifetime);
-        Ok(match self.guard.run(claim).await? {
+        Ok(match self.guard.run(pin!(claim)).await? {
             Claim::Taken(token) => self.granted(token, true, mark, fence),
             Claim::Standing { head, token } => {
                 self.over_standing::<T>(key, request, mark, &head, token)
@@ -292,12 +293,12 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
                 let swap = self.store().swap(key, &lease.token, &buffer, lifetime);
-                let swapped = self.guard.run(swap).await;
+                let swapped = self.guard.run(pin!(swap)).await;
                 swapped.map(|done| if done { Stored::Stored } else { Stored::Fenced })
             }
             unfit => {
                 let remove = self.store().remove(key, &lease.token);
-                let removed = self.guard.run(remove).await;
+                let removed = self.guard.run(pin!(remove)).await;
                 match unfit {
                     Err(error) => Err(error),
                     Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
@@ -317,7 +318,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
         if lease.own {
             self.guard
-                .run(self.store().remove(key, &lease.token))
+                .run(pin!(self.store().remove(key, &lease.token)))
                 .await?;
         }
         Ok(())
@@ -326,7 +327,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
         let keys = [key];
         let delete = self.store().delete_many(&keys);
-        Ok(match self.guard.invalidate(&keys, delete).await? {
+        Ok(match self.guard.invalidate(&keys, pin!(delete)).await? {
             Some(()) => Invalidated::Done,
             None => Invalidated::Pending,
         })
@@ -344,7 +345,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if keys.is_empty() {
             return Vec::new();
         }
-        match self.guard.run(self.store().get_many(keys)).await {
+        match self.guard.run(pin!(self.store().get_many(keys))).await {
             Ok(values) => keys
                 .iter()
                 .enumerate()
@@ -363,7 +364,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         }
         let done = self
             .guard
-            .invalidate(keys, self.store().delete_many(keys))
+            .invalidate(keys, pin!(self.store().delete_many(keys)))
             .await;
         let each = done.map(|done| match done {
             Some(()) => Invalidated::Done,

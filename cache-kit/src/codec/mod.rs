@@ -48,9 +48,6 @@ pub(crate) const PREFIXES: [[u8; 5]; 2] = [
 ];
 
 /// Reads and writes the entries of one type, as one store keeps them.
-///
-/// Making one fingerprints the type, which costs about as much as decoding a small entity: a
-/// batch makes one for all of its keys.
 pub(crate) struct Codec<T> {
     schema: u64,
     max_bytes: usize,

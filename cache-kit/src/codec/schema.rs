@@ -6,6 +6,8 @@
 //! more, less, renamed or moved. The types of fields are not seen: a change of those takes a new
 //! number, which the derive provides.
 
+use std::any::TypeId;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{self, Deserializer, Visitor};
@@ -14,8 +16,33 @@ use crate::entity::CacheEntity;
 
 use super::seal;
 
+thread_local! {
+    /// Fingerprints that this thread has made. Every look-up of a remote store asks for one, and
+    /// to make one costs about as much as decoding a small entity.
+    static KNOWN: [Cell<Option<(TypeId, u64)>>; SLOTS] =
+        const { [const { Cell::new(None) }; SLOTS] };
+}
+
+const SLOTS: usize = 16;
+
 /// The schema fingerprint of `T`.
 pub(super) fn fingerprint<T: CacheEntity>() -> u64 {
+    // The address of the prefix spreads the types; two in one slot cost each other a few names.
+    let slot = T::cache_prefix().as_ptr().addr() / 8 % SLOTS;
+    let id = TypeId::of::<T>();
+    KNOWN
+        .try_with(|known| match known[slot].get() {
+            Some((of, hash)) if of == id => hash,
+            _ => {
+                let hash = probe::<T>();
+                known[slot].set(Some((id, hash)));
+                hash
+            }
+        })
+        .unwrap_or_else(|_| probe::<T>())
+}
+
+fn probe<T: CacheEntity>() -> u64 {
     let mut hash = T::cache_schema();
     // Always an error: the probe has no value to give.
     let _ = T::deserialize(Probe(&mut hash));
@@ -27,11 +54,10 @@ struct Probe<'a>(&'a mut u64);
 
 impl Probe<'_> {
     fn note<V>(self, kind: &str, names: &[&str]) -> Result<V, Noted> {
-        let mut hash = seal::next(*self.0, kind.as_bytes());
-        for name in names {
-            hash = seal::next(hash, name.as_bytes());
-        }
-        *self.0 = hash;
+        let kind = seal::next(*self.0, kind.as_bytes());
+        *self.0 = names
+            .iter()
+            .fold(kind, |hash, name| seal::next(hash, name.as_bytes()));
         Err(Noted)
     }
 }

@@ -307,7 +307,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Does everything else.
     async fn ask<T, F, R>(
         &self,
-        asking: Box<Asking<T>>,
+        mut asking: Box<Asking<T>>,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
@@ -318,18 +318,18 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        let Asking { key, id, look_up } = *asking;
-        let id = match (id, feeder.borrowed_id()) {
+        // Not moved out of its box: this future is a box of its own, and the smaller the cheaper.
+        let id = match (asking.id.take(), feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),
             (None, None) => feeder.entity_id(),
         };
         let call = Call {
-            key: key.as_str(),
+            key: asking.key.as_str(),
             id: &id,
             config,
         };
-        let asked = match look_up {
+        let asked = match asking.look_up.take() {
             Some(look_up) => Some(self.look_up(&call, look_up).await),
             None => None,
         };

@@ -3,9 +3,11 @@
 
 mod breaker;
 mod pending;
+mod timer;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +19,7 @@ use crate::error::{Error, Result};
 use breaker::Breaker;
 pub(super) use breaker::BreakerPolicy;
 use pending::Pending;
+use timer::within;
 
 /// How many queued invalidations go out in one command.
 const BATCH: usize = 500;
@@ -98,12 +101,20 @@ impl<S: ByteStore> Guard<S> {
 
     /// Runs a command: within the deadline, if the breaker admits it, and after all invalidations
     /// that wait.
-    pub(super) async fn run<O>(&self, command: impl Future<Output = Result<O>>) -> Result<O> {
+    ///
+    /// It is taken by its address, and the way back to health is boxed: a future that is handed
+    /// down by value takes its room once more at every level.
+    pub(super) async fn run<O>(
+        &self,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
+    ) -> Result<O> {
         let whole = async {
-            self.shared.flush().await?;
+            if self.shared.is_troubled() {
+                Box::pin(self.shared.flush()).await?;
+            }
             command.await
         };
-        let answer = self.shared.attempt(whole).await;
+        let answer = self.shared.attempt(pin!(whole)).await;
         if answer.is_err() {
             self.recover();
         }
@@ -118,7 +129,7 @@ impl<S: ByteStore> Guard<S> {
     pub(super) async fn invalidate<O>(
         &self,
         keys: &[&str],
-        command: impl Future<Output = Result<O>>,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
     ) -> Result<Option<O>> {
         let mut unconfirmed = Unconfirmed {
             guard: self,
@@ -207,11 +218,11 @@ impl<S: ByteStore> Shared<S> {
     /// The breaker's pauses grow to many seconds, since a probe of it costs a caller his time. This
     /// one costs nobody anything, so it goes on at its own short pace.
     async fn look(&self) -> bool {
-        let found = tokio::time::timeout(self.policy.deadline, async {
+        let looking = async {
             self.store.ping().await?;
             self.flush().await
-        });
-        let well = matches!(found.await, Ok(Ok(())));
+        };
+        let well = within(self.policy.deadline, pin!(looking)).await.is_ok();
         if well {
             self.change(|state| {
                 state.breaker.succeeded();
@@ -221,17 +232,11 @@ impl<S: ByteStore> Shared<S> {
         well && self.has_recovered()
     }
 
-    async fn attempt<O>(&self, command: impl Future<Output = Result<O>>) -> Result<O> {
+    async fn attempt<O>(&self, command: Pin<&mut impl Future<Output = Result<O>>>) -> Result<O> {
         if self.is_troubled() && !self.lock().breaker.admits(self.clock.now()) {
             return Err(Error::BackendError("the store does not answer".into()));
         }
-        let answer = match tokio::time::timeout(self.policy.deadline, command).await {
-            Ok(answer) => answer,
-            Err(_) => Err(Error::Timeout(format!(
-                "no answer of the store within {:?}",
-                self.policy.deadline
-            ))),
-        };
+        let answer = within(self.policy.deadline, command).await;
         match &answer {
             Ok(_) if !self.is_troubled() => {}
             Ok(_) => self.change(|state| {
@@ -266,7 +271,7 @@ impl<S: ByteStore> Shared<S> {
 
     /// Sends all invalidations that wait.
     async fn flush(&self) -> Result<()> {
-        if !self.is_troubled() || self.lock().pending.len() == 0 {
+        if self.lock().pending.len() == 0 {
             return Ok(());
         }
         let _turn = self.flushing.lock().await;

@@ -24,19 +24,18 @@ pub(super) struct Link {
     /// For servers that do not speak RESP3; `None` if the URL chose the protocol.
     fallback: Option<Client>,
     connect_deadline: Duration,
-    current: Mutex<Option<Connection>>,
+    current: Mutex<Option<Arc<Connection>>>,
     /// One caller connects, the others wait for it.
     connecting: tokio::sync::Mutex<()>,
     next: AtomicU64,
 }
 
 /// A connection, and what is known of it.
-#[derive(Clone)]
 pub(super) struct Connection {
     inner: MultiplexedConnection,
     number: u64,
     runtime: tokio::runtime::Id,
-    unanswered: Arc<AtomicU32>,
+    unanswered: AtomicU32,
 }
 
 impl Connection {
@@ -77,28 +76,35 @@ impl Link {
 
     /// The connection, made anew if there is none or if its runtime is not this one: the task that
     /// drives it may be gone, and without it commands would wait for ever.
-    pub(super) async fn connection(&self) -> Result<Connection> {
+    pub(super) async fn connection(&self) -> Result<Arc<Connection>> {
         let runtime = Handle::try_current()
             .map_err(|_| Error::ConfigError("redis needs a tokio runtime around it".into()))?
             .id();
-        let usable = |current: &MutexGuard<'_, Option<Connection>>| {
-            current.as_ref().filter(|it| it.runtime == runtime).cloned()
-        };
-        if let Some(connection) = usable(&self.lock()) {
-            return Ok(connection);
+        match self.usable(runtime) {
+            Some(connection) => Ok(connection),
+            // Boxed, since every command would carry its three kilobytes.
+            None => Box::pin(self.connect_anew(runtime)).await,
         }
+    }
+
+    fn usable(&self, runtime: tokio::runtime::Id) -> Option<Arc<Connection>> {
+        let current = self.lock();
+        current.as_ref().filter(|it| it.runtime == runtime).cloned()
+    }
+
+    async fn connect_anew(&self, runtime: tokio::runtime::Id) -> Result<Arc<Connection>> {
         let _turn = self.connecting.lock().await;
-        if let Some(connection) = usable(&self.lock()) {
+        if let Some(connection) = self.usable(runtime) {
             return Ok(connection);
         }
         let inner = self.connect().await.map_err(|error| super::said(&error))?;
-        let connection = Connection {
+        let connection = Arc::new(Connection {
             inner,
             number: self.next.fetch_add(1, Ordering::Relaxed),
             runtime,
-            unanswered: Arc::default(),
-        };
-        *self.lock() = Some(connection.clone());
+            unanswered: AtomicU32::new(0),
+        });
+        *self.lock() = Some(Arc::clone(&connection));
         Ok(connection)
     }
 
@@ -140,7 +146,7 @@ impl Link {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,0 +1,224 @@
+//! [`within`]: a deadline that costs no more than it must.
+//!
+//! `tokio::time::timeout` registers a timer for every command and removes it again, both under the
+//! one lock of the runtime's timers: as dear as half of what a hit of a remote store does besides
+//! its command. A timer that stands is put off without any lock, so the timers of commands that
+//! have ended are kept for the next ones.
+
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::runtime::{Handle, Id};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::error::{Error, Result};
+
+/// How many timers a thread keeps.
+const KEPT: usize = 256;
+
+/// A year, since not every duration can be added to an instant.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// A timer, and the runtime that it works on.
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    runtime: Id,
+}
+
+/// The timers that nobody uses, all of one runtime.
+struct Idle {
+    runtime: Option<Id>,
+    timers: Vec<Pin<Box<Sleep>>>,
+}
+
+thread_local! {
+    static IDLE: RefCell<Idle> = const {
+        RefCell::new(Idle { runtime: None, timers: Vec::new() })
+    };
+}
+
+/// Waits for `command`, for as long as `limit`.
+///
+/// # Errors
+/// [`Error::Timeout`] if it has not ended by then, and [`Error::ConfigError`] outside of a runtime.
+pub(super) async fn within<O>(
+    limit: Duration,
+    mut command: Pin<&mut impl Future<Output = Result<O>>>,
+) -> Result<O> {
+    let mut timer = Timer::new(limit)?;
+    poll_fn(|cx| match command.as_mut().poll(cx) {
+        Poll::Pending => timer.poll(cx).map(|()| {
+            Err(Error::Timeout(format!(
+                "no answer of the store within {limit:?}"
+            )))
+        }),
+        ended => ended,
+    })
+    .await
+}
+
+impl Timer {
+    fn new(limit: Duration) -> Result<Self> {
+        let runtime = Handle::try_current().map_err(|_| {
+            Error::ConfigError("a remote store needs a tokio runtime around it".into())
+        })?;
+        let runtime = runtime.id();
+        let kept = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            (idle.runtime == Some(runtime)).then(|| idle.timers.pop())?
+        });
+        let end = Instant::now() + limit.min(LONGEST);
+        let sleep = match kept.ok().flatten() {
+            Some(mut sleep) => {
+                sleep.as_mut().reset(end);
+                sleep
+            }
+            None => Box::pin(sleep_until(end)),
+        };
+        Ok(Self {
+            sleep: Some(sleep),
+            runtime,
+        })
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().poll(cx),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let Some(sleep) = self.sleep.take() else {
+            return;
+        };
+        // What is not kept is dropped outside of the borrow. A thread that ends keeps nothing.
+        let dropped = IDLE.try_with(|idle| {
+            let mut idle = idle.borrow_mut();
+            let mut others = Vec::new();
+            if idle.runtime != Some(self.runtime) {
+                idle.runtime = Some(self.runtime);
+                others = std::mem::take(&mut idle.timers);
+            }
+            if idle.timers.len() < KEPT {
+                idle.timers.push(sleep);
+            } else {
+                others.push(sleep);
+            }
+            others
+        });
+        drop(dropped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test says what it expects by unwrapping"
+    )]
+
+    use std::future::{pending, ready};
+    use std::pin::pin;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_millis(500);
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap()
+    }
+
+    async fn rings_after(limit: Duration) -> Duration {
+        let begun = Instant::now();
+        let ended = within(limit, pin!(pending::<Result<()>>())).await;
+        assert!(matches!(ended, Err(Error::Timeout(_))));
+        begun.elapsed()
+    }
+
+    fn kept() -> usize {
+        IDLE.with_borrow(|idle| idle.timers.len())
+    }
+
+    #[test]
+    fn a_command_ends_at_its_deadline_with_a_new_timer_and_with_a_kept_one() {
+        runtime().block_on(async {
+            for _ in 0..3 {
+                assert_eq!(rings_after(LIMIT).await, LIMIT);
+                assert_eq!(kept(), 1);
+            }
+        });
+    }
+
+    #[test]
+    fn a_kept_timer_takes_any_other_deadline() {
+        runtime().block_on(async {
+            for limit in [500, 20, 3_000, 1].map(Duration::from_millis) {
+                assert_eq!(rings_after(limit).await, limit);
+            }
+            assert_eq!(kept(), 1);
+        });
+    }
+
+    #[test]
+    fn what_ends_in_time_is_passed_on_and_its_timer_rings_for_nobody() {
+        runtime().block_on(async {
+            let ended = within(LIMIT, pin!(ready(Ok(7)))).await;
+            assert_eq!(ended.unwrap(), 7);
+            tokio::time::sleep(LIMIT - Duration::from_millis(1)).await;
+            assert_eq!(rings_after(LIMIT).await, LIMIT);
+        });
+    }
+
+    #[test]
+    fn a_timer_of_a_runtime_that_is_gone_is_not_used() {
+        for _ in 0..3 {
+            runtime().block_on(async {
+                assert_eq!(rings_after(LIMIT).await, LIMIT);
+                assert_eq!(kept(), 1);
+            });
+        }
+    }
+
+    #[test]
+    fn many_at_once_all_ring_and_not_all_are_kept() {
+        runtime().block_on(async {
+            let mut waiting = tokio::task::JoinSet::new();
+            for _ in 0..KEPT + 10 {
+                waiting.spawn(rings_after(LIMIT));
+            }
+            while let Some(after) = waiting.join_next().await {
+                assert_eq!(after.unwrap(), LIMIT);
+            }
+            assert_eq!(kept(), KEPT);
+        });
+    }
+
+    #[test]
+    fn the_longest_duration_is_a_deadline_too() {
+        runtime().block_on(async {
+            let ended = within(Duration::MAX, pin!(ready(Ok(7)))).await;
+            assert_eq!(ended.unwrap(), 7);
+        });
+    }
+
+    #[test]
+    fn without_a_runtime_there_is_an_error() {
+        let command = pin!(ready(Ok(())));
+        let mut waiting = pin!(within(LIMIT, command));
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let Poll::Ready(ended) = waiting.as_mut().poll(&mut cx) else {
+            unreachable!("nothing to wait for");
+        };
+        assert!(matches!(ended, Err(Error::ConfigError(_))));
+    }
+}
