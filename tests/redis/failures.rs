@@ -98,6 +98,39 @@ async fn stopped_and_continued_with_an_invalidation_in_between() {
 }
 
 #[tokio::test]
+async fn stopped_for_ten_seconds_nobody_waits_longer_than_a_deadline() {
+    const STOP: Duration = Duration::from_secs(10);
+    let (server, database) = scene();
+    let (service, other) = (service(&server.url()), service(&server.url()));
+    call(&service, &database, "k", Refresh).await.unwrap();
+    call(&other, &database, "k", Refresh).await.unwrap();
+    server.stop();
+    let stopped = Instant::now();
+    let mut row = 1;
+    while stopped.elapsed() < STOP {
+        row += 1;
+        database.set("k", row);
+        // A look-up, a lease and an invalidation, each of 500 ms, on a machine that is busy.
+        let answers = tokio::time::timeout(Duration::from_secs(5), async {
+            let done = service.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+            assert_eq!(done, Invalidated::Pending);
+            for strategy in [Refresh, Bypass, Invalidate] {
+                let (_, seen) = call(&service, &database, "k", strategy).await.unwrap();
+                assert_eq!(seen, Some(row), "{strategy}");
+            }
+        });
+        answers.await.expect("an answer within the deadlines");
+    }
+    database.set("k", 2);
+    let done = service.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+    assert_eq!(done, Invalidated::Pending);
+    server.cont();
+    serves_again(&service, &database).await;
+    let (_, seen) = call(&other, &database, "k", Refresh).await.unwrap();
+    assert_eq!(seen, Some(2));
+}
+
+#[tokio::test]
 async fn two_hundred_reads_of_a_dead_server_cost_little_time() {
     let (server, database) = scene();
     server.kill();
