@@ -8,6 +8,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod counted;
 mod faults;
 mod fences;
 mod flights;

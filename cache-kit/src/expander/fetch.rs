@@ -18,7 +18,7 @@ use crate::shards::TypedKey;
 use super::CacheExpander;
 use super::ask::Call;
 use super::attempt::attempt;
-use super::lease::Hold;
+use super::lease::{Held, Hold};
 
 /// What a flight lands with: it serves every entity type, so the entity is type-erased.
 pub(super) type Landing = Result<Landed>;
@@ -108,7 +108,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         call: &Call<'_, T>,
         repository: &R,
         take: Option<Take>,
-        mut leader: Leader<B::Lease, Landing>,
+        mut leader: Leader<Held<B>, Landing>,
     ) -> Result<Fetched<T>>
     where
         T: CacheEntity,
@@ -190,7 +190,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     async fn keep<T: CacheEntity>(
         &self,
         call: &Call<'_, T>,
-        lease: Option<B::Lease>,
+        lease: Option<Held<B>>,
         loaded: &Loaded<T>,
         degraded: &mut Degraded,
     ) -> StoreResult {
@@ -210,7 +210,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             self.release(call, lease).await;
             return StoreResult::NotTried;
         };
-        let Some(lease) = lease else {
+        let Some(lease) = lease.and_then(Held::into_lease) else {
             return StoreResult::NotTried;
         };
         let entry = Entry {

@@ -1,6 +1,10 @@
 //! Leases: how one is taken, what is done while somebody else has it, how it is given up.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use smol_str::SmolStr;
+use tokio::runtime::Handle;
 
 use crate::backend::{CacheBackend, Fence, LeaseId, LeaseRequest, Leased, Lookup, Take};
 use crate::entity::CacheEntity;
@@ -17,9 +21,54 @@ const LONGEST_POLL: Duration = Duration::from_millis(80);
 /// How often a lease is asked for when the key changes hands at every try.
 const LEASE_TRIES: usize = 4;
 
+/// A lease that has not been used yet.
+///
+/// Whoever comes next would wait for a load that nobody makes any more. So a lease that is dropped
+/// is released by a task of its own; without a runtime it stands until it expires.
+pub(super) struct Held<B: CacheBackend> {
+    lease: Option<B::Lease>,
+    backend: Arc<B>,
+    key: SmolStr,
+    release: Release<B>,
+}
+
+type Release<B> = fn(Arc<B>, SmolStr, <B as CacheBackend>::Lease, &Handle);
+
+impl<B: CacheBackend> Held<B> {
+    fn new<T: CacheEntity>(backend: &Arc<B>, key: &str, lease: B::Lease) -> Self {
+        Self {
+            lease: Some(lease),
+            backend: Arc::clone(backend),
+            key: key.into(),
+            release: |backend, key, lease, runtime| {
+                runtime.spawn(async move {
+                    // Nobody is left to be told of an error, and the lease expires.
+                    let _ = backend.release::<T>(&key, lease).await;
+                });
+            },
+        }
+    }
+
+    /// The lease, to be stored under or released at once. `None` never comes about.
+    pub(super) fn into_lease(mut self) -> Option<B::Lease> {
+        self.lease.take()
+    }
+}
+
+impl<B: CacheBackend> Drop for Held<B> {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let (backend, key) = (Arc::clone(&self.backend), self.key.clone());
+            (self.release)(backend, key, lease, &runtime);
+        }
+    }
+}
+
 /// What asking for a lease came to.
-pub(super) enum Hold<T, L> {
-    Lease(L, Fence),
+pub(super) enum Hold<T, B: CacheBackend> {
+    Lease(Held<B>, Fence),
     /// There is none to be had; nothing is stored.
     Nothing,
     /// The key has been loaded by somebody else meanwhile.
@@ -42,7 +91,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         take: Option<Take>,
         id: LeaseId,
         degraded: &mut Degraded,
-    ) -> Result<Hold<T, B::Lease>> {
+    ) -> Result<Hold<T, B>> {
         let Some(mut take) = take else {
             degraded.store = true;
             return Ok(Hold::Nothing);
@@ -59,7 +108,8 @@ impl<B: CacheBackend> CacheExpander<B> {
                     if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
                         listener.invalidated(call.key, since);
                     }
-                    return Ok(Hold::Lease(lease, fence));
+                    let held = Held::new::<T>(&self.backend, call.key, lease);
+                    return Ok(Hold::Lease(held, fence));
                 }
                 Ok(Leased::Found) => match self.look_again(call).await {
                     Again::Fresh(entry) => return Ok(Hold::Entry(entry)),
@@ -139,12 +189,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Gives up a lease that will not be filled. A failure costs nothing but the lease's lifetime.
-    pub(super) async fn release<T: CacheEntity>(
-        &self,
-        call: &Call<'_, T>,
-        lease: Option<B::Lease>,
-    ) {
-        if let Some(lease) = lease
+    pub(super) async fn release<T: CacheEntity>(&self, call: &Call<'_, T>, lease: Option<Held<B>>) {
+        if let Some(lease) = lease.and_then(Held::into_lease)
             && let Err(error) = self.backend.release::<T>(call.key, lease).await
         {
             self.report(call.key, &error);

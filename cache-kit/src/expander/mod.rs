@@ -24,6 +24,7 @@ use crate::strategy::CacheStrategy;
 
 use ask::Begun;
 use fetch::Landing;
+use lease::Held;
 use listen::Listener;
 
 /// How long a load may take where its call does not say otherwise.
@@ -55,8 +56,9 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 /// A hit needs no runtime of its own. A load wants a tokio runtime with its timer enabled, for
 /// its deadline; without a runtime it ends as [`Error::ConfigError`].
 pub struct CacheExpander<B: CacheBackend> {
-    backend: B,
-    flights: Arc<Flights<B::Lease, Landing>>,
+    /// Shared with the tasks that release what a caller left behind.
+    backend: Arc<B>,
+    flights: Arc<Flights<Held<B>, Landing>>,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
     namespace: Option<Namespace>,
@@ -69,7 +71,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// An expander over `backend`, with the defaults of everything else.
     pub fn new(backend: B) -> Self {
         Self {
-            backend,
+            backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
             listener: None,
             ttl_policy: TtlPolicy::Default,
