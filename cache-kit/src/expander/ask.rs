@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, Lookup};
+use crate::backend::{CacheBackend, Fence, Lookup, MissReason};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
@@ -53,10 +53,10 @@ struct LookUp {
 }
 
 /// A look-up and its answer.
-struct Asked<T> {
-    began: Tick,
-    now: Timestamp,
-    answer: Result<Lookup<T>>,
+pub(super) struct Asked<T> {
+    pub(super) began: Tick,
+    pub(super) now: Timestamp,
+    pub(super) answer: Result<Lookup<T>>,
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -191,16 +191,27 @@ impl<B: CacheBackend> CacheExpander<B> {
             now: look_up.now,
             answer: self.backend.get::<T>(call.key, look_up.now).await,
         };
-        if let Some(listener) = &self.listener {
-            match (&asked.answer, asked.situation()) {
-                (Err(error), _) => listener.error(call.key, error),
-                (Ok(_), Situation::Fresh | Situation::Absence) => {
-                    listener.hit(call.key, look_up.since);
+        self.tell(call.key, &asked, look_up.since);
+        asked
+    }
+
+    /// Tells the listener what a look-up found.
+    pub(super) fn tell<T>(&self, key: &str, asked: &Asked<T>, since: Option<Instant>) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        match (&asked.answer, asked.situation()) {
+            (Err(error), _) => listener.error(key, error),
+            (Ok(_), Situation::Fresh | Situation::Absence) => listener.hit(key, since),
+            (Ok(answer), _) => {
+                listener.miss(key, since);
+                if let Lookup::Miss { reason, .. } = *answer
+                    && matches!(reason, MissReason::Damaged | MissReason::OtherSchema)
+                {
+                    listener.event(key, &CacheEvent::Discarded { reason });
                 }
-                (Ok(_), _) => listener.miss(call.key, look_up.since),
             }
         }
-        asked
     }
 
     /// Answers with the entry that the look-up found.
