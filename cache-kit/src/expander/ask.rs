@@ -22,7 +22,7 @@ pub(super) struct Call<'c, T: CacheEntity> {
     /// The cache key.
     pub(super) key: &'c str,
     pub(super) id: &'c T::Key,
-    pub(super) config: OperationConfig,
+    pub(super) config: &'c OperationConfig,
 }
 
 /// How far a call comes without awaiting.
@@ -126,7 +126,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let call = Call {
             key: key.as_str(),
             id: &id,
-            config,
+            config: &config,
         };
         let asked = match look_up {
             Some(look_up) => Some(self.look_up(&call, look_up).await),

@@ -2,16 +2,14 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, LeaseId, Stored, Take};
+use crate::backend::{CacheBackend, Fence, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::flight::{Arrival, Boarding, Leader, Tick};
 use crate::observability::{CacheEvent, Degraded, Source, StoreResult};
-use crate::policy::{Lifetime, lifetime};
 use crate::repository::DataRepository;
 use crate::shards::TypedKey;
 
@@ -19,6 +17,7 @@ use super::CacheExpander;
 use super::ask::Call;
 use super::attempt::attempt;
 use super::lease::{Held, Hold};
+use super::store::Loaded;
 
 /// What a flight lands with: it serves every entity type, so the entity is type-erased.
 pub(super) type Landing = Result<Landed>;
@@ -185,74 +184,6 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
         }
     }
-
-    /// Stores what was loaded under `lease`, or gives the lease up.
-    async fn keep<T: CacheEntity>(
-        &self,
-        call: &Call<'_, T>,
-        lease: Option<Held<B>>,
-        loaded: &Loaded<T>,
-        degraded: &mut Degraded,
-    ) -> StoreResult {
-        let ttl = lifetime(
-            call.config.ttl,
-            &self.ttl_policy,
-            T::cache_prefix(),
-            T::cache_ttl(),
-            self.backend.default_ttl(),
-        );
-        let expires = match ttl {
-            Lifetime::For(ttl) => Some(loaded.created.after(ttl)),
-            Lifetime::Unbounded => Some(Timestamp::NEVER),
-            Lifetime::Unstored => None,
-        };
-        let (Some(expires), Some(value)) = (expires, &loaded.value) else {
-            self.release(call, lease).await;
-            return StoreResult::NotTried;
-        };
-        let Some(lease) = lease.and_then(Held::into_lease) else {
-            return StoreResult::NotTried;
-        };
-        let entry = Entry {
-            value: Some(Arc::clone(value)),
-            created: loaded.created,
-            stale_from: expires,
-            expires,
-            load_millis: u32::try_from(loaded.load_time.as_millis()).unwrap_or(u32::MAX),
-        };
-        let since = self.stopwatch();
-        match self
-            .backend
-            .store(call.key, lease, entry, self.clock.now())
-            .await
-        {
-            Ok(Stored::Stored) => {
-                if let Some(listener) = &self.listener {
-                    listener.stored(call.key, since);
-                }
-                StoreResult::Stored
-            }
-            Ok(Stored::Fenced) => {
-                self.event(call.key, CacheEvent::Fenced);
-                StoreResult::Fenced
-            }
-            Ok(Stored::TooLarge) => {
-                self.event(call.key, CacheEvent::TooLarge);
-                StoreResult::TooLarge
-            }
-            Err(error) => {
-                self.report(call.key, &error);
-                degraded.store = true;
-                StoreResult::Failed
-            }
-        }
-    }
-}
-
-struct Loaded<T> {
-    value: Option<Arc<T>>,
-    created: Timestamp,
-    load_time: Duration,
 }
 
 impl Landed {

@@ -1,12 +1,13 @@
 //! Leases: how one is taken, what is done while somebody else has it, how it is given up.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol_str::SmolStr;
 use tokio::runtime::Handle;
 
 use crate::backend::{CacheBackend, Fence, LeaseId, LeaseRequest, Leased, Lookup, Take};
+use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
@@ -15,11 +16,11 @@ use crate::observability::{CacheEvent, Degraded};
 use super::CacheExpander;
 use super::ask::Call;
 
-const FIRST_POLL: Duration = Duration::from_millis(5);
-const LONGEST_POLL: Duration = Duration::from_millis(80);
+pub(super) const FIRST_POLL: Duration = Duration::from_millis(5);
+pub(super) const LONGEST_POLL: Duration = Duration::from_millis(80);
 
 /// How often a lease is asked for when the key changes hands at every try.
-const LEASE_TRIES: usize = 4;
+pub(super) const LEASE_TRIES: usize = 4;
 
 /// A lease that has not been used yet.
 ///
@@ -75,12 +76,37 @@ pub(super) enum Hold<T, B: CacheBackend> {
     Entry(Entry<T>),
 }
 
+/// What the answer to a request for a lease means.
+pub(super) enum Reply<B: CacheBackend> {
+    Granted(Held<B>, Fence),
+    /// There is none to be had; nothing is stored.
+    Refused,
+    /// There is an entry by now.
+    Found,
+    /// Somebody else has one.
+    Busy(Fence),
+}
+
 /// What a second look-up found.
-enum Again<T> {
+pub(super) enum Again<T> {
     Fresh(Entry<T>),
     Stale,
     /// Nothing, or somebody's lease.
     Nothing(Option<Fence>),
+}
+
+impl<T> Again<T> {
+    pub(super) fn of(answer: Result<Lookup<T>>, now: Timestamp) -> Self {
+        match answer {
+            Ok(Lookup::Hit { entry, .. }) => match entry.freshness(now) {
+                Freshness::Fresh => Self::Fresh(entry),
+                Freshness::Stale => Self::Stale,
+                Freshness::Expired => Self::Nothing(None),
+            },
+            Ok(Lookup::Miss { fence, .. }) => Self::Nothing(fence),
+            Err(_) => Self::Nothing(None),
+        }
+    }
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -103,66 +129,70 @@ impl<B: CacheBackend> CacheExpander<B> {
                 take,
                 now: self.clock.now(),
             };
-            match self.backend.lease::<T>(call.key, request).await {
-                Ok(Leased::Granted { lease, fence }) => {
-                    if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
-                        listener.invalidated(call.key, since);
-                    }
-                    let held = Held::new::<T>(&self.backend, call.key, lease);
-                    return Ok(Hold::Lease(held, fence));
-                }
-                Ok(Leased::Found) => match self.look_again(call).await {
+            let answer = self.backend.lease::<T>(call.key, request).await;
+            match self.judge_lease(call, take, since, answer, degraded)? {
+                Reply::Granted(held, fence) => return Ok(Hold::Lease(held, fence)),
+                Reply::Refused => return Ok(Hold::Nothing),
+                Reply::Found => match self.look_again(call).await {
                     Again::Fresh(entry) => return Ok(Hold::Entry(entry)),
                     // Gone again, or nothing that can be used; a lease over it is always to be had.
                     Again::Stale | Again::Nothing(_) => take = Take::Over,
                 },
-                Ok(Leased::Busy { fence }) => match self.wait_for_other(call, fence).await {
+                Reply::Busy(fence) => match self.wait_for_other(call, fence).await {
                     Some(entry) => return Ok(Hold::Entry(entry)),
                     None => take = Take::Over,
                 },
-                Ok(Leased::Writing) => return Ok(Hold::Nothing),
-                Ok(Leased::NoRoom) => {
-                    if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
-                        listener.invalidated(call.key, since);
-                    }
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
-                Ok(Leased::Pending) => {
-                    self.event(call.key, CacheEvent::InvalidationPending);
-                    if call.config.strict_invalidation {
-                        let error = Error::BackendError("the store has not confirmed it".into());
-                        return Err(error.during("invalidate", call.key));
-                    }
-                    degraded.invalidation_pending = true;
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
-                Err(error) => {
-                    self.report(call.key, &error);
-                    if take == Take::Invalidating {
-                        return Err(error.during("invalidate", call.key));
-                    }
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
             }
         }
         degraded.store = true;
         Ok(Hold::Nothing)
     }
 
+    /// Says what an answer means for its call, and tells the listener.
+    pub(super) fn judge_lease<T: CacheEntity>(
+        &self,
+        call: &Call<'_, T>,
+        take: Take,
+        since: Option<Instant>,
+        answer: Result<Leased<B::Lease>>,
+        degraded: &mut Degraded,
+    ) -> Result<Reply<B>> {
+        if let (Take::Invalidating, Ok(Leased::Granted { .. } | Leased::NoRoom), Some(listener)) =
+            (take, &answer, &self.listener)
+        {
+            listener.invalidated(call.key, since);
+        }
+        let error = match answer {
+            Ok(Leased::Granted { lease, fence }) => {
+                let held = Held::new::<T>(&self.backend, call.key, lease);
+                return Ok(Reply::Granted(held, fence));
+            }
+            Ok(Leased::Found) => return Ok(Reply::Found),
+            Ok(Leased::Busy { fence }) => return Ok(Reply::Busy(fence)),
+            Ok(Leased::Writing) => return Ok(Reply::Refused),
+            Ok(Leased::NoRoom) => None,
+            Ok(Leased::Pending) => {
+                self.event(call.key, CacheEvent::InvalidationPending);
+                degraded.invalidation_pending = true;
+                call.config
+                    .strict_invalidation
+                    .then(|| Error::BackendError("the store has not confirmed it".into()))
+            }
+            Err(error) => {
+                self.report(call.key, &error);
+                (take == Take::Invalidating).then_some(error)
+            }
+        };
+        degraded.store = true;
+        match error {
+            Some(error) => Err(error.during("invalidate", call.key)),
+            None => Ok(Reply::Refused),
+        }
+    }
+
     async fn look_again<T: CacheEntity>(&self, call: &Call<'_, T>) -> Again<T> {
         let now = self.clock.now();
-        match self.backend.get::<T>(call.key, now).await {
-            Ok(Lookup::Hit { entry, .. }) => match entry.freshness(now) {
-                Freshness::Fresh => Again::Fresh(entry),
-                Freshness::Stale => Again::Stale,
-                Freshness::Expired => Again::Nothing(None),
-            },
-            Ok(Lookup::Miss { fence, .. }) => Again::Nothing(fence),
-            Err(_) => Again::Nothing(None),
-        }
+        Again::of(self.backend.get::<T>(call.key, now).await, now)
     }
 
     /// Waits, within bounds, for the load of whoever holds the lease `theirs`.

@@ -5,6 +5,7 @@ mod attempt;
 mod fetch;
 mod lease;
 mod listen;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
