@@ -1,5 +1,6 @@
 //! One call, from what the feeder asks to what it is fed.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::{CacheBackend, Fence, Lookup, MissReason};
@@ -92,7 +93,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                         listener.hit(key.as_str(), since);
                     }
                     let created = entry.created;
-                    return match feed_entry(feeder, key.as_str(), entry) {
+                    return match feed_hit(feeder, key.as_str(), entry.value) {
                         Ok(()) => Begun::Hit { created, now },
                         Err(error) => Begun::Refused(error),
                     };
@@ -147,13 +148,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                 feeder.feed_shared(None);
                 return Ok(Outcome::of(Source::Nothing));
             }
-            Step::Fail => {
-                let error = match asked.map(|asked| asked.answer) {
-                    Some(Err(error)) => error,
-                    _ => Error::BackendError("no answer".into()),
-                };
-                return Err(error.during("read", call.key));
-            }
+            Step::Fail => return Err(unanswered(asked).during("read", call.key)),
         };
 
         if asked.is_some() {
@@ -225,24 +220,31 @@ impl<B: CacheBackend> CacheExpander<B> {
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
     {
-        match asked {
-            Some(Asked {
-                now,
-                answer: Ok(Lookup::Hit { entry, .. }),
-                ..
-            }) => {
-                let stale = entry.freshness(now) == Freshness::Stale;
-                let outcome = Outcome::of(Source::Cache)
-                    .aged(entry.created, now)
-                    .stale(stale);
-                if stale {
-                    self.event(call.key, CacheEvent::StaleServed);
-                }
-                feed_entry(feeder, call.key, entry)?;
-                Ok(outcome)
-            }
-            _ => Err(Error::BackendError("no entry to serve".into()).during("read", call.key)),
+        let (value, outcome) = self.found(call.key, asked)?;
+        feed_hit(feeder, call.key, value)?;
+        Ok(outcome)
+    }
+
+    /// The entry that a look-up found, as an answer.
+    pub(super) fn found<T>(
+        &self,
+        key: &str,
+        asked: Option<Asked<T>>,
+    ) -> Result<(Option<Arc<T>>, Outcome)> {
+        let Some(Asked {
+            now,
+            answer: Ok(Lookup::Hit { entry, .. }),
+            ..
+        }) = asked
+        else {
+            return Err(Error::BackendError("no entry to serve".into()).during("read", key));
+        };
+        let stale = entry.freshness(now) == Freshness::Stale;
+        if stale {
+            self.event(key, CacheEvent::StaleServed);
         }
+        let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
+        Ok((entry.value, outcome.stale(stale)))
     }
 
     /// Answers with what a load brought.
@@ -265,20 +267,25 @@ impl<B: CacheBackend> CacheExpander<B> {
                 .map_err(|error| error.during("loaded", call.key))?,
             (None, _) => {}
         }
-        let mut outcome = Outcome::of(fetched.source)
-            .stored(fetched.store)
-            .degraded_by(fetched.degraded);
-        if fetched.value.is_some() {
-            outcome = outcome.aged(fetched.created, self.clock.now());
-        }
+        let outcome = self.outcome_of(&fetched);
         feeder.feed_shared(fetched.value);
         Ok(outcome)
     }
+
+    pub(super) fn outcome_of<T>(&self, fetched: &Fetched<T>) -> Outcome {
+        let outcome = Outcome::of(fetched.source)
+            .stored(fetched.store)
+            .degraded_by(fetched.degraded);
+        match &fetched.value {
+            Some(_) => outcome.aged(fetched.created, self.clock.now()),
+            None => outcome,
+        }
+    }
 }
 
-/// Feeds an entry of the cache.
+/// Feeds what the cache has.
 #[inline]
-fn feed_entry<T, F>(feeder: &mut F, key: &str, entry: Entry<T>) -> Result<()>
+fn feed_hit<T, F>(feeder: &mut F, key: &str, value: Option<Arc<T>>) -> Result<()>
 where
     T: CacheEntity,
     F: CacheFeed<T> + ?Sized,
@@ -286,8 +293,16 @@ where
     feeder
         .on_hit(key)
         .map_err(|error| error.during("hit", key))?;
-    feeder.feed_shared(entry.value);
+    feeder.feed_shared(value);
     Ok(())
+}
+
+/// The error of a look-up that nothing can stand in for.
+pub(super) fn unanswered<T>(asked: Option<Asked<T>>) -> Error {
+    match asked.map(|asked| asked.answer) {
+        Some(Err(error)) => error,
+        _ => Error::BackendError("no answer".into()),
+    }
 }
 
 impl Situation {
@@ -303,7 +318,7 @@ impl Situation {
 }
 
 impl<T> Asked<T> {
-    fn situation(&self) -> Situation {
+    pub(super) fn situation(&self) -> Situation {
         match &self.answer {
             Ok(Lookup::Hit { entry, .. }) => Situation::of(entry, self.now),
             Ok(Lookup::Miss { .. }) => Situation::Nothing,
@@ -312,7 +327,7 @@ impl<T> Asked<T> {
     }
 
     /// The fence that the look-up saw.
-    fn fence(&self) -> Option<Fence> {
+    pub(super) fn fence(&self) -> Option<Fence> {
         match &self.answer {
             Ok(Lookup::Hit { fence, .. } | Lookup::Miss { fence, .. }) => *fence,
             Err(_) => None,

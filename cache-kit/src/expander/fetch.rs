@@ -77,7 +77,11 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Takes what another call's flight landed with.
-    fn arrive<T: CacheEntity>(&self, call: &Call<'_, T>, landing: Landing) -> Result<Fetched<T>> {
+    pub(super) fn arrive<T: CacheEntity>(
+        &self,
+        call: &Call<'_, T>,
+        landing: Landing,
+    ) -> Result<Fetched<T>> {
         let landed = landing?;
         let value = match landed.value.map(Arc::downcast::<T>).transpose() {
             Ok(value) => value,
@@ -187,7 +191,11 @@ impl<B: CacheBackend> CacheExpander<B> {
 }
 
 impl Landed {
-    fn of<T: CacheEntity>(value: &Option<Arc<T>>, created: Timestamp, cached: bool) -> Self {
+    pub(super) fn of<T: CacheEntity>(
+        value: &Option<Arc<T>>,
+        created: Timestamp,
+        cached: bool,
+    ) -> Self {
         Self {
             value: value.clone().map(|value| value as _),
             created,

@@ -2,6 +2,7 @@
 
 mod ask;
 mod attempt;
+mod batch;
 mod fetch;
 mod lease;
 mod listen;
@@ -24,6 +25,7 @@ use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
 
 use ask::Begun;
+use batch::{Keys, counted};
 use fetch::Landing;
 use lease::Held;
 use listen::Listener;
@@ -213,15 +215,49 @@ impl<B: CacheBackend> CacheExpander<B> {
         text.write::<T>(self.namespace.as_ref(), key);
         let since = self.stopwatch();
         let answer = self.backend.invalidate::<T>(text.as_str()).await;
-        match (&answer, &self.listener) {
-            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(text.as_str(), since),
-            (Ok(Invalidated::Pending), _) => {
-                self.event(text.as_str(), CacheEvent::InvalidationPending);
+        self.judge_invalidation(text.as_str(), since, answer)
+    }
+
+    /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
+    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the backend
+    /// will send some of them again.
+    ///
+    /// # Errors
+    /// At least one of the invalidations has not been done, and nobody will send it again. The
+    /// others have been sent.
+    ///
+    /// # Cancellation
+    /// As long as the future has not ended, each of them may or may not have been done.
+    pub async fn invalidate_many<T: CacheEntity>(&self, keys: &[T::Key]) -> Result<Invalidated> {
+        let texts = Keys::of::<T>(self.namespace.as_ref(), keys);
+        let texts = texts.texts();
+        let since = self.stopwatch();
+        let answers = self.backend.invalidate_many::<T>(&texts).await;
+        let mut all = Ok(Invalidated::Done);
+        for (key, answer) in texts.iter().zip(counted(answers, texts.len())) {
+            match self.judge_invalidation(key, since, answer) {
+                Ok(Invalidated::Done) => {}
+                Ok(pending) => all = all.map(|_| pending),
+                Err(error) => all = all.and(Err(error)),
             }
-            (Err(error), Some(listener)) => listener.error(text.as_str(), error),
+        }
+        all
+    }
+
+    /// Tells the listener how far an invalidation has come.
+    fn judge_invalidation(
+        &self,
+        key: &str,
+        since: Option<Instant>,
+        answer: Result<Invalidated>,
+    ) -> Result<Invalidated> {
+        match (&answer, &self.listener) {
+            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(key, since),
+            (Ok(Invalidated::Pending), _) => self.event(key, CacheEvent::InvalidationPending),
+            (Err(error), Some(listener)) => listener.error(key, error),
             (_, None) => {}
         }
-        answer.map_err(|error| error.during("invalidate", text.as_str()))
+        answer.map_err(|error| error.during("invalidate", key))
     }
 
     /// A precise clock, read only if somebody listens to durations.
