@@ -142,11 +142,21 @@ pub trait CacheFeed<T: CacheEntity>: Send {
 /// }
 /// ```
 ///
-/// The hooks are those of [`CacheFeed`], called for every key of the batch in the same order.
+/// Single feeders make a batch feeder, too: a slice, an array or a `Vec` of them, each of which is
+/// asked and fed as if it were alone.
+///
+/// # What is called when
+///
+/// [`validate`](Self::validate) first. Then, for every position, what [`CacheFeed`] has: at most
+/// one of [`on_hit`](Self::on_hit) and [`on_miss`](Self::on_miss), then
+/// [`on_loaded`](Self::on_loaded) if the repository answered with an entity. `feed_many` comes last:
+/// exactly once for every `Ok`, never for an `Err`. `position` is the place of the key in what
+/// [`entity_ids`](Self::entity_ids) gave.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not feed many `{T}`",
     label = "not a batch feeder for `{T}`",
-    note = "derive `CacheFeeder` with `#[feeder(entity = {T})]` and a `Vec` as the key field"
+    note = "derive `CacheFeeder` with `#[feeder(entity = {T})]` and a `Vec` as the key field",
+    note = "or pass a slice of feeders of one `{T}` each"
 )]
 pub trait CacheFeedMany<T: CacheEntity>: Send {
     /// The keys of the entities that are asked for, in any order, duplicates allowed. Called once
@@ -169,8 +179,8 @@ pub trait CacheFeedMany<T: CacheEntity>: Send {
     ///
     /// # Errors
     /// An error ends the call; nothing is fed.
-    fn on_hit(&mut self, key: &str) -> Result<()> {
-        let _ = key;
+    fn on_hit(&mut self, position: usize, key: &str) -> Result<()> {
+        let _ = (position, key);
         Ok(())
     }
 
@@ -178,8 +188,8 @@ pub trait CacheFeedMany<T: CacheEntity>: Send {
     ///
     /// # Errors
     /// An error ends the call; nothing is loaded or fed.
-    fn on_miss(&mut self, key: &str) -> Result<()> {
-        let _ = key;
+    fn on_miss(&mut self, position: usize, key: &str) -> Result<()> {
+        let _ = (position, key);
         Ok(())
     }
 
@@ -187,11 +197,78 @@ pub trait CacheFeedMany<T: CacheEntity>: Send {
     ///
     /// # Errors
     /// An error ends the call; nothing is fed. The entity may have been stored by then.
-    fn on_loaded(&mut self, entity: &T) -> Result<()> {
-        let _ = entity;
+    fn on_loaded(&mut self, position: usize, entity: &T) -> Result<()> {
+        let _ = (position, entity);
         Ok(())
     }
 }
+
+#[deny(clippy::missing_trait_methods)]
+impl<T: CacheEntity, F: CacheFeed<T>> CacheFeedMany<T> for [F] {
+    fn entity_ids(&mut self) -> Vec<T::Key> {
+        let id = |feeder: &mut F| match feeder.borrowed_id() {
+            Some(id) => id.clone(),
+            None => feeder.entity_id(),
+        };
+        self.iter_mut().map(id).collect()
+    }
+
+    fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>) {
+        for (feeder, entity) in self.iter_mut().zip(entities) {
+            feeder.feed_shared(entity);
+        }
+    }
+
+    fn validate(&self) -> Result<()> {
+        self.iter().try_for_each(F::validate)
+    }
+
+    fn on_hit(&mut self, position: usize, key: &str) -> Result<()> {
+        self.get_mut(position).map_or(Ok(()), |it| it.on_hit(key))
+    }
+
+    fn on_miss(&mut self, position: usize, key: &str) -> Result<()> {
+        self.get_mut(position).map_or(Ok(()), |it| it.on_miss(key))
+    }
+
+    fn on_loaded(&mut self, position: usize, entity: &T) -> Result<()> {
+        self.get_mut(position)
+            .map_or(Ok(()), |it| it.on_loaded(entity))
+    }
+}
+
+macro_rules! forward_to_slice {
+    ($([$($generics:tt)*] $feeders:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods)]
+        impl<T: CacheEntity, F: CacheFeed<T>, $($generics)*> CacheFeedMany<T> for $feeders {
+            fn entity_ids(&mut self) -> Vec<T::Key> {
+                self.as_mut_slice().entity_ids()
+            }
+
+            fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>) {
+                self.as_mut_slice().feed_many(entities);
+            }
+
+            fn validate(&self) -> Result<()> {
+                CacheFeedMany::validate(self.as_slice())
+            }
+
+            fn on_hit(&mut self, position: usize, key: &str) -> Result<()> {
+                self.as_mut_slice().on_hit(position, key)
+            }
+
+            fn on_miss(&mut self, position: usize, key: &str) -> Result<()> {
+                self.as_mut_slice().on_miss(position, key)
+            }
+
+            fn on_loaded(&mut self, position: usize, entity: &T) -> Result<()> {
+                self.as_mut_slice().on_loaded(position, entity)
+            }
+        }
+    )*};
+}
+
+forward_to_slice!([] Vec<F>, [const N: usize] [F; N]);
 
 /// A feeder of any entity: an id in, an owned entity out.
 ///

@@ -104,6 +104,7 @@ pub mod strategy;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod together;
 
 #[doc(hidden)]
 pub mod __private;

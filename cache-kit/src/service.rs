@@ -7,7 +7,7 @@ use crate::backend::{CacheBackend, Invalidated};
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::CacheExpander;
-use crate::feed::CacheFeed;
+use crate::feed::{CacheFeed, CacheFeedMany};
 use crate::observability::Outcome;
 use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
@@ -99,6 +99,44 @@ impl<B: CacheBackend> CacheService<B> {
             .with_config(feeder, repository, strategy, config)
     }
 
+    /// Answers many requests with one look-up and one load: see [`CacheExpander::with_many`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::with_many`].
+    pub fn execute_many<T, F, R>(
+        &self,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+    ) -> impl Future<Output = Result<Vec<Outcome>>>
+    where
+        T: CacheEntity,
+        F: CacheFeedMany<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        self.expander.with_many(feeder, repository, strategy)
+    }
+
+    /// Answers many requests as `config` says: see [`CacheExpander::with_many`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::with_many`].
+    pub fn execute_many_with_config<T, F, R>(
+        &self,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> impl Future<Output = Result<Vec<Outcome>>>
+    where
+        T: CacheEntity,
+        F: CacheFeedMany<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        self.expander
+            .with_many_config(feeder, repository, strategy, config)
+    }
+
     /// Drops what the cache has under `key` and loads nothing: see [`CacheExpander::invalidate`].
     ///
     /// # Errors
@@ -108,6 +146,17 @@ impl<B: CacheBackend> CacheService<B> {
         key: &T::Key,
     ) -> impl Future<Output = Result<Invalidated>> {
         self.expander.invalidate::<T>(key)
+    }
+
+    /// Drops what the cache has under all of `keys`: see [`CacheExpander::invalidate_many`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::invalidate_many`].
+    pub fn invalidate_many<T: CacheEntity>(
+        &self,
+        keys: &[T::Key],
+    ) -> impl Future<Output = Result<Invalidated>> {
+        self.expander.invalidate_many::<T>(keys)
     }
 
     /// The expander behind the service.

@@ -11,6 +11,8 @@ use cache_kit::{
     Source,
 };
 use cache_kit_tests::{Gated, Row, Step};
+
+use super::counted::Counted;
 use tokio::task::JoinSet;
 
 type Answer = Result<(Outcome, Option<Arc<Row>>)>;
@@ -174,6 +176,50 @@ async fn a_key_is_free_when_all_its_readers_are_gone() {
     idle(&service);
     database.let_through(1);
     assert_eq!(version(&read(service, database, "hot").await), Some(1));
+}
+
+#[tokio::test]
+async fn a_lease_that_nobody_will_fill_is_released() {
+    let service = CacheService::new(Counted::new(InMemoryBackend::new()));
+    let database = Gated::closed();
+    database.set("hot", 1);
+    let mut leader = Step::new(read(service.clone(), database.clone(), "hot"));
+    let mut successor = Step::new(read(service.clone(), database.clone(), "hot"));
+    assert!(leader.poll().is_pending() && successor.poll().is_pending());
+
+    // Somebody is aboard: the lease is still wanted.
+    leader.cancel();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(successor.poll().is_pending());
+    assert_eq!(service.backend().leases(), 1);
+    assert_eq!(service.backend().calls(), "get 2, lease 1");
+
+    successor.cancel();
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(service.backend().leases(), 0);
+    assert_eq!(service.backend().calls(), "release 1");
+    idle(&service);
+}
+
+#[test]
+fn without_a_runtime_a_lease_is_dropped_where_it_is() {
+    let service = CacheService::new(Counted::new(InMemoryBackend::new()));
+    let database = Gated::closed();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let mut leader = Step::new(read(service.clone(), database.clone(), "hot"));
+    runtime.block_on(async { assert!(leader.poll().is_pending()) });
+    assert_eq!(service.backend().leases(), 1);
+    leader.cancel();
+    assert_eq!(service.backend().leases(), 0);
+    assert_eq!(service.backend().calls(), "get 1, lease 1");
+    idle(&service);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod batches;
+mod counted;
 mod faults;
 mod fences;
 mod flights;

@@ -1,12 +1,15 @@
 //! What stands under a key and cannot be believed is a miss, and the next Refresh overwrites it.
 
+use std::sync::{Arc, Mutex};
+
 use cache_kit::CacheStrategy::{Fresh, Refresh};
-use cache_kit::Source;
-use cache_kit::observability::StoreResult;
+use cache_kit::backend::{MissReason, RedisBackend};
+use cache_kit::observability::{CacheEvent, CacheMetrics, StoreResult};
+use cache_kit::{CacheEntity, CacheExpander, SharedFeeder, Source, repository};
 use cache_kit_tests::Gated;
 use cache_kit_tests::servers::RedisServer;
 
-use super::{Service, call, scene, service};
+use super::{PATIENCE, Service, call, config, scene, service};
 
 /// Plants `value` under `row:k`; it must be a miss for Fresh, and Refresh must replace it.
 async fn is_overwritten(server: &RedisServer, service: &Service, database: &Gated, value: &[u8]) {
@@ -83,4 +86,74 @@ async fn garbage_and_the_entries_of_other_keys_are_misses() {
             .0
             .is_hit()
     );
+}
+
+/// Writes down what is discarded.
+#[derive(Clone, Default)]
+struct Discards(Arc<Mutex<Vec<(String, MissReason)>>>);
+
+impl CacheMetrics for Discards {
+    fn record_event(&self, key: &str, event: &CacheEvent) {
+        if let CacheEvent::Discarded { reason } = event {
+            self.0.lock().unwrap().push((key.to_owned(), *reason));
+        }
+    }
+}
+
+impl Discards {
+    fn seen(&self) -> Vec<(String, MissReason)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// What another version of the program keeps under the keys of a `Row`.
+#[derive(Clone, serde::Serialize, serde::Deserialize)]
+struct NewerRow {
+    id: String,
+}
+
+impl CacheEntity for NewerRow {
+    type Key = String;
+
+    fn cache_key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn cache_prefix() -> &'static str {
+        "row"
+    }
+
+    fn cache_schema() -> u64 {
+        2
+    }
+}
+
+#[tokio::test]
+async fn what_is_discarded_is_told_once_and_why() {
+    let (server, database) = scene();
+    let config = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let discards = Discards::default();
+    let service: Service = CacheExpander::new(RedisBackend::new(config).unwrap())
+        .with_metrics(Box::new(discards.clone()))
+        .into();
+    let told = |reason| vec![("row:k".to_owned(), reason)];
+
+    call(&service, &database, "k", Fresh).await.unwrap();
+    assert_eq!(discards.seen(), [], "nothing was there");
+
+    server.command(&["SET", "row:k", "garbage"]);
+    call(&service, &database, "k", Refresh).await.unwrap();
+    assert_eq!(discards.seen(), told(MissReason::Damaged));
+    call(&service, &database, "k", Refresh).await.unwrap();
+    assert_eq!(discards.seen(), [], "it was overwritten");
+
+    let newer = repository::from_fn(|id: &String| {
+        let id = id.clone();
+        async move { Ok(Some(NewerRow { id })) }
+    });
+    let mut feeder = SharedFeeder::<NewerRow>::new("k".to_owned());
+    service.execute(&mut feeder, &newer, Refresh).await.unwrap();
+    assert_eq!(discards.seen(), told(MissReason::OtherSchema));
+    call(&service, &database, "k", Fresh).await.unwrap();
+    assert_eq!(discards.seen(), told(MissReason::OtherSchema));
 }

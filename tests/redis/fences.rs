@@ -196,3 +196,16 @@ async fn a_lease_that_has_expired_stores_nothing() {
     let (outcome, seen) = slow.await.unwrap().unwrap();
     assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
 }
+
+#[tokio::test]
+async fn a_load_that_nobody_waits_for_leaves_no_placeholder() {
+    for strategy in [Refresh, Invalidate] {
+        let scene = Scene::new();
+        let exists = || scene.server.command(&["EXISTS", "row:k"]).integer() == Some(1);
+        let slow = scene.slow(strategy).await;
+        assert!(exists());
+        slow.abort();
+        let gone = std::time::Duration::from_secs(5);
+        cache_kit_tests::servers::eventually_async("it is released", gone, || !exists()).await;
+    }
+}

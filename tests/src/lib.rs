@@ -52,6 +52,7 @@ pub struct Gated {
     gate: Arc<Semaphore>,
     failing: Arc<Mutex<Option<Error>>>,
     dropped: Arc<AtomicUsize>,
+    queries: Arc<Mutex<Vec<Vec<String>>>>,
 }
 
 impl Gated {
@@ -63,6 +64,7 @@ impl Gated {
             gate: Arc::new(Semaphore::new(0)),
             failing: Arc::default(),
             dropped: Arc::default(),
+            queries: Arc::default(),
         }
     }
 
@@ -93,6 +95,11 @@ impl Gated {
         *self.entered.borrow()
     }
 
+    /// What each load has asked for, in the order in which they began.
+    pub fn queries(&self) -> Vec<Vec<String>> {
+        lock(&self.queries).clone()
+    }
+
     /// How many loads were dropped at the gate.
     pub fn dropped(&self) -> usize {
         self.dropped.load(Ordering::Acquire)
@@ -108,7 +115,24 @@ impl Gated {
 
 impl DataRepository<Row> for Gated {
     async fn fetch_by_id(&self, id: &String) -> Result<Option<Row>> {
-        let found = lock(&self.table).get(id).map(|version| row(id, *version));
+        let mut found = self.load(std::slice::from_ref(id)).await?;
+        Ok(found.pop().flatten())
+    }
+
+    /// Is one load, and passes the gate once.
+    async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Row>>> {
+        self.load(ids).await
+    }
+}
+
+impl Gated {
+    async fn load(&self, ids: &[String]) -> Result<Vec<Option<Row>>> {
+        let found = {
+            let table = lock(&self.table);
+            let find = |id: &String| table.get(id).map(|version| row(id, *version));
+            ids.iter().map(find).collect()
+        };
+        lock(&self.queries).push(ids.to_vec());
         self.entered.send_modify(|entered| *entered += 1);
         let watch = DropCount(Some(&self.dropped));
         let permit = self.gate.acquire().await;

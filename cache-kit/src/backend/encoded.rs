@@ -15,6 +15,7 @@ use crate::codec::{Codec, Decoded, Encoding, Head, Placeholder, PlaceholderKind,
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::together::join;
 
 /// What every remote backend can be told. The defaults are those of the methods.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +118,10 @@ thread_local! {
     /// Values are encoded into one buffer per thread.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
+
+/// How many commands of one batch are under way at a time. They share a connection, and the
+/// deadline of each runs from when it is sent: behind ten thousand others it would pass.
+const AT_ONCE: usize = 1_024;
 
 /// A buffer that grew larger than this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;
@@ -356,6 +361,31 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 .collect(),
             Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
+    }
+
+    async fn lease_many<T: CacheEntity>(
+        &self,
+        requests: &[(&str, LeaseRequest)],
+    ) -> Vec<Result<Leased<Self::Lease>>> {
+        let lease = |&(key, request)| self.lease::<T>(key, request);
+        join(requests.iter().map(lease), AT_ONCE).await
+    }
+
+    async fn store_many<T: CacheEntity>(
+        &self,
+        entries: Vec<(&str, Self::Lease, Entry<T>)>,
+        now: Timestamp,
+    ) -> Vec<Result<Stored>> {
+        let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
+        join(entries.into_iter().map(store), AT_ONCE).await
+    }
+
+    async fn release_many<T: CacheEntity>(
+        &self,
+        leases: Vec<(&str, Self::Lease)>,
+    ) -> Vec<Result<()>> {
+        let release = |(key, lease)| self.release::<T>(key, lease);
+        join(leases.into_iter().map(release), AT_ONCE).await
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {

@@ -1,28 +1,23 @@
-//! What a miss does: find the flight of the key, or lead one.
+//! What a miss does: find the flight of the key, or lead one and store what it brings.
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, LeaseId, LeaseRequest, Leased, Lookup, Stored, Take};
+use crate::backend::{CacheBackend, Fence, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::flight::{Arrival, Boarding, Leader, Tick};
 use crate::observability::{CacheEvent, Degraded, Source, StoreResult};
-use crate::policy::{Lifetime, lifetime};
 use crate::repository::DataRepository;
 use crate::shards::TypedKey;
 
+use super::CacheExpander;
+use super::ask::Call;
 use super::attempt::attempt;
-use super::{CacheExpander, Call};
-
-const FIRST_POLL: Duration = Duration::from_millis(5);
-const LONGEST_POLL: Duration = Duration::from_millis(80);
-
-/// How often a lease is asked for when the key changes hands at every try.
-const LEASE_TRIES: usize = 4;
+use super::lease::{Held, Hold};
+use super::store::Loaded;
 
 /// What a flight lands with: it serves every entity type, so the entity is type-erased.
 pub(super) type Landing = Result<Landed>;
@@ -82,7 +77,11 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Takes what another call's flight landed with.
-    fn arrive<T: CacheEntity>(&self, call: &Call<'_, T>, landing: Landing) -> Result<Fetched<T>> {
+    pub(super) fn arrive<T: CacheEntity>(
+        &self,
+        call: &Call<'_, T>,
+        landing: Landing,
+    ) -> Result<Fetched<T>> {
         let landed = landing?;
         let value = match landed.value.map(Arc::downcast::<T>).transpose() {
             Ok(value) => value,
@@ -112,7 +111,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         call: &Call<'_, T>,
         repository: &R,
         take: Option<Take>,
-        mut leader: Leader<B::Lease, Landing>,
+        mut leader: Leader<Held<B>, Landing>,
     ) -> Result<Fetched<T>>
     where
         T: CacheEntity,
@@ -189,213 +188,14 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
         }
     }
-
-    /// Takes the lease that the load is to be stored under, or finds that it need not be loaded.
-    async fn take_lease<T: CacheEntity>(
-        &self,
-        call: &Call<'_, T>,
-        take: Option<Take>,
-        id: LeaseId,
-        degraded: &mut Degraded,
-    ) -> Result<Hold<T, B::Lease>> {
-        let Some(mut take) = take else {
-            degraded.store = true;
-            return Ok(Hold::Nothing);
-        };
-        for _ in 0..LEASE_TRIES {
-            let since = self.stopwatch();
-            let request = LeaseRequest {
-                id,
-                take,
-                now: self.clock.now(),
-            };
-            match self.backend.lease::<T>(call.key, request).await {
-                Ok(Leased::Granted { lease, fence }) => {
-                    if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
-                        listener.invalidated(call.key, since);
-                    }
-                    return Ok(Hold::Lease(lease, fence));
-                }
-                Ok(Leased::Found) => match self.look_again(call).await {
-                    Again::Fresh(entry) => return Ok(Hold::Entry(entry)),
-                    // Gone again, or nothing that can be used; a lease over it is always to be had.
-                    Again::Stale | Again::Nothing(_) => take = Take::Over,
-                },
-                Ok(Leased::Busy { fence }) => match self.wait_for_other(call, fence).await {
-                    Some(entry) => return Ok(Hold::Entry(entry)),
-                    None => take = Take::Over,
-                },
-                Ok(Leased::Writing) => return Ok(Hold::Nothing),
-                Ok(Leased::NoRoom) => {
-                    if let (Take::Invalidating, Some(listener)) = (take, &self.listener) {
-                        listener.invalidated(call.key, since);
-                    }
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
-                Ok(Leased::Pending) => {
-                    self.event(call.key, CacheEvent::InvalidationPending);
-                    if call.config.strict_invalidation {
-                        let error = Error::BackendError("the store has not confirmed it".into());
-                        return Err(error.during("invalidate", call.key));
-                    }
-                    degraded.invalidation_pending = true;
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
-                Err(error) => {
-                    self.report(call.key, &error);
-                    if take == Take::Invalidating {
-                        return Err(error.during("invalidate", call.key));
-                    }
-                    degraded.store = true;
-                    return Ok(Hold::Nothing);
-                }
-            }
-        }
-        degraded.store = true;
-        Ok(Hold::Nothing)
-    }
-
-    async fn look_again<T: CacheEntity>(&self, call: &Call<'_, T>) -> Again<T> {
-        let now = self.clock.now();
-        match self.backend.get::<T>(call.key, now).await {
-            Ok(Lookup::Hit { entry, .. }) => match entry.freshness(now) {
-                Freshness::Fresh => Again::Fresh(entry),
-                Freshness::Stale => Again::Stale,
-                Freshness::Expired => Again::Nothing(None),
-            },
-            Ok(Lookup::Miss { fence, .. }) => Again::Nothing(fence),
-            Err(_) => Again::Nothing(None),
-        }
-    }
-
-    /// Waits, within bounds, for the load of whoever holds the lease `theirs`.
-    async fn wait_for_other<T: CacheEntity>(
-        &self,
-        call: &Call<'_, T>,
-        theirs: Fence,
-    ) -> Option<Entry<T>> {
-        let polls = async {
-            let mut pause = FIRST_POLL;
-            loop {
-                tokio::time::sleep(pause).await;
-                match self.look_again(call).await {
-                    Again::Fresh(entry) => return Some(entry),
-                    Again::Nothing(Some(fence)) if fence == theirs => {}
-                    Again::Nothing(_) | Again::Stale => return None,
-                }
-                pause = (pause * 2).min(LONGEST_POLL);
-            }
-        };
-        tokio::time::timeout(self.lease_wait, polls)
-            .await
-            .unwrap_or(None)
-    }
-
-    /// Stores what was loaded under `lease`, or gives the lease up.
-    async fn keep<T: CacheEntity>(
-        &self,
-        call: &Call<'_, T>,
-        lease: Option<B::Lease>,
-        loaded: &Loaded<T>,
-        degraded: &mut Degraded,
-    ) -> StoreResult {
-        let ttl = lifetime(
-            call.config.ttl,
-            &self.ttl_policy,
-            T::cache_prefix(),
-            T::cache_ttl(),
-            self.backend.default_ttl(),
-        );
-        let expires = match ttl {
-            Lifetime::For(ttl) => Some(loaded.created.after(ttl)),
-            Lifetime::Unbounded => Some(Timestamp::NEVER),
-            Lifetime::Unstored => None,
-        };
-        let (Some(expires), Some(value)) = (expires, &loaded.value) else {
-            self.release(call, lease).await;
-            return StoreResult::NotTried;
-        };
-        let Some(lease) = lease else {
-            return StoreResult::NotTried;
-        };
-        let entry = Entry {
-            value: Some(Arc::clone(value)),
-            created: loaded.created,
-            stale_from: expires,
-            expires,
-            load_millis: u32::try_from(loaded.load_time.as_millis()).unwrap_or(u32::MAX),
-        };
-        let since = self.stopwatch();
-        match self
-            .backend
-            .store(call.key, lease, entry, self.clock.now())
-            .await
-        {
-            Ok(Stored::Stored) => {
-                if let Some(listener) = &self.listener {
-                    listener.stored(call.key, since);
-                }
-                StoreResult::Stored
-            }
-            Ok(Stored::Fenced) => {
-                self.event(call.key, CacheEvent::Fenced);
-                StoreResult::Fenced
-            }
-            Ok(Stored::TooLarge) => {
-                self.event(call.key, CacheEvent::TooLarge);
-                StoreResult::TooLarge
-            }
-            Err(error) => {
-                self.report(call.key, &error);
-                degraded.store = true;
-                StoreResult::Failed
-            }
-        }
-    }
-
-    /// Gives up a lease that will not be filled. A failure costs nothing but the lease's lifetime.
-    async fn release<T: CacheEntity>(&self, call: &Call<'_, T>, lease: Option<B::Lease>) {
-        if let Some(lease) = lease
-            && let Err(error) = self.backend.release::<T>(call.key, lease).await
-        {
-            self.report(call.key, &error);
-        }
-    }
-
-    fn report(&self, key: &str, error: &Error) {
-        if let Some(listener) = &self.listener {
-            listener.error(key, error);
-        }
-    }
-}
-
-/// What asking for a lease came to.
-enum Hold<T, L> {
-    Lease(L, Fence),
-    /// There is none to be had; nothing is stored.
-    Nothing,
-    /// The key has been loaded by somebody else meanwhile.
-    Entry(Entry<T>),
-}
-
-/// What a second look-up found.
-enum Again<T> {
-    Fresh(Entry<T>),
-    Stale,
-    /// Nothing, or somebody's lease.
-    Nothing(Option<Fence>),
-}
-
-struct Loaded<T> {
-    value: Option<Arc<T>>,
-    created: Timestamp,
-    load_time: Duration,
 }
 
 impl Landed {
-    fn of<T: CacheEntity>(value: &Option<Arc<T>>, created: Timestamp, cached: bool) -> Self {
+    pub(super) fn of<T: CacheEntity>(
+        value: &Option<Arc<T>>,
+        created: Timestamp,
+        cached: bool,
+    ) -> Self {
         Self {
             value: value.clone().map(|value| value as _),
             created,

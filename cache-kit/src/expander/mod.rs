@@ -1,27 +1,33 @@
 //! [`CacheExpander`]: the one place where strategies, policies, flights and a backend meet.
 
+mod ask;
 mod attempt;
+mod batch;
 mod fetch;
+mod lease;
 mod listen;
+mod store;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::backend::{CacheBackend, Fence, Invalidated, Lookup};
-use crate::clock::{Clock, Timestamp};
+use crate::backend::{CacheBackend, Invalidated};
+use crate::clock::Clock;
 use crate::entity::CacheEntity;
-use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
-use crate::flight::{Flights, Tick};
+use crate::flight::Flights;
 use crate::key::{KeyText, Namespace};
-use crate::observability::{CacheEvent, CacheMetrics, Degraded, Outcome, Source, TtlPolicy};
+use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
 pub use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
-use crate::strategy::{CacheStrategy, Situation, StaleRule, Step, next_step};
+use crate::strategy::CacheStrategy;
 
-use fetch::{Fetched, Landing};
+use ask::Begun;
+use batch::{Keys, counted};
+use fetch::Landing;
+use lease::Held;
 use listen::Listener;
 
 /// How long a load may take where its call does not say otherwise.
@@ -53,8 +59,9 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 /// A hit needs no runtime of its own. A load wants a tokio runtime with its timer enabled, for
 /// its deadline; without a runtime it ends as [`Error::ConfigError`].
 pub struct CacheExpander<B: CacheBackend> {
-    backend: B,
-    flights: Arc<Flights<B::Lease, Landing>>,
+    /// Shared with the tasks that release what a caller left behind.
+    backend: Arc<B>,
+    flights: Arc<Flights<Held<B>, Landing>>,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
     namespace: Option<Namespace>,
@@ -63,53 +70,11 @@ pub struct CacheExpander<B: CacheBackend> {
     lease_wait: Duration,
 }
 
-/// One call: what is asked for, and how.
-struct Call<'c, T: CacheEntity> {
-    /// The cache key.
-    key: &'c str,
-    id: &'c T::Key,
-    config: OperationConfig,
-}
-
-/// How far a call comes without awaiting.
-enum Begun<T: CacheEntity> {
-    /// Answered from the cache.
-    Hit {
-        created: Timestamp,
-        now: Timestamp,
-    },
-    Refused(Error),
-    Asking(Box<Asking<T>>),
-}
-
-/// A call that has not been answered yet.
-struct Asking<T: CacheEntity> {
-    key: KeyText,
-    /// The key, if the feeder gave it away.
-    id: Option<T::Key>,
-    /// `None` where the strategy asks for none.
-    look_up: Option<LookUp>,
-}
-
-/// A look-up that has begun.
-struct LookUp {
-    since: Option<Instant>,
-    began: Tick,
-    now: Timestamp,
-}
-
-/// A look-up and its answer.
-struct Asked<T> {
-    began: Tick,
-    now: Timestamp,
-    answer: Result<Lookup<T>>,
-}
-
 impl<B: CacheBackend> CacheExpander<B> {
     /// An expander over `backend`, with the defaults of everything else.
     pub fn new(backend: B) -> Self {
         Self {
-            backend,
+            backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
             listener: None,
             ttl_policy: TtlPolicy::Default,
@@ -250,219 +215,49 @@ impl<B: CacheBackend> CacheExpander<B> {
         text.write::<T>(self.namespace.as_ref(), key);
         let since = self.stopwatch();
         let answer = self.backend.invalidate::<T>(text.as_str()).await;
-        match (&answer, &self.listener) {
-            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(text.as_str(), since),
-            (Ok(Invalidated::Pending), _) => {
-                self.event(text.as_str(), CacheEvent::InvalidationPending);
+        self.judge_invalidation(text.as_str(), since, answer)
+    }
+
+    /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
+    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the backend
+    /// will send some of them again.
+    ///
+    /// # Errors
+    /// At least one of the invalidations has not been done, and nobody will send it again. The
+    /// others have been sent.
+    ///
+    /// # Cancellation
+    /// As long as the future has not ended, each of them may or may not have been done.
+    pub async fn invalidate_many<T: CacheEntity>(&self, keys: &[T::Key]) -> Result<Invalidated> {
+        let texts = Keys::of::<T>(self.namespace.as_ref(), keys);
+        let texts = texts.texts();
+        let since = self.stopwatch();
+        let answers = self.backend.invalidate_many::<T>(&texts).await;
+        let mut all = Ok(Invalidated::Done);
+        for (key, answer) in texts.iter().zip(counted(answers, texts.len())) {
+            match self.judge_invalidation(key, since, answer) {
+                Ok(Invalidated::Done) => {}
+                Ok(pending) => all = all.map(|_| pending),
+                Err(error) => all = all.and(Err(error)),
             }
-            (Err(error), Some(listener)) => listener.error(text.as_str(), error),
+        }
+        all
+    }
+
+    /// Tells the listener how far an invalidation has come.
+    fn judge_invalidation(
+        &self,
+        key: &str,
+        since: Option<Instant>,
+        answer: Result<Invalidated>,
+    ) -> Result<Invalidated> {
+        match (&answer, &self.listener) {
+            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(key, since),
+            (Ok(Invalidated::Pending), _) => self.event(key, CacheEvent::InvalidationPending),
+            (Err(error), Some(listener)) => listener.error(key, error),
             (_, None) => {}
         }
-        answer.map_err(|error| error.during("invalidate", text.as_str()))
-    }
-
-    /// Does what needs no awaiting, which is all of a hit in memory.
-    #[inline(always)]
-    fn at_once<T, F>(&self, feeder: &mut F, strategy: CacheStrategy) -> Begun<T>
-    where
-        T: CacheEntity,
-        F: CacheFeed<T> + ?Sized,
-    {
-        if let Err(error) = feeder.validate() {
-            return Begun::Refused(error);
-        }
-        // The key is copied only where the feeder cannot lend it, or when it must be loaded.
-        let mut key = KeyText::new();
-        let mut id = None;
-        match feeder.borrowed_id() {
-            Some(id) => key.write::<T>(self.namespace.as_ref(), id),
-            None => {
-                let id = id.insert(feeder.entity_id());
-                key.write::<T>(self.namespace.as_ref(), id);
-            }
-        }
-        let mut look_up = None;
-        if next_step(strategy, Situation::Begin, StaleRule::default()) == Step::LookUp {
-            let since = self.stopwatch();
-            let began = self.flights.tick();
-            let now = self.clock.now();
-            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now) {
-                let situation = Situation::of(&entry, now);
-                if next_step(strategy, situation, StaleRule::default()) == Step::Feed {
-                    if let Some(listener) = &self.listener {
-                        listener.hit(key.as_str(), since);
-                    }
-                    let created = entry.created;
-                    return match feed_entry(feeder, key.as_str(), entry) {
-                        Ok(()) => Begun::Hit { created, now },
-                        Err(error) => Begun::Refused(error),
-                    };
-                }
-            }
-            look_up = Some(LookUp { since, began, now });
-        }
-        Begun::Asking(Box::new(Asking { key, id, look_up }))
-    }
-
-    /// Does everything else.
-    async fn ask<T, F, R>(
-        &self,
-        mut asking: Box<Asking<T>>,
-        feeder: &mut F,
-        repository: &R,
-        strategy: CacheStrategy,
-        config: OperationConfig,
-    ) -> Result<Outcome>
-    where
-        T: CacheEntity,
-        F: CacheFeed<T> + ?Sized,
-        R: DataRepository<T> + ?Sized,
-    {
-        // Not moved out of its box: this future is a box of its own, and the smaller the cheaper.
-        let id = match (asking.id.take(), feeder.borrowed_id()) {
-            (Some(id), _) => id,
-            (None, Some(id)) => id.clone(),
-            (None, None) => feeder.entity_id(),
-        };
-        let call = Call {
-            key: asking.key.as_str(),
-            id: &id,
-            config,
-        };
-        let asked = match asking.look_up.take() {
-            Some(look_up) => Some(self.look_up(&call, look_up).await),
-            None => None,
-        };
-
-        let rule = StaleRule::default();
-        let situation = asked.as_ref().map_or(Situation::Begin, Asked::situation);
-        let take = match next_step(strategy, situation, rule) {
-            Step::Load(take) => Some(take),
-            Step::LoadUnstored => None,
-            Step::Feed | Step::FeedStale => return self.feed_found(&call, feeder, asked),
-            // The look-up is behind us: another one would find the same.
-            Step::FeedNone | Step::LookUp => {
-                feeder
-                    .on_miss(call.key)
-                    .map_err(|error| error.during("miss", call.key))?;
-                feeder.feed_shared(None);
-                return Ok(Outcome::of(Source::Nothing));
-            }
-            Step::Fail => {
-                let error = match asked.map(|asked| asked.answer) {
-                    Some(Err(error)) => error,
-                    _ => Error::BackendError("no answer".into()),
-                };
-                return Err(error.during("read", call.key));
-            }
-        };
-
-        if asked.is_some() {
-            feeder
-                .on_miss(call.key)
-                .map_err(|error| error.during("miss", call.key))?;
-        }
-        let boarding = asked.as_ref().map(|asked| (asked.began, asked.fence()));
-        // Boxed apart, so that a hit of a remote store carries no room for it either.
-        match Box::pin(self.fetch(&call, repository, take, boarding)).await {
-            Ok(mut fetched) => {
-                fetched.degraded.read = situation == Situation::BackendFailed;
-                self.deliver(&call, feeder, fetched)
-            }
-            Err(error) => {
-                let failed = Situation::RepositoryFailed {
-                    stale_found: situation == Situation::Stale,
-                };
-                if next_step(strategy, failed, rule) != Step::FeedStale {
-                    return Err(error);
-                }
-                let outcome = self.feed_found(&call, feeder, asked)?;
-                Ok(outcome.degraded_by(Degraded {
-                    repository: true,
-                    ..Degraded::default()
-                }))
-            }
-        }
-    }
-
-    /// Looks up what was not at hand, and reports it.
-    async fn look_up<T: CacheEntity>(&self, call: &Call<'_, T>, look_up: LookUp) -> Asked<T> {
-        let asked = Asked {
-            began: look_up.began,
-            now: look_up.now,
-            answer: self.backend.get::<T>(call.key, look_up.now).await,
-        };
-        if let Some(listener) = &self.listener {
-            match (&asked.answer, asked.situation()) {
-                (Err(error), _) => listener.error(call.key, error),
-                (Ok(_), Situation::Fresh | Situation::Absence) => {
-                    listener.hit(call.key, look_up.since);
-                }
-                (Ok(_), _) => listener.miss(call.key, look_up.since),
-            }
-        }
-        asked
-    }
-
-    /// Answers with the entry that the look-up found.
-    fn feed_found<T, F>(
-        &self,
-        call: &Call<'_, T>,
-        feeder: &mut F,
-        asked: Option<Asked<T>>,
-    ) -> Result<Outcome>
-    where
-        T: CacheEntity,
-        F: CacheFeed<T> + ?Sized,
-    {
-        match asked {
-            Some(Asked {
-                now,
-                answer: Ok(Lookup::Hit { entry, .. }),
-                ..
-            }) => {
-                let stale = entry.freshness(now) == Freshness::Stale;
-                let outcome = Outcome::of(Source::Cache)
-                    .aged(entry.created, now)
-                    .stale(stale);
-                if stale {
-                    self.event(call.key, CacheEvent::StaleServed);
-                }
-                feed_entry(feeder, call.key, entry)?;
-                Ok(outcome)
-            }
-            _ => Err(Error::BackendError("no entry to serve".into()).during("read", call.key)),
-        }
-    }
-
-    /// Answers with what a load brought.
-    fn deliver<T, F>(
-        &self,
-        call: &Call<'_, T>,
-        feeder: &mut F,
-        fetched: Fetched<T>,
-    ) -> Result<Outcome>
-    where
-        T: CacheEntity,
-        F: CacheFeed<T> + ?Sized,
-    {
-        match (&fetched.value, fetched.source) {
-            (_, Source::Cache) => feeder
-                .on_hit(call.key)
-                .map_err(|error| error.during("hit", call.key))?,
-            (Some(entity), _) => feeder
-                .on_loaded(entity)
-                .map_err(|error| error.during("loaded", call.key))?,
-            (None, _) => {}
-        }
-        let mut outcome = Outcome::of(fetched.source)
-            .stored(fetched.store)
-            .degraded_by(fetched.degraded);
-        if fetched.value.is_some() {
-            outcome = outcome.aged(fetched.created, self.clock.now());
-        }
-        feeder.feed_shared(fetched.value);
-        Ok(outcome)
+        answer.map_err(|error| error.during("invalidate", key))
     }
 
     /// A precise clock, read only if somebody listens to durations.
@@ -479,48 +274,10 @@ impl<B: CacheBackend> CacheExpander<B> {
             listener.event(key, &event);
         }
     }
-}
 
-/// Feeds an entry of the cache.
-#[inline]
-fn feed_entry<T, F>(feeder: &mut F, key: &str, entry: Entry<T>) -> Result<()>
-where
-    T: CacheEntity,
-    F: CacheFeed<T> + ?Sized,
-{
-    feeder
-        .on_hit(key)
-        .map_err(|error| error.during("hit", key))?;
-    feeder.feed_shared(entry.value);
-    Ok(())
-}
-
-impl Situation {
-    #[inline]
-    fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
-        match entry.freshness(now) {
-            Freshness::Fresh if entry.value.is_none() => Self::Absence,
-            Freshness::Fresh => Self::Fresh,
-            Freshness::Stale => Self::Stale,
-            Freshness::Expired => Self::Nothing,
-        }
-    }
-}
-
-impl<T> Asked<T> {
-    fn situation(&self) -> Situation {
-        match &self.answer {
-            Ok(Lookup::Hit { entry, .. }) => Situation::of(entry, self.now),
-            Ok(Lookup::Miss { .. }) => Situation::Nothing,
-            Err(_) => Situation::BackendFailed,
-        }
-    }
-
-    /// The fence that the look-up saw.
-    fn fence(&self) -> Option<Fence> {
-        match &self.answer {
-            Ok(Lookup::Hit { fence, .. } | Lookup::Miss { fence, .. }) => *fence,
-            Err(_) => None,
+    fn report(&self, key: &str, error: &Error) {
+        if let Some(listener) = &self.listener {
+            listener.error(key, error);
         }
     }
 }

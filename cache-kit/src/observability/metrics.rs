@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::backend::MissReason;
+
 /// Listens to everything a service does. Every method has an empty default.
 ///
 /// `key` is the whole cache key, `user:42`. The methods are called in the middle of a request:
@@ -83,4 +85,10 @@ pub enum CacheEvent {
     StaleServed,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,
+    /// The look-up found something that is no entry of this key, or an entry of another schema. It
+    /// counts as a miss, and the next load overwrites it.
+    Discarded {
+        /// [`MissReason::Damaged`] or [`MissReason::OtherSchema`].
+        reason: MissReason,
+    },
 }

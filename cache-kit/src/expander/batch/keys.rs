@@ -1,0 +1,81 @@
+//! The keys of one batch.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::entity::CacheEntity;
+use crate::expander::OperationConfig;
+use crate::expander::ask::Call;
+use crate::key::{KeyText, Namespace};
+
+/// The keys of one batch, each once, in the order in which they first come.
+pub(in crate::expander) struct Keys {
+    /// For every position of the batch, the slot of its key.
+    slots: Vec<usize>,
+    /// For every slot, the first position of its key, and the end of its text.
+    firsts: Vec<(usize, usize)>,
+    /// The cache keys, one after the other.
+    texts: String,
+}
+
+impl Keys {
+    pub(in crate::expander) fn of<T: CacheEntity>(
+        namespace: Option<&Namespace>,
+        ids: &[T::Key],
+    ) -> Self {
+        let mut keys = Self {
+            slots: Vec::with_capacity(ids.len()),
+            firsts: Vec::with_capacity(ids.len()),
+            texts: String::with_capacity(ids.len() * 16),
+        };
+        let mut known = HashMap::with_capacity(ids.len());
+        for (position, id) in ids.iter().enumerate() {
+            let slot = match known.entry(id) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(vacant) => {
+                    let mut text = KeyText::new();
+                    text.write::<T>(namespace, id);
+                    keys.texts.push_str(text.as_str());
+                    keys.firsts.push((position, keys.texts.len()));
+                    *vacant.insert(keys.firsts.len() - 1)
+                }
+            };
+            keys.slots.push(slot);
+        }
+        keys
+    }
+
+    /// For every position of the batch, the slot of its key.
+    pub(super) fn slots(&self) -> &[usize] {
+        &self.slots
+    }
+
+    /// The cache key of every slot.
+    pub(in crate::expander) fn texts(&self) -> Vec<&str> {
+        let mut begin = 0;
+        let text = |&(_, end): &(usize, usize)| {
+            let text = &self.texts[begin..end];
+            begin = end;
+            text
+        };
+        self.firsts.iter().map(text).collect()
+    }
+
+    /// A call for every slot.
+    pub(super) fn calls<'c, T: CacheEntity>(
+        &'c self,
+        ids: &'c [T::Key],
+        config: &'c OperationConfig,
+    ) -> Vec<Call<'c, T>> {
+        let call = |(key, &(first, _)): (&'c str, &(usize, usize))| Call {
+            key,
+            id: &ids[first],
+            config,
+        };
+        self.texts()
+            .into_iter()
+            .zip(&self.firsts)
+            .map(call)
+            .collect()
+    }
+}

@@ -1,0 +1,201 @@
+//! A backend that counts what it is asked, and its leases.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
+use cache_kit::clock::Timestamp;
+use cache_kit::entry::Entry;
+use cache_kit::{CacheEntity, Result};
+
+/// Counts what `inner` is asked. Clones count together.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted<B> {
+    inner: B,
+    calls: Arc<Calls>,
+}
+
+/// How often each method was called; `leases` counts those that somebody holds.
+#[derive(Debug, Default)]
+struct Calls {
+    get: AtomicUsize,
+    lease: AtomicUsize,
+    store: AtomicUsize,
+    release: AtomicUsize,
+    invalidate: AtomicUsize,
+    get_many: AtomicUsize,
+    lease_many: AtomicUsize,
+    store_many: AtomicUsize,
+    release_many: AtomicUsize,
+    invalidate_many: AtomicUsize,
+    leases: AtomicUsize,
+}
+
+/// A lease that is counted as long as it lives.
+pub(crate) struct CountedLease<L> {
+    inner: Option<L>,
+    calls: Arc<Calls>,
+}
+
+impl<L> Drop for CountedLease<L> {
+    fn drop(&mut self) {
+        self.calls.leases.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+fn plus_one(counter: &AtomicUsize) {
+    counter.fetch_add(1, Ordering::AcqRel);
+}
+
+impl<B> Counted<B> {
+    pub(crate) fn new(inner: B) -> Self {
+        Self {
+            inner,
+            calls: Arc::default(),
+        }
+    }
+
+    /// How many leases are held.
+    pub(crate) fn leases(&self) -> usize {
+        self.calls.leases.load(Ordering::Acquire)
+    }
+
+    /// The calls since the last time, those that were not made left out: `get_many 1, lease 3`.
+    pub(crate) fn calls(&self) -> String {
+        let calls = &self.calls;
+        let counters = [
+            ("get", &calls.get),
+            ("lease", &calls.lease),
+            ("store", &calls.store),
+            ("release", &calls.release),
+            ("invalidate", &calls.invalidate),
+            ("get_many", &calls.get_many),
+            ("lease_many", &calls.lease_many),
+            ("store_many", &calls.store_many),
+            ("release_many", &calls.release_many),
+            ("invalidate_many", &calls.invalidate_many),
+        ];
+        let shown = counters.into_iter().filter_map(|(name, counter)| {
+            let count = counter.swap(0, Ordering::AcqRel);
+            (count > 0).then(|| format!("{name} {count}"))
+        });
+        shown.collect::<Vec<_>>().join(", ")
+    }
+
+    fn counted<L>(&self, leased: Result<Leased<L>>) -> Result<Leased<CountedLease<L>>> {
+        Ok(match leased? {
+            Leased::Granted { lease, fence } => {
+                plus_one(&self.calls.leases);
+                let lease = CountedLease {
+                    inner: Some(lease),
+                    calls: Arc::clone(&self.calls),
+                };
+                Leased::Granted { lease, fence }
+            }
+            Leased::Found => Leased::Found,
+            Leased::Busy { fence } => Leased::Busy { fence },
+            Leased::Writing => Leased::Writing,
+            Leased::NoRoom => Leased::NoRoom,
+            Leased::Pending => Leased::Pending,
+        })
+    }
+}
+
+impl<L> CountedLease<L> {
+    fn into_inner(mut self) -> L {
+        self.inner.take().unwrap()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl<B: CacheBackend> CacheBackend for Counted<B> {
+    type Lease = CountedLease<B::Lease>;
+
+    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+        self.inner.try_get(key, now)
+    }
+
+    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        plus_one(&self.calls.get);
+        self.inner.get(key, now).await
+    }
+
+    async fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> Result<Leased<Self::Lease>> {
+        plus_one(&self.calls.lease);
+        self.counted(self.inner.lease::<T>(key, request).await)
+    }
+
+    async fn store<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: Self::Lease,
+        entry: Entry<T>,
+        now: Timestamp,
+    ) -> Result<Stored> {
+        plus_one(&self.calls.store);
+        self.inner.store(key, lease.into_inner(), entry, now).await
+    }
+
+    async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
+        plus_one(&self.calls.release);
+        self.inner.release::<T>(key, lease.into_inner()).await
+    }
+
+    async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        plus_one(&self.calls.invalidate);
+        self.inner.invalidate::<T>(key).await
+    }
+
+    fn default_ttl(&self) -> Option<Duration> {
+        self.inner.default_ttl()
+    }
+
+    async fn get_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Vec<Result<Lookup<T>>> {
+        plus_one(&self.calls.get_many);
+        self.inner.get_many(keys, now).await
+    }
+
+    async fn lease_many<T: CacheEntity>(
+        &self,
+        requests: &[(&str, LeaseRequest)],
+    ) -> Vec<Result<Leased<Self::Lease>>> {
+        plus_one(&self.calls.lease_many);
+        let answers = self.inner.lease_many::<T>(requests).await;
+        answers.into_iter().map(|it| self.counted(it)).collect()
+    }
+
+    async fn store_many<T: CacheEntity>(
+        &self,
+        entries: Vec<(&str, Self::Lease, Entry<T>)>,
+        now: Timestamp,
+    ) -> Vec<Result<Stored>> {
+        plus_one(&self.calls.store_many);
+        let inner = |(key, lease, entry): (_, Self::Lease, _)| (key, lease.into_inner(), entry);
+        let entries = entries.into_iter().map(inner).collect();
+        self.inner.store_many(entries, now).await
+    }
+
+    async fn release_many<T: CacheEntity>(
+        &self,
+        leases: Vec<(&str, Self::Lease)>,
+    ) -> Vec<Result<()>> {
+        plus_one(&self.calls.release_many);
+        let inner = |(key, lease): (_, Self::Lease)| (key, lease.into_inner());
+        let leases = leases.into_iter().map(inner).collect();
+        self.inner.release_many::<T>(leases).await
+    }
+
+    async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
+        plus_one(&self.calls.invalidate_many);
+        self.inner.invalidate_many::<T>(keys).await
+    }
+}
