@@ -29,7 +29,7 @@ pub enum Error {
     BackendRefused(String),
     /// Something took longer than its deadline. Retryable.
     Timeout(String),
-    /// The feeder refused the request.
+    /// The feeder refused the request, or an entity found itself unfit.
     ValidationError(String),
     /// A setting makes no sense.
     ConfigError(String),
@@ -49,7 +49,7 @@ pub enum ErrorKind {
     Backend,
     /// A deadline passed.
     Timeout,
-    /// The request was refused.
+    /// A request or an entity was refused.
     Validation,
     /// A setting makes no sense.
     Config,

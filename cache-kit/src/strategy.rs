@@ -59,12 +59,21 @@ pub(crate) enum Situation {
 }
 
 /// Which uses of a stale entry the caller's policy allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StaleRule {
     /// Serve it instead of a miss or a load.
     pub(crate) serve: bool,
     /// Serve it when the load fails.
     pub(crate) on_error: bool,
+}
+
+impl StaleRule {
+    /// What a grace is for: an entry stands in for a load that fails. Whether an entry has one, its
+    /// stamps say.
+    pub(crate) const GRACE: Self = Self {
+        serve: false,
+        on_error: true,
+    };
 }
 
 /// What to do next.

@@ -13,6 +13,7 @@ mod counted;
 mod faults;
 mod fences;
 mod flights;
+mod freshness;
 mod hooks;
 mod memory;
 mod oracle;

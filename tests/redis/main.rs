@@ -11,6 +11,7 @@
 mod bytes;
 mod failures;
 mod fences;
+mod limits;
 mod processes;
 mod protocol;
 mod schedules;

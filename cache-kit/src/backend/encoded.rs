@@ -157,7 +157,8 @@ impl<S: ByteStore> Encoded<S> {
     }
 
     fn codec<T: CacheEntity>(&self) -> Codec<T> {
-        Codec::new(self.config.max_value_bytes)
+        let of_type = T::cache_max_bytes().unwrap_or(usize::MAX);
+        Codec::new(self.config.max_value_bytes.min(of_type))
     }
 
     fn granted(
@@ -223,6 +224,7 @@ impl<S: ByteStore> Encoded<S> {
         };
         match self.codec::<T>().decode(key, value) {
             Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
+            Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),
             Decoded::Entry { entry, stamp } => Lookup::Hit {
                 entry,
                 fence: Some(stamp.fence),
@@ -402,6 +404,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         });
         keys.iter().map(|_| each.clone()).collect()
     }
+}
+
+fn is_valid<T: CacheEntity>(entry: &Entry<T>) -> bool {
+    let value = entry.value.as_deref();
+    value.is_none_or(|entity| entity.cache_validate().is_ok())
 }
 
 impl<S: ByteStore> Clone for Encoded<S> {

@@ -238,6 +238,9 @@ pub enum MissReason {
     Damaged,
     /// There is an entry of another schema.
     OtherSchema,
+    /// There is an entity that finds itself unfit to be served:
+    /// [`cache_validate`](crate::CacheEntity::cache_validate).
+    Invalid,
 }
 
 /// What a lease is wanted for.

@@ -82,13 +82,13 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
         }
         let mut look_up = None;
-        if next_step(strategy, Situation::Begin, StaleRule::default()) == Step::LookUp {
+        if next_step(strategy, Situation::Begin, StaleRule::GRACE) == Step::LookUp {
             let since = self.stopwatch();
             let began = self.flights.tick();
             let now = self.clock.now();
             if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now) {
                 let situation = Situation::of(&entry, now);
-                if next_step(strategy, situation, StaleRule::default()) == Step::Feed {
+                if next_step(strategy, situation, StaleRule::GRACE) == Step::Feed {
                     if let Some(listener) = &self.listener {
                         listener.hit(key.as_str(), since);
                     }
@@ -134,7 +134,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             None => None,
         };
 
-        let rule = StaleRule::default();
+        let rule = StaleRule::GRACE;
         let situation = asked.as_ref().map_or(Situation::Begin, Asked::situation);
         let take = match next_step(strategy, situation, rule) {
             Step::Load(take) => Some(take),
@@ -170,11 +170,11 @@ impl<B: CacheBackend> CacheExpander<B> {
                 if next_step(strategy, failed, rule) != Step::FeedStale {
                     return Err(error);
                 }
-                let outcome = self.feed_found(&call, feeder, asked)?;
-                Ok(outcome.degraded_by(Degraded {
-                    repository: true,
-                    ..Degraded::default()
-                }))
+                let Some((value, outcome)) = self.stand_in(call.key).await else {
+                    return Err(error);
+                };
+                feed_hit(feeder, call.key, value)?;
+                Ok(outcome)
             }
         }
     }
@@ -201,7 +201,10 @@ impl<B: CacheBackend> CacheExpander<B> {
             (Ok(answer), _) => {
                 listener.miss(key, since);
                 if let Lookup::Miss { reason, .. } = *answer
-                    && matches!(reason, MissReason::Damaged | MissReason::OtherSchema)
+                    && matches!(
+                        reason,
+                        MissReason::Damaged | MissReason::OtherSchema | MissReason::Invalid
+                    )
                 {
                     listener.event(key, &CacheEvent::Discarded { reason });
                 }
@@ -239,12 +242,37 @@ impl<B: CacheBackend> CacheExpander<B> {
         else {
             return Err(Error::BackendError("no entry to serve".into()).during("read", key));
         };
+        Ok(self.served(key, entry, now))
+    }
+
+    fn served<T>(&self, key: &str, entry: Entry<T>, now: Timestamp) -> (Option<Arc<T>>, Outcome) {
         let stale = entry.freshness(now) == Freshness::Stale;
         if stale {
             self.event(key, CacheEvent::StaleServed);
         }
         let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
-        Ok((entry.value, outcome.stale(stale)))
+        (entry.value, outcome.stale(stale))
+    }
+
+    /// What stands in for a load that failed: the entry within its grace, if it is still there. The
+    /// one that the look-up found may have been invalidated since.
+    pub(super) async fn stand_in<T: CacheEntity>(
+        &self,
+        key: &str,
+    ) -> Option<(Option<Arc<T>>, Outcome)> {
+        let now = self.clock.now();
+        let Ok(Lookup::Hit { entry, .. }) = self.backend.get(key, now).await else {
+            return None;
+        };
+        if entry.freshness(now) == Freshness::Expired {
+            return None;
+        }
+        let (value, outcome) = self.served(key, entry, now);
+        let degraded = Degraded {
+            repository: true,
+            ..Degraded::default()
+        };
+        Some((value, outcome.degraded_by(degraded)))
     }
 
     /// Answers with what a load brought.

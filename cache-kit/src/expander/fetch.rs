@@ -147,7 +147,7 @@ impl<B: CacheBackend> CacheExpander<B> {
 
         let since = Instant::now();
         let loaded = attempt(
-            || repository.fetch_by_id(call.id),
+            || async { valid(repository.fetch_by_id(call.id).await?) },
             call.config.retries,
             call.config.load_deadline.unwrap_or(self.load_deadline),
             |retry| self.event(call.key, CacheEvent::Retried { retry }),
@@ -202,4 +202,15 @@ impl Landed {
             cached,
         }
     }
+}
+
+/// A row that the entity itself finds fit to be served.
+///
+/// # Errors
+/// What it finds wrong.
+pub(super) fn valid<T: CacheEntity>(row: Option<T>) -> Result<Option<T>> {
+    if let Some(entity) = &row {
+        entity.cache_validate()?;
+    }
+    Ok(row)
 }

@@ -9,7 +9,7 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::observability::{CacheEvent, Degraded, StoreResult};
-use crate::policy::{Lifetime, OperationConfig, lifetime};
+use crate::policy::{OperationConfig, Span, lifetime};
 
 use super::CacheExpander;
 use super::ask::Call;
@@ -57,16 +57,15 @@ impl<B: CacheBackend> CacheExpander<B> {
             T::cache_ttl(),
             self.backend.default_ttl(),
         );
-        let expires = match ttl {
-            Lifetime::For(ttl) => loaded.created.after(ttl),
-            Lifetime::Unbounded => Timestamp::NEVER,
-            Lifetime::Unstored => return None,
+        let span = match &loaded.value {
+            Some(_) => Span::of_entity(ttl, T::cache_stale())?,
+            None => Span::of_absence(ttl, T::cache_negative_ttl())?,
         };
         Some(Entry {
-            value: Some(Arc::clone(loaded.value.as_ref()?)),
+            value: loaded.value.clone(),
             created: loaded.created,
-            stale_from: expires,
-            expires,
+            stale_from: loaded.created.after(span.fresh),
+            expires: loaded.created.after(span.whole),
             load_millis: u32::try_from(loaded.load_time.as_millis()).unwrap_or(u32::MAX),
         })
     }

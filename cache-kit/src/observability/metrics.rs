@@ -85,10 +85,10 @@ pub enum CacheEvent {
     StaleServed,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,
-    /// The look-up found something that is no entry of this key, or an entry of another schema. It
-    /// counts as a miss, and the next load overwrites it.
+    /// The look-up found something that is no entry of this key, an entry of another schema, or an
+    /// entity that finds itself unfit. It counts as a miss, and the next load overwrites it.
     Discarded {
-        /// [`MissReason::Damaged`] or [`MissReason::OtherSchema`].
+        /// [`MissReason::Damaged`], [`MissReason::OtherSchema`] or [`MissReason::Invalid`].
         reason: MissReason,
     },
 }

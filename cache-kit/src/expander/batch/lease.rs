@@ -25,10 +25,7 @@ where
     ///
     /// # Errors
     /// An invalidation that failed; by then all have been sent.
-    pub(super) async fn lease(
-        &mut self,
-        group: Vec<Led<B, T>>,
-    ) -> Result<(Vec<Led<B, T>>, Vec<Led<B, T>>)> {
+    pub(super) async fn lease(&mut self, group: Vec<Led<B>>) -> Result<(Vec<Led<B>>, Vec<Led<B>>)> {
         let (mut ready, mut asking, mut others) = (Vec::new(), Vec::new(), Vec::new());
         let mut unstored = Vec::new();
         for led in group {
@@ -93,9 +90,9 @@ where
     }
 
     /// Asks for the leases of `asking`.
-    async fn ask(&self, asking: &[Led<B, T>]) -> Vec<Result<Leased<B::Lease>>> {
+    async fn ask(&self, asking: &[Led<B>]) -> Vec<Result<Leased<B::Lease>>> {
         let now = self.expander.clock.now();
-        let request = |led: &Led<B, T>| {
+        let request = |led: &Led<B>| {
             led.leader.sending();
             let request = LeaseRequest {
                 id: led.leader.lease_id(),
@@ -111,7 +108,7 @@ where
 
     /// Looks up the keys of `group` once more. What is there by now is answered; gives the others,
     /// each with the fence that stands there.
-    async fn look_again(&mut self, group: Vec<Led<B, T>>) -> Vec<Led<B, T>> {
+    async fn look_again(&mut self, group: Vec<Led<B>>) -> Vec<Led<B>> {
         if group.is_empty() {
             return group;
         }
@@ -137,7 +134,7 @@ where
     }
 
     /// Everybody aboard gets what somebody else has stored meanwhile.
-    fn land_with(&mut self, mut led: Led<B, T>, entry: Entry<T>) {
+    fn land_with(&mut self, mut led: Led<B>, entry: Entry<T>) {
         led.leader.refused();
         led.leader
             .land(Ok(Landed::of(&entry.value, entry.created, true)));
@@ -153,7 +150,7 @@ where
 
     /// Waits, within bounds, for the loads of those who hold the leases on `others`, and loads what
     /// they leave.
-    pub(super) async fn wait_for_others(&mut self, mut others: Vec<Led<B, T>>) -> Result<()> {
+    pub(super) async fn wait_for_others(&mut self, mut others: Vec<Led<B>>) -> Result<()> {
         let begun = Instant::now();
         let mut pause = FIRST_POLL;
         while !others.is_empty() {

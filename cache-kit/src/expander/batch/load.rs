@@ -7,7 +7,7 @@ use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::expander::attempt::attempt;
-use crate::expander::fetch::{Fetched, Landed};
+use crate::expander::fetch::{Fetched, Landed, valid};
 use crate::expander::lease::Held;
 use crate::expander::store::Loaded;
 use crate::observability::{CacheEvent, Source, StoreResult};
@@ -23,7 +23,7 @@ where
     R: DataRepository<T> + ?Sized,
 {
     /// Loads the keys of `group` for everybody aboard.
-    pub(super) async fn load(&mut self, group: Vec<Led<B, T>>) -> Result<()> {
+    pub(super) async fn load(&mut self, group: Vec<Led<B>>) -> Result<()> {
         if group.is_empty() {
             return Ok(());
         }
@@ -43,8 +43,7 @@ where
         .await;
         match rows {
             Ok(rows) if rows.len() == ids.len() => {
-                self.bring_home(group, rows, since.elapsed()).await;
-                Ok(())
+                self.bring_home(group, rows, since.elapsed()).await
             }
             Ok(rows) => {
                 let error = Error::RepositoryError(format!(
@@ -58,14 +57,28 @@ where
         }
     }
 
-    /// Stores what was loaded, and answers with it.
-    async fn bring_home(&mut self, group: Vec<Led<B, T>>, rows: Vec<Option<T>>, took: Duration) {
+    /// Stores what was loaded, and answers with it. A row that is unfit to be served is an error of
+    /// its own key.
+    async fn bring_home(
+        &mut self,
+        group: Vec<Led<B>>,
+        rows: Vec<Option<T>>,
+        took: Duration,
+    ) -> Result<()> {
         self.tell(&group, &CacheEvent::Loaded { duration: took });
         let created = self.expander.clock.now();
         let mut landed = Vec::with_capacity(group.len());
         let (mut storing, mut stores) = (Vec::new(), Vec::new());
         let mut releases = Vec::new();
+        let mut unfit = Vec::new();
         for (mut led, row) in group.into_iter().zip(rows) {
+            let row = match valid(row) {
+                Ok(row) => row,
+                Err(error) => {
+                    unfit.push((led, error));
+                    continue;
+                }
+            };
             let loaded = Loaded {
                 value: row.map(Arc::new),
                 created,
@@ -114,10 +127,15 @@ where
             };
             self.settle(&led.miss, fetched);
         }
+        let mut outcome = Ok(());
+        for (led, error) in unfit {
+            outcome = outcome.and(self.fail(vec![led], error).await);
+        }
+        outcome
     }
 
     /// Everybody aboard gets the error, with the key that is his.
-    async fn fail(&mut self, mut group: Vec<Led<B, T>>, error: Error) -> Result<()> {
+    async fn fail(&mut self, mut group: Vec<Led<B>>, error: Error) -> Result<()> {
         let mut releases = Vec::new();
         for led in &mut group {
             let key = self.calls[led.miss.slot].key;
@@ -140,7 +158,7 @@ where
             }
         };
         for led in group {
-            self.bear(led.miss, error.clone())?;
+            self.bear(led.miss, error.clone()).await?;
         }
         Ok(())
     }
@@ -163,7 +181,7 @@ where
         }
     }
 
-    fn tell(&self, group: &[Led<B, T>], event: &CacheEvent) {
+    fn tell(&self, group: &[Led<B>], event: &CacheEvent) {
         if let Some(listener) = &self.expander.listener {
             for led in group {
                 listener.event(self.calls[led.miss.slot].key, event);

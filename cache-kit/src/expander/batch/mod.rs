@@ -102,7 +102,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let keys = Keys::of::<T>(self.namespace.as_ref(), &ids);
         let calls = keys.calls::<T>(&ids, &config);
 
-        let begin = next_step(strategy, Situation::Begin, StaleRule::default());
+        let begin = next_step(strategy, Situation::Begin, StaleRule::GRACE);
         let mut found = match begin {
             Step::LookUp => Some(self.look_up_many(&calls).await.into_iter()),
             _ => None,
@@ -201,10 +201,10 @@ impl<B: CacheBackend> CacheExpander<B> {
         call: &Call<'_, T>,
         strategy: CacheStrategy,
         asked: Option<Asked<T>>,
-        misses: &mut Vec<Miss<T>>,
+        misses: &mut Vec<Miss>,
     ) -> Result<Option<Answer<T>>> {
         let situation = asked.as_ref().map_or(Situation::Begin, Asked::situation);
-        let take = match next_step(strategy, situation, StaleRule::default()) {
+        let take = match next_step(strategy, situation, StaleRule::GRACE) {
             Step::Feed | Step::FeedStale => return self.found(call.key, asked).map(Some),
             Step::FeedNone | Step::LookUp => return Ok(Some((None, Outcome::of(Source::Nothing)))),
             Step::Fail => return Err(unanswered(asked).during("read", call.key)),
@@ -215,9 +215,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             slot,
             take,
             boarding: asked.as_ref().map(|asked| (asked.began, asked.fence())),
-            stale: asked
-                .filter(|_| situation == Situation::Stale)
-                .map(Box::new),
+            stale: situation == Situation::Stale,
             read_failed: situation == Situation::BackendFailed,
         });
         Ok(None)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backend::{CacheBackend, Fence, LeaseId, Take};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
-use crate::expander::ask::{Asked, Call};
+use crate::expander::ask::Call;
 use crate::expander::fetch::{Fetched, Landing};
 use crate::expander::lease::Held;
 use crate::expander::{CacheExpander, OperationConfig};
@@ -18,21 +18,21 @@ use crate::strategy::{CacheStrategy, Situation, StaleRule, Step, next_step};
 use crate::together::Together;
 
 /// A key of the batch that is to be loaded.
-pub(super) struct Miss<T> {
+pub(super) struct Miss {
     pub(super) slot: usize,
     /// Which lease to store under; `None` stores nothing.
     pub(super) take: Option<Take>,
     /// When the look-up began and which fence it saw; a call without one joins nobody.
     pub(super) boarding: Option<(Tick, Option<Fence>)>,
-    /// What the look-up found, where that is a stale entry.
-    pub(super) stale: Option<Box<Asked<T>>>,
+    /// Whether the look-up found a stale entry.
+    pub(super) stale: bool,
     /// Whether the cache could not be read.
     pub(super) read_failed: bool,
 }
 
 /// A miss whose flight this call leads.
-pub(super) struct Led<B: CacheBackend, T> {
-    pub(super) miss: Miss<T>,
+pub(super) struct Led<B: CacheBackend> {
+    pub(super) miss: Miss,
     pub(super) leader: Leader<Held<B>, Landing>,
     pub(super) degraded: Degraded,
     /// The lease of whoever else is loading the key.
@@ -75,7 +75,7 @@ where
     /// What this call leads is loaded before anything is waited for, here and whenever a wait makes
     /// it lead more: two batches that wait for each other's flights would both hold what the other
     /// one needs.
-    pub(super) async fn answer(&mut self, misses: Vec<Miss<T>>) -> Result<()> {
+    pub(super) async fn answer(&mut self, misses: Vec<Miss>) -> Result<()> {
         let mut to_board = misses;
         let mut led = Vec::new();
         let mut waits = Together::new();
@@ -94,7 +94,7 @@ where
             }
             for (_, (miss, end)) in waits.some().await {
                 match end {
-                    End::Landed(landing) => self.arrive(miss, landing)?,
+                    End::Landed(landing) => self.arrive(miss, landing).await?,
                     End::Lead(leader) => led.push(Led::new(miss, leader)),
                     End::Over => to_board.push(miss),
                 }
@@ -102,7 +102,7 @@ where
         }
     }
 
-    fn board(&self, miss: &Miss<T>) -> Boarding<Held<B>, Landing> {
+    fn board(&self, miss: &Miss) -> Boarding<Held<B>, Landing> {
         let flights = &self.expander.flights;
         let key = TypedKey::of::<T>(self.calls[miss.slot].key);
         let id = LeaseId(fastrand::u64(..));
@@ -113,24 +113,24 @@ where
     }
 
     /// Brings home all flights of `group`.
-    async fn lead(&mut self, group: Vec<Led<B, T>>) -> Result<()> {
+    async fn lead(&mut self, group: Vec<Led<B>>) -> Result<()> {
         let (ours, others) = self.lease(group).await?;
         self.load(ours).await?;
         self.wait_for_others(others).await
     }
 
-    fn arrive(&mut self, miss: Miss<T>, landing: Landing) -> Result<()> {
+    async fn arrive(&mut self, miss: Miss, landing: Landing) -> Result<()> {
         match self.expander.arrive(&self.calls[miss.slot], landing) {
             Ok(fetched) => {
                 self.settle(&miss, fetched);
                 Ok(())
             }
-            Err(error) => self.bear(miss, error),
+            Err(error) => self.bear(miss, error).await,
         }
     }
 
     /// Answers a miss with what was fetched for it.
-    pub(super) fn settle(&mut self, miss: &Miss<T>, mut fetched: Fetched<T>) {
+    pub(super) fn settle(&mut self, miss: &Miss, mut fetched: Fetched<T>) {
         fetched.degraded.read = miss.read_failed;
         let outcome = self.expander.outcome_of(&fetched);
         self.answers[miss.slot] = Some((fetched.value, outcome));
@@ -140,32 +140,20 @@ where
     ///
     /// # Errors
     /// `error`, if it doesn't.
-    pub(super) fn bear(&mut self, miss: Miss<T>, error: Error) -> Result<()> {
+    pub(super) async fn bear(&mut self, miss: Miss, error: Error) -> Result<()> {
         let failed = Situation::RepositoryFailed {
-            stale_found: miss.stale.is_some(),
+            stale_found: miss.stale,
         };
-        let (Step::FeedStale, Some(asked)) = (
-            next_step(self.strategy, failed, StaleRule::default()),
-            miss.stale,
-        ) else {
+        if next_step(self.strategy, failed, StaleRule::GRACE) != Step::FeedStale {
             return Err(error);
-        };
-        let (value, outcome) = self
-            .expander
-            .found(self.calls[miss.slot].key, Some(*asked))?;
-        let degraded = Degraded {
-            repository: true,
-            ..Degraded::default()
-        };
-        self.answers[miss.slot] = Some((value, outcome.degraded_by(degraded)));
+        }
+        let stand_in = self.expander.stand_in(self.calls[miss.slot].key).await;
+        self.answers[miss.slot] = Some(stand_in.ok_or(error)?);
         Ok(())
     }
 }
 
-async fn wait<B: CacheBackend, T>(
-    miss: Miss<T>,
-    boarding: Boarding<Held<B>, Landing>,
-) -> (Miss<T>, End<B>) {
+async fn wait<B: CacheBackend>(miss: Miss, boarding: Boarding<Held<B>, Landing>) -> (Miss, End<B>) {
     let end = match boarding {
         Boarding::Lead(leader) => End::Lead(leader),
         Boarding::Join(passenger) => match passenger.await {
@@ -180,8 +168,8 @@ async fn wait<B: CacheBackend, T>(
     (miss, end)
 }
 
-impl<B: CacheBackend, T> Led<B, T> {
-    fn new(miss: Miss<T>, leader: Leader<Held<B>, Landing>) -> Self {
+impl<B: CacheBackend> Led<B> {
+    fn new(miss: Miss, leader: Leader<Held<B>, Landing>) -> Self {
         Self {
             miss,
             leader,
