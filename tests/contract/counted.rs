@@ -14,6 +14,7 @@ use cache_kit::{CacheEntity, Result};
 pub(crate) struct Counted<B> {
     inner: B,
     calls: Arc<Calls>,
+    slow: bool,
 }
 
 /// How often each method was called; `leases` counts those that somebody holds.
@@ -53,6 +54,21 @@ impl<B> Counted<B> {
         Self {
             inner,
             calls: Arc::default(),
+            slow: false,
+        }
+    }
+
+    /// One whose commands are awaited before they are done and again before they are answered.
+    pub(crate) fn slow(inner: B) -> Self {
+        Self {
+            slow: true,
+            ..Self::new(inner)
+        }
+    }
+
+    async fn pause(&self) {
+        if self.slow {
+            tokio::task::yield_now().await;
         }
     }
 
@@ -118,7 +134,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         plus_one(&self.calls.get);
-        self.inner.get(key, now).await
+        self.pause().await;
+        let answer = self.inner.get(key, now).await;
+        self.pause().await;
+        answer
     }
 
     async fn lease<T: CacheEntity>(
@@ -127,7 +146,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         request: LeaseRequest,
     ) -> Result<Leased<Self::Lease>> {
         plus_one(&self.calls.lease);
-        self.counted(self.inner.lease::<T>(key, request).await)
+        self.pause().await;
+        let answer = self.counted(self.inner.lease::<T>(key, request).await);
+        self.pause().await;
+        answer
     }
 
     async fn store<T: CacheEntity>(
@@ -138,17 +160,26 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         now: Timestamp,
     ) -> Result<Stored> {
         plus_one(&self.calls.store);
-        self.inner.store(key, lease.into_inner(), entry, now).await
+        self.pause().await;
+        let answer = self.inner.store(key, lease.into_inner(), entry, now).await;
+        self.pause().await;
+        answer
     }
 
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
         plus_one(&self.calls.release);
-        self.inner.release::<T>(key, lease.into_inner()).await
+        self.pause().await;
+        let answer = self.inner.release::<T>(key, lease.into_inner()).await;
+        self.pause().await;
+        answer
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
         plus_one(&self.calls.invalidate);
-        self.inner.invalidate::<T>(key).await
+        self.pause().await;
+        let answer = self.inner.invalidate::<T>(key).await;
+        self.pause().await;
+        answer
     }
 
     fn default_ttl(&self) -> Option<Duration> {
@@ -161,7 +192,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
         plus_one(&self.calls.get_many);
-        self.inner.get_many(keys, now).await
+        self.pause().await;
+        let answer = self.inner.get_many(keys, now).await;
+        self.pause().await;
+        answer
     }
 
     async fn lease_many<T: CacheEntity>(
@@ -169,8 +203,11 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Self::Lease>>> {
         plus_one(&self.calls.lease_many);
+        self.pause().await;
         let answers = self.inner.lease_many::<T>(requests).await;
-        answers.into_iter().map(|it| self.counted(it)).collect()
+        let answers = answers.into_iter().map(|it| self.counted(it)).collect();
+        self.pause().await;
+        answers
     }
 
     async fn store_many<T: CacheEntity>(
@@ -180,8 +217,11 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
     ) -> Vec<Result<Stored>> {
         plus_one(&self.calls.store_many);
         let inner = |(key, lease, entry): (_, Self::Lease, _)| (key, lease.into_inner(), entry);
+        self.pause().await;
         let entries = entries.into_iter().map(inner).collect();
-        self.inner.store_many(entries, now).await
+        let answers = self.inner.store_many(entries, now).await;
+        self.pause().await;
+        answers
     }
 
     async fn release_many<T: CacheEntity>(
@@ -190,12 +230,18 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
     ) -> Vec<Result<()>> {
         plus_one(&self.calls.release_many);
         let inner = |(key, lease): (_, Self::Lease)| (key, lease.into_inner());
+        self.pause().await;
         let leases = leases.into_iter().map(inner).collect();
-        self.inner.release_many::<T>(leases).await
+        let answers = self.inner.release_many::<T>(leases).await;
+        self.pause().await;
+        answers
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         plus_one(&self.calls.invalidate_many);
-        self.inner.invalidate_many::<T>(keys).await
+        self.pause().await;
+        let answer = self.inner.invalidate_many::<T>(keys).await;
+        self.pause().await;
+        answer
     }
 }

@@ -3,41 +3,56 @@
 //! A schedule polls some calls in random order, drops some of them, lets loads end in random
 //! order, and changes rows in between. The oracle knows, for every row, the version that the last
 //! acknowledged invalidation made mandatory: whoever begins to read after it must get that version
-//! or a newer one, and when all is over the cache must not hold an older one.
+//! or a newer one, and when all is over the cache must not hold an older one. Calls are for one key
+//! or for a batch of them.
 
 use std::task::Poll;
 
 use cache_kit::backend::{Engine, InMemoryBackend, Invalidated};
 use cache_kit::testing::{Fault, FaultyBackend};
-use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
+use cache_kit::{CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
 use cache_kit_tests::{Gated, Row, Step};
 use fastrand::Rng;
 
-const KEYS: [&str; 2] = ["a", "b"];
+use super::counted::Counted;
 
-type Service = CacheService<FaultyBackend<InMemoryBackend>>;
+const KEYS: [&str; 3] = ["a", "b", "c"];
+
+type Service = CacheService<FaultyBackend<Counted<InMemoryBackend>>>;
 
 struct Call<'a> {
-    key: usize,
+    /// The keys that are asked for; a batch may ask twice for one.
+    keys: Vec<usize>,
     /// `None` only invalidates.
     strategy: Option<CacheStrategy>,
-    /// What was mandatory when the call began.
-    floor: u64,
-    /// What the row was when the call began: what an invalidation makes mandatory.
-    row: u64,
-    step: Step<'a, Option<Option<u64>>>,
+    /// What was mandatory when the call began, for every key there is.
+    floors: Versions,
+    /// What the rows were when the call began: what an invalidation makes mandatory.
+    rows: Versions,
+    /// What came for each of the keys; an error promises nothing.
+    step: Step<'a, Result<Vec<Option<u64>>>>,
 }
+
+type Versions = [u64; KEYS.len()];
 
 struct World {
     services: [Service; 2],
     database: Gated,
-    rows: [u64; 2],
-    floors: [u64; 2],
+    rows: Versions,
+    floors: Versions,
+    /// Whether the store fails at times.
+    faults: bool,
 }
 
 impl World {
-    fn new(engine: Engine, shared: bool) -> Self {
-        let backend = FaultyBackend::new(InMemoryBackend::builder().engine(engine).build());
+    /// With `slow` commands there is something between a command, what it does and its answer.
+    fn new(engine: Engine, shared: bool, faults: bool, slow: bool) -> Self {
+        let inner = InMemoryBackend::builder().engine(engine).build();
+        let backend = FaultyBackend::new(if slow {
+            Counted::slow(inner)
+        } else {
+            Counted::new(inner)
+        });
         let one = CacheService::new(backend.clone());
         let two = if shared {
             one.clone()
@@ -51,13 +66,17 @@ impl World {
         Self {
             services: [one, two],
             database,
-            rows: [0; 2],
-            floors: [0; 2],
+            rows: Versions::default(),
+            floors: Versions::default(),
+            faults,
         }
     }
 
     fn begin(&self, rng: &mut Rng) -> Call<'static> {
-        let key = rng.usize(..KEYS.len());
+        let alone = rng.bool();
+        let count = if alone { 1 } else { rng.usize(1..=4) };
+        let keys: Vec<usize> = (0..count).map(|_| rng.usize(..KEYS.len())).collect();
+        let ids: Vec<String> = keys.iter().map(|key| KEYS[*key].to_owned()).collect();
         let strategy = match rng.u8(..12) {
             0..=5 => Some(CacheStrategy::Refresh),
             6..=7 => Some(CacheStrategy::Invalidate),
@@ -68,58 +87,68 @@ impl World {
         let service = self.services[rng.usize(..2)].clone();
         let database = self.database.clone();
         Call {
-            key,
+            keys,
             strategy,
-            floor: self.floors[key],
-            row: self.rows[key],
+            floors: self.floors,
+            rows: self.rows,
             step: Step::new(async move {
                 let Some(strategy) = strategy else {
-                    let done = service
-                        .invalidate::<Row>(&KEYS[key].to_owned())
-                        .await
-                        .ok()?;
+                    let done = match &ids[..] {
+                        [id] if alone => service.invalidate::<Row>(id).await?,
+                        ids => service.invalidate_many::<Row>(ids).await?,
+                    };
                     assert_eq!(done, Invalidated::Done);
-                    return Some(None);
+                    return Ok(vec![None; ids.len()]);
                 };
-                let mut feeder = SharedFeeder::<Row>::new(KEYS[key].to_owned());
-                let outcome = service
-                    .execute(&mut feeder, &database, strategy)
-                    .await
-                    .ok()?;
-                assert!(!outcome.degraded().invalidation_pending);
-                Some(feeder.entity.map(|row| row.version))
+                let mut feeders: Vec<_> = ids.into_iter().map(SharedFeeder::<Row>::new).collect();
+                let outcomes: Vec<Outcome> = match &mut feeders[..] {
+                    [feeder] if alone => vec![service.execute(feeder, &database, strategy).await?],
+                    feeders => service.execute_many(feeders, &database, strategy).await?,
+                };
+                let pending = |outcome: &Outcome| outcome.degraded().invalidation_pending;
+                assert!(!outcomes.iter().any(pending));
+                let version = |feeder: SharedFeeder<Row>| {
+                    let row = feeder.entity?;
+                    assert_eq!(row.id, feeder.id, "a mix-up");
+                    Some(row.version)
+                };
+                Ok(feeders.into_iter().map(version).collect())
             }),
         }
     }
 
     /// Holds an answer against the oracle.
-    fn judge(&mut self, call: &Call<'_>, answer: Option<Option<u64>>) {
-        let Some(seen) = answer else {
-            return; // An error promises nothing.
+    fn judge(&mut self, call: &Call<'_>, answer: Result<Vec<Option<u64>>>) {
+        let answers = match answer {
+            Ok(answers) => answers,
+            Err(_) if self.faults => return,
+            Err(error) => panic!("{error}"),
         };
-        if let Some(seen) = seen {
-            assert!(
-                seen >= call.floor,
-                "{:?} of {} gave version {seen}, older than the {} that was invalidated before it began",
-                call.strategy,
-                KEYS[call.key],
-                call.floor,
-            );
-        } else {
-            assert!(matches!(call.strategy, None | Some(CacheStrategy::Fresh)));
-        }
-        if matches!(call.strategy, None | Some(CacheStrategy::Invalidate)) {
-            self.floors[call.key] = self.floors[call.key].max(call.row);
+        for (key, seen) in call.keys.iter().zip(answers) {
+            if let Some(seen) = seen {
+                assert!(
+                    seen >= call.floors[*key],
+                    "{:?} of {} gave version {seen}, older than the {} that was invalidated before it began",
+                    call.strategy,
+                    KEYS[*key],
+                    call.floors[*key],
+                );
+            } else {
+                assert!(matches!(call.strategy, None | Some(CacheStrategy::Fresh)));
+            }
+            if matches!(call.strategy, None | Some(CacheStrategy::Invalidate)) {
+                self.floors[*key] = self.floors[*key].max(call.rows[*key]);
+            }
         }
     }
 }
 
 fn schedule(seed: u64, engine: Engine, shared: bool, faults: bool) -> usize {
     let rng = &mut Rng::with_seed(seed);
-    let mut world = World::new(engine, shared);
+    let mut world = World::new(engine, shared, faults, rng.bool());
     let mut calls: Vec<Call<'_>> = Vec::new();
     let mut judged = 0;
-    for _ in 0..rng.usize(20..60) {
+    for _ in 0..rng.usize(20..80) {
         match rng.u8(..12) {
             0..=2 if calls.len() < 8 => calls.push(world.begin(rng)),
             3 => {
@@ -173,7 +202,9 @@ fn schedule(seed: u64, engine: Engine, shared: bool, faults: bool) -> usize {
     for (key, floor) in KEYS.into_iter().zip(world.floors) {
         let mut feeder = SharedFeeder::<Row>::new(key.to_owned());
         let call = world.services[0].execute(&mut feeder, &world.database, CacheStrategy::Fresh);
-        assert!(Step::new(call).poll().is_ready());
+        let mut call = Step::new(call);
+        assert!((0..10).any(|_| call.poll().is_ready()));
+        drop(call);
         let left = feeder.entity.map_or(floor, |row| row.version);
         assert!(
             left >= floor,

@@ -90,7 +90,7 @@ async fn garbage_and_the_entries_of_other_keys_are_misses() {
 
 /// Writes down what is discarded.
 #[derive(Clone, Default)]
-struct Discards(Arc<Mutex<Vec<(String, MissReason)>>>);
+pub(super) struct Discards(Arc<Mutex<Vec<(String, MissReason)>>>);
 
 impl CacheMetrics for Discards {
     fn record_event(&self, key: &str, event: &CacheEvent) {
@@ -101,15 +101,15 @@ impl CacheMetrics for Discards {
 }
 
 impl Discards {
-    fn seen(&self) -> Vec<(String, MissReason)> {
+    pub(super) fn seen(&self) -> Vec<(String, MissReason)> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }
 
 /// What another version of the program keeps under the keys of a `Row`.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
-struct NewerRow {
-    id: String,
+pub(super) struct NewerRow {
+    pub(super) id: String,
 }
 
 impl CacheEntity for NewerRow {

@@ -8,6 +8,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod batches;
 mod bytes;
 mod failures;
 mod fences;

@@ -1,12 +1,16 @@
 //! Batches and single calls share loads, whoever goes away, and never wait for each other in a
 //! circle.
 
-use cache_kit::CacheStrategy::Refresh;
-use cache_kit::Source;
+use std::task::Poll;
+
+use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+use cache_kit::backend::{InMemoryBackend, Invalidated};
 use cache_kit::observability::StoreResult;
-use cache_kit_tests::{Gated, Step};
+use cache_kit::{CacheService, Source};
+use cache_kit_tests::{Gated, Row, Step};
 
 use super::{batch, idle, ready, scene, settle, single, sources, stores};
+use crate::counted::Counted;
 
 #[tokio::test]
 async fn a_batch_joins_single_loads_and_single_calls_join_a_batch() {
@@ -105,9 +109,95 @@ async fn a_dropped_batch_hands_over_each_of_its_flights() {
     assert_eq!(service.backend().calls(), "store 1, store_many 1");
     idle(&service);
     // Nobody waited for `d`.
-    for _ in 0..10 {
-        tokio::task::yield_now().await;
-    }
+    let_tasks_run().await;
     assert_eq!(service.backend().calls(), "release 1");
     assert_eq!(service.backend().leases(), 0);
+}
+
+/// Lets the tasks run that release what a dropped call left behind.
+async fn let_tasks_run() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_may_be_dropped_at_every_await() {
+    for strategy in [Refresh, Invalidate, Bypass] {
+        let mut awaits = 0;
+        loop {
+            let service = CacheService::new(Counted::slow(InMemoryBackend::new()));
+            let (_, database) = scene(Gated::open());
+            let ids = ["a", "b", "nobody", "c"];
+            let mut dropped = Step::new(batch(&service, &database, &ids, strategy));
+            let mut others = [
+                Step::new(batch(&service, &database, &["b"], Refresh)),
+                Step::new(batch(&service, &database, &["nobody", "c", "d"], Refresh)),
+            ];
+            let mut ended = [None, None];
+            let mut over = false;
+            for _ in 0..=awaits {
+                over = over || dropped.poll().is_ready();
+                for (other, ended) in others.iter_mut().zip(&mut ended) {
+                    if let (true, Poll::Ready(answer)) = (other.is_running(), other.poll()) {
+                        *ended = Some(answer);
+                    }
+                }
+            }
+            dropped.cancel();
+            let late = settle(&mut others);
+            for (early, late) in ended.into_iter().zip(late) {
+                let answer = early.or(late).expect("a batch hangs");
+                let seen = answer.unwrap().1;
+                assert!(seen == [Some(1)] || seen == [None, Some(1), Some(1)]);
+            }
+            idle(&service);
+            let_tasks_run().await;
+            assert_eq!(
+                service.backend().leases(),
+                0,
+                "{strategy} dropped at {awaits}"
+            );
+
+            // Every key is free, and what is there is current.
+            database.set("a", 2);
+            let done = service.invalidate::<Row>(&"a".to_owned()).await;
+            assert_eq!(done.unwrap(), Invalidated::Done);
+            let all = ["a", "b", "c", "d", "nobody"];
+            let (_, seen) = batch(&service, &database, &all, Refresh).await.unwrap();
+            assert_eq!(seen, [Some(2), Some(1), Some(1), Some(1), None]);
+            let (_, seen) = batch(&service, &database, &all, Fresh).await.unwrap();
+            assert_eq!(seen, [Some(2), Some(1), Some(1), Some(1), None]);
+            if over {
+                break;
+            }
+            awaits += 1;
+        }
+        assert!(awaits >= 6, "{strategy} awaited {awaits} times");
+    }
+}
+
+#[tokio::test]
+async fn what_somebody_else_stores_meanwhile_is_not_loaded() {
+    let backend = Counted::slow(InMemoryBackend::new());
+    let (here, there) = (
+        CacheService::new(backend.clone()),
+        CacheService::new(backend.clone()),
+    );
+    let (_, database) = scene(Gated::open());
+    let mut late = Step::new(batch(&here, &database, &["a", "b", "c"], Refresh));
+    let mut seen = String::new();
+    while !seen.contains("lease_many") {
+        assert!(late.poll().is_pending());
+        seen += &backend.calls();
+    }
+    // Its look-up found nothing, and its leases are on the way.
+    single(&there, &database, "b", Refresh).await.unwrap();
+    let [answer] = settle(&mut [late]).try_into().unwrap();
+    let (outcomes, seen) = answer.expect("a batch hangs").unwrap();
+    assert_eq!(seen, [Some(1); 3]);
+    use Source::{Cache, Repository};
+    assert_eq!(sources(&outcomes), [Repository, Cache, Repository]);
+    assert_eq!(database.queries(), [vec!["b"], vec!["a", "c"]]);
+    idle(&here);
 }
