@@ -81,11 +81,7 @@ pub mod clock;
 #[cfg(feature = "codec")]
 #[cfg_attr(
     not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "narrow keys and generations have no user yet"
-    )
+    expect(dead_code, unused_imports, reason = "generations have no user yet")
 )]
 mod codec;
 pub mod entity;

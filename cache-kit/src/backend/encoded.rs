@@ -152,7 +152,12 @@ impl<S: ByteStore> Encoded<S> {
     }
 
     fn codec<T: CacheEntity>(&self) -> Codec<T> {
-        Codec::new(self.config.max_value_bytes)
+        let codec = Codec::new(self.config.max_value_bytes);
+        if S::NARROW_KEYS {
+            codec.carrying_key()
+        } else {
+            codec
+        }
     }
 
     fn granted(
