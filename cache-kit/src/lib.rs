@@ -71,6 +71,7 @@
 //! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheFeeder)]` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
 //! | `redis` | no | `RedisBackend` |
+//! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
 //! | `testing` | no | a manual clock, a faulty backend, a counting repository, the conformance suite |
 
