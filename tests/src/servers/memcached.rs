@@ -160,6 +160,21 @@ impl MemcachedServer {
         })
     }
 
+    /// The value under `key`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn value(&self, key: &str) -> Option<Vec<u8>> {
+        let request = format!("mg {key} v\r\nmn\r\n");
+        let answer = self.exchange(request.as_bytes(), "MN", LIMIT);
+        let answer = answer.unwrap_or_else(|error| panic!("no answer for {key}: {error}"));
+        let line = answer.windows(2).position(|pair| pair == b"\r\n")?;
+        let length = std::str::from_utf8(&answer[..line]).ok()?;
+        let length: usize = length.strip_prefix("VA ")?.parse().ok()?;
+        answer.get(line + 2..line + 2 + length).map(<[u8]>::to_vec)
+    }
+
     /// What it says in `stats`, by name.
     ///
     /// # Panics
@@ -220,6 +235,11 @@ impl MemcachedServer {
     }
 
     fn try_ask(&self, request: &[u8], last: &str, limit: Duration) -> io::Result<String> {
+        let answer = self.exchange(request, last, limit)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    fn exchange(&self, request: &[u8], last: &str, limit: Duration) -> io::Result<Vec<u8>> {
         match self.port {
             Some(_) => {
                 let stream = TcpStream::connect_timeout(&self.addr(), limit)?;
@@ -249,16 +269,13 @@ impl MemcachedServer {
     }
 }
 
-fn exchange(mut stream: impl Read + Write, request: &[u8], last: &str) -> io::Result<String> {
+fn exchange(mut stream: impl Read + Write, request: &[u8], last: &str) -> io::Result<Vec<u8>> {
     stream.write_all(request)?;
     let (mut answer, mut chunk) = (Vec::new(), [0; 4_096]);
     loop {
-        let text = String::from_utf8_lossy(&answer);
-        let whole = text
-            .split_inclusive("\r\n")
-            .any(|line| line.starts_with(last) && line.ends_with("\r\n"));
-        if whole {
-            return Ok(text.into_owned());
+        let mut lines = answer.split_inclusive(|byte| *byte == b'\n');
+        if lines.any(|line| line.starts_with(last.as_bytes()) && line.ends_with(b"\r\n")) {
+            return Ok(answer);
         }
         match stream.read(&mut chunk)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
