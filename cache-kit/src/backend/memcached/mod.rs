@@ -33,7 +33,8 @@ const LANES: usize = 4;
 
 /// Keeps entries in Memcached, where all processes share them.
 ///
-/// Needs memcached 1.6, for its meta commands, and reaches it directly: a proxy that keeps our
+/// Needs memcached 1.6, for its meta commands (tried with 1.6.18), and a unix system for the client.
+/// Reaches the servers directly: a proxy that keeps our
 /// connection while the server behind it restarts would undo the fences. Connections are made when
 /// they are needed, up to 16 to each server, and made anew when they are lost and when their runtime
 /// is gone. One whose command was dropped before its end is closed, so that nobody gets the answer
@@ -50,11 +51,15 @@ const LANES: usize = 4;
 /// # }
 /// ```
 ///
-/// # Several servers
-/// Every key has one server, by rendezvous hashing over the list. Each server stands for itself:
-/// when one does not answer, its keys are read from the repository and their invalidations wait,
-/// as [`RedisBackend`](super::RedisBackend) says it of its one server, and the others go on. A
-/// key never moves to another server: its own would come back with entries that nobody invalidated.
+/// # Several servers, and one that does not answer
+/// Every key has one server, by rendezvous hashing over the list, and each server stands for itself.
+/// A command ends after its deadline (500 ms), connecting included. After five failures in a row
+/// that server is sent none for a while; the others go on. Its keys are then read from the
+/// repository, one load per key, and their invalidations wait, up to 10,000 for each server. They are
+/// sent before anything else when it is back, which a task in the background finds out.
+/// [`health`](Self::health) tells, and [`servers`](Self::servers) of each one.
+///
+/// A key never moves to another server: its own would come back with entries that nobody invalidated.
 /// For the same reason all processes must have the same list. To change it, give the new processes
 /// a namespace of their own ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)).
 ///

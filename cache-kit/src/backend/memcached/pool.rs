@@ -78,20 +78,22 @@ impl Pool {
     /// more leases.
     pub(super) async fn any(&self) -> Result<Lent<'_>> {
         let (permit, runtime) = (self.permit().await?, self.runtime()?);
-        if let Some(idle) = self.lock().take(runtime, None) {
-            return Ok(self.lend(idle, permit, true));
+        let idle = self.lock().take(runtime, None);
+        match idle {
+            Some(idle) => Ok(self.lend(idle, permit, true)),
+            // Boxed, since every command would carry its room.
+            None => Box::pin(self.connect(permit, runtime)).await,
         }
+    }
+
+    async fn connect<'p>(&'p self, permit: SemaphorePermit<'p>, runtime: Id) -> Result<Lent<'p>> {
         let connect = Connection::open(self.address.dsn());
-        let connection = match tokio::time::timeout(self.connect_deadline, connect).await {
-            Ok(connection) => connection.map_err(|failure| self.said(failure))?,
-            Err(_) => {
-                let deadline = self.connect_deadline;
-                return Err(Error::Timeout(format!(
-                    "memcached {}: no connection within {deadline:?}",
-                    self.address
-                )));
-            }
-        };
+        let connected = tokio::time::timeout(self.connect_deadline, connect).await;
+        let connected = connected.unwrap_or_else(|_| {
+            let deadline = self.connect_deadline;
+            Err(Failure::Lost(format!("no connection within {deadline:?}")))
+        });
+        let connection = connected.map_err(|failure| self.said(failure))?;
         let (idle, dropped) = self.lock().opened(connection, runtime, self.limit);
         drop(dropped);
         Ok(self.lend(idle, permit, false))
@@ -101,18 +103,25 @@ impl Pool {
     pub(super) async fn before(&self, moment: Moment) -> Result<Option<Lent<'_>>> {
         let runtime = self.runtime()?;
         loop {
-            let mut returned = std::pin::pin!(self.returned.notified());
-            returned.as_mut().enable();
             if !self.lock().has_older(runtime, moment) {
                 return Ok(None);
             }
             let permit = self.permit().await?;
             let idle = self.lock().take(runtime, Some(moment));
-            match idle {
-                Some(idle) => return Ok(Some(self.lend(idle, permit, true))),
-                None => drop(permit),
+            if let Some(idle) = idle {
+                return Ok(Some(self.lend(idle, permit, true)));
             }
-            returned.await;
+            // All of them are lent, or have gone. One may come back before it is heard of.
+            let mut returned = std::pin::pin!(self.returned.notified());
+            returned.as_mut().enable();
+            let idle = self.lock().take(runtime, Some(moment));
+            if let Some(idle) = idle {
+                return Ok(Some(self.lend(idle, permit, true)));
+            }
+            drop(permit);
+            if self.lock().has_older(runtime, moment) {
+                returned.await;
+            }
         }
     }
 
