@@ -24,12 +24,16 @@ need() {
 }
 
 need cc gcc libc6-dev
-if ! command -v redis-server >/dev/null; then
-    need redis-server redis-server
-    # The package also starts a service on the default port. The tests start servers of their own, and
-    # no test may find one there by accident.
-    service redis-server stop || true
-fi
+# Sees to it that a server's program is there. Its package also starts a service on the default port:
+# the tests start servers of their own, and no test may find one there by accident.
+need_server() {
+    if ! command -v "$1" >/dev/null; then
+        need "$1" "$1"
+        service "$1" stop || true
+    fi
+}
+need_server redis-server
+need_server memcached
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -71,6 +71,7 @@
 //! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheFeeder)]` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
 //! | `redis` | no | `RedisBackend` |
+//! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
 //! | `testing` | no | a manual clock, a faulty backend, a counting repository, the conformance suite |
 
@@ -81,11 +82,7 @@ pub mod clock;
 #[cfg(feature = "codec")]
 #[cfg_attr(
     not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "narrow keys and generations have no user yet"
-    )
+    expect(dead_code, unused_imports, reason = "generations have no user yet")
 )]
 mod codec;
 pub mod entity;

@@ -15,8 +15,9 @@ usage: airports [--listen ADDR] [--database PATH] [--cache URL]
   --listen ADDR     where to listen (default 127.0.0.1:8080; port 0 takes a free one)
   --database PATH   the SQLite file to use, made if it is missing
                     (default: DATABASE_URL, else a temporary file)
-  --cache URL       memory://, or redis://[user][:password@]host[:port][/db] to share it
-                    with other processes (default: CACHE_URL, else memory://)
+  --cache URL       memory://, or redis://[user][:password@]host[:port][/db] or
+                    memcached://host[:port],host[:port] to share it with other
+                    processes (default: CACHE_URL, else memory://)
   --tour            start on a free port, show what the cache does, and end;
                     not 0 if one of its promises was broken
   --seed N          the tour's random choices (default 1)

@@ -1,10 +1,13 @@
-//! [`Cache`]: the service's cache, in its own memory or in a Redis that it shares with others.
+//! [`Cache`]: the service's cache, in its own memory, or in Redis or Memcached, shared with others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_kit::backend::{InMemoryBackend, Invalidated, RedisBackend, RedisConfig};
+use cache_kit::backend::{
+    CacheBackend, Health, InMemoryBackend, Invalidated, MemcachedBackend, MemcachedConfig,
+    RedisBackend, RedisConfig,
+};
 use cache_kit::observability::{CacheEvent, CacheMetrics};
 use cache_kit::{CacheExpander, CacheService, CacheStrategy, Outcome};
 use serde_json::{Value, json};
@@ -19,26 +22,27 @@ pub(crate) enum Cache {
     /// Holds more entries than there are airports, and counts for itself.
     Memory(CacheService<InMemoryBackend>),
     Redis(CacheService<RedisBackend>, Arc<Counters>),
+    Memcached(CacheService<MemcachedBackend>, Arc<Counters>),
 }
 
 impl Cache {
-    /// `memory://`, or what [`RedisConfig::from_url`] takes. Nothing is connected yet: a service
-    /// starts while its Redis is down.
+    /// `memory://`, or what [`RedisConfig::from_url`] or [`MemcachedConfig::from_url`] takes. Nothing
+    /// is connected yet: a service starts while its Redis is down.
     pub(crate) fn open(url: &str) -> Result<Self, Failure> {
         if url == "memory://" {
             let backend = InMemoryBackend::builder().max_entries(20_000).build();
             return Ok(Self::Memory(CacheService::new(backend)));
         }
         // cache-kit's errors do not repeat the URL, which may have a password in it.
-        let backend = RedisConfig::from_url(url)
-            .and_then(RedisBackend::new)
-            .map_err(Failure::when(
-                "use the cache's URL as memory:// or redis://",
-            ))?;
-        let counters = Arc::new(Counters::default());
-        let listener = Box::new(Listener(Arc::clone(&counters)));
-        let expander = CacheExpander::new(backend).with_metrics(listener);
-        Ok(Self::Redis(expander.into(), counters))
+        let refused = Failure::when("use the cache's URL as memory:// or redis:// or memcached://");
+        if url.starts_with("memcached:") {
+            let backend = MemcachedConfig::from_url(url).and_then(MemcachedBackend::new);
+            let (service, counters) = counted(backend.map_err(refused)?);
+            return Ok(Self::Memcached(service, counters));
+        }
+        let backend = RedisConfig::from_url(url).and_then(RedisBackend::new);
+        let (service, counters) = counted(backend.map_err(refused)?);
+        Ok(Self::Redis(service, counters))
     }
 
     /// [`CacheService::execute`].
@@ -51,6 +55,7 @@ impl Cache {
         match self {
             Self::Memory(cache) => cache.execute(feeder, airports, strategy).await,
             Self::Redis(cache, _) => cache.execute(feeder, airports, strategy).await,
+            Self::Memcached(cache, _) => cache.execute(feeder, airports, strategy).await,
         }
     }
 
@@ -59,6 +64,7 @@ impl Cache {
         match self {
             Self::Memory(cache) => cache.invalidate::<Airport>(icao).await,
             Self::Redis(cache, _) => cache.invalidate::<Airport>(icao).await,
+            Self::Memcached(cache, _) => cache.invalidate::<Airport>(icao).await,
         }
     }
 
@@ -77,7 +83,9 @@ impl Cache {
                     errors,
                 ]
             }
-            Self::Redis(_, counters) => counters.all().map(|it| it.load(Ordering::Relaxed)),
+            Self::Redis(_, counters) | Self::Memcached(_, counters) => {
+                counters.all().map(|it| it.load(Ordering::Relaxed))
+            }
         };
         json!({
             "hits": hits,
@@ -94,20 +102,30 @@ impl Cache {
     pub(crate) fn health(&self) -> Value {
         match self {
             Self::Memory(_) => json!({ "kind": "memory", "available": true }),
-            Self::Redis(cache, _) => {
-                let health = cache.backend().health();
-                json!({
-                    "kind": "redis",
-                    "available": health.available,
-                    "pending_invalidations": health.pending_invalidations,
-                    "last_error": health.last_error,
-                })
-            }
+            Self::Redis(cache, _) => told("redis", cache.backend().health()),
+            Self::Memcached(cache, _) => told("memcached", cache.backend().health()),
         }
     }
 }
 
-/// Counts what happens over Redis: what the server itself counts is everybody's.
+fn told(kind: &str, health: Health) -> Value {
+    json!({
+        "kind": kind,
+        "available": health.available,
+        "pending_invalidations": health.pending_invalidations,
+        "last_error": health.last_error,
+    })
+}
+
+/// A service over a shared cache, with somebody who counts.
+fn counted<B: CacheBackend>(backend: B) -> (CacheService<B>, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    let listener = Box::new(Listener(Arc::clone(&counters)));
+    let expander = CacheExpander::new(backend).with_metrics(listener);
+    (expander.into(), counters)
+}
+
+/// Counts what happens over a shared cache: what the servers themselves count is everybody's.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: AtomicU64,

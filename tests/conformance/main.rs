@@ -15,11 +15,12 @@ mod byte_store;
 use std::time::Duration;
 
 use cache_kit::backend::{
-    Encoded, EncodedConfig, Engine, InMemoryBackend, RedisBackend, RedisConfig,
+    Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend, MemcachedConfig,
+    RedisBackend, RedisConfig,
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
-use cache_kit_tests::servers::RedisServer;
+use cache_kit_tests::servers::{MemcachedServer, RedisServer};
 
 /// Entries with a longer payload are too large for [`weighed`].
 const LARGEST: usize = 100_000;
@@ -117,4 +118,38 @@ mod redis_resp2 {
 
 mod redis_resp3 {
     cache_kit::conformance!(super::redis("resp3"));
+}
+
+/// Memcached counts whole seconds, and adds one so that no lease ends early.
+const LEASE_OF_MEMCACHED: Duration = Duration::from_secs(2);
+
+/// Under what a server takes with its defaults.
+const LARGEST_OF_MEMCACHED: usize = 1_000_000;
+
+fn memcached(servers: Vec<MemcachedServer>) -> Harness<MemcachedBackend> {
+    let url = MemcachedServer::url_of(&servers);
+    Harness::remote(move || {
+        let _alive = &servers;
+        let config = MemcachedConfig::from_url(&url).unwrap();
+        let config = config.set(|it| short_leases(it).with_max_value_bytes(LARGEST_OF_MEMCACHED));
+        MemcachedBackend::new(config).unwrap()
+    })
+    .lease_lifetime(LEASE_OF_MEMCACHED)
+    .largest_payload(LARGEST_OF_MEMCACHED)
+}
+
+mod memcached_one_server {
+    cache_kit::conformance!(super::memcached(vec![super::MemcachedServer::start()]));
+}
+
+mod memcached_three_servers {
+    cache_kit::conformance!(super::memcached(
+        (0..3).map(|_| super::MemcachedServer::start()).collect()
+    ));
+}
+
+mod memcached_unix_socket {
+    cache_kit::conformance!(super::memcached(vec![
+        super::MemcachedServer::options().unix_socket().start()
+    ]));
 }

@@ -44,6 +44,10 @@ pub trait ByteStore: Send + Sync + 'static {
     /// What [`swap`](Self::swap) compares with: a head, or the store's own number for a value.
     type Token: Send + Sync + 'static;
 
+    /// Whether the store writes some keys in a shorter form. Then the full key stands in every entry,
+    /// and an entry that is found under another key is a miss, whatever its checksums say.
+    const NARROW_KEYS: bool = false;
+
     /// The values under `keys`, in order; `None` where there is none.
     fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
 

@@ -158,7 +158,12 @@ impl<S: ByteStore> Encoded<S> {
 
     fn codec<T: CacheEntity>(&self) -> Codec<T> {
         let of_type = T::cache_max_bytes().unwrap_or(usize::MAX);
-        Codec::new(self.config.max_value_bytes.min(of_type))
+        let codec = Codec::new(self.config.max_value_bytes.min(of_type));
+        if S::NARROW_KEYS {
+            codec.carrying_key()
+        } else {
+            codec
+        }
     }
 
     fn granted(

@@ -18,6 +18,8 @@ mod encoded;
 #[cfg(feature = "codec")]
 mod guard;
 mod inmemory;
+#[cfg(feature = "memcached")]
+mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
 
@@ -40,6 +42,8 @@ pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
 };
+#[cfg(feature = "memcached")]
+pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
 

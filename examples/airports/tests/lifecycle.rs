@@ -86,6 +86,8 @@ fn a_wrong_cache_url_is_refused_without_repeating_it() {
         "redis://:hunter2@",
         "redis://:hunter2@localhost:port",
         "rediss://:hunter2@localhost",
+        "memcached://localhost:hunter2",
+        "memcacheds://hunter2",
     ] {
         let text = Cache::open(url).err().unwrap().to_string();
         assert!(

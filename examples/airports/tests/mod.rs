@@ -14,6 +14,8 @@ use crate::tour::{Client, Reply};
 mod faults;
 mod lifecycle;
 #[cfg(unix)]
+mod memcached;
+#[cfg(unix)]
 mod redis;
 mod routes;
 mod tour;

@@ -25,6 +25,7 @@
 )]
 
 mod client;
+mod memcached;
 mod port;
 mod process;
 mod proxy;
@@ -33,6 +34,7 @@ mod resp;
 mod wait;
 
 pub use client::Connection;
+pub use memcached::{MemcachedOptions, MemcachedServer};
 pub use port::free_port;
 pub use process::{Process, Signal, find_on_path, is_alive, room};
 pub use proxy::{Proxy, Trap, Trick};

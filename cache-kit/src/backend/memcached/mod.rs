@@ -1,0 +1,294 @@
+//! [`MemcachedBackend`]: entries in Memcached, shared by all processes that use it.
+
+mod config;
+mod join;
+mod key;
+mod lifetime;
+mod pool;
+mod route;
+mod store;
+mod wire;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::encoded::{Encoded, EncodedLease};
+use super::guard::Health;
+use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::Result;
+
+pub use config::MemcachedConfig;
+use join::join_all;
+use route::Route;
+pub use store::{MemcachedStore, MemcachedToken};
+
+/// Over how many connections to one server a batch is spread whose commands go one by one: the
+/// client sends a pipeline of look-ups, and none of compare-and-store.
+const LANES: usize = 4;
+
+/// Keeps entries in Memcached, where all processes share them.
+///
+/// Needs memcached 1.6, for its meta commands (tried with 1.6.18), and a unix system for the client.
+/// Reaches the servers directly: a proxy that keeps our
+/// connection while the server behind it restarts would undo the fences. Connections are made when
+/// they are needed, up to 16 to each server, and made anew when they are lost and when their runtime
+/// is gone. One whose command was dropped before its end is closed, so that nobody gets the answer
+/// to another's question.
+///
+/// ```no_run
+/// use cache_kit::CacheService;
+/// use cache_kit::backend::{MemcachedBackend, MemcachedConfig};
+///
+/// # fn main() -> cache_kit::Result<()> {
+/// let config = MemcachedConfig::from_url("memcached://cache-a:11211,cache-b:11211")?;
+/// let cache = CacheService::new(MemcachedBackend::new(config)?);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Several servers, and one that does not answer
+/// Every key has one server, by rendezvous hashing over the list, and each server stands for itself.
+/// A command ends after its deadline (500 ms), connecting included. After five failures in a row
+/// that server is sent none for a while; the others go on. Its keys are then read from the
+/// repository, one load per key, and their invalidations wait, up to 10,000 for each server. They are
+/// sent before anything else when it is back, which a task in the background finds out.
+/// [`health`](Self::health) tells, and [`servers`](Self::servers) of each one.
+///
+/// A key never moves to another server: its own would come back with entries that nobody invalidated.
+/// For the same reason all processes must have the same list. To change it, give the new processes
+/// a namespace of their own ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)).
+///
+/// # Keys, times, sizes
+/// A key over 250 bytes, or with anything but printable ASCII, stands under its SHA-256. The full key
+/// is kept in every entry and compared. Memcached counts whole seconds, and drops an entry up to two
+/// seconds after its time; the stamps in the entry end its life to the millisecond. An entry of
+/// more than 1 MiB less 512 bytes is not stored.
+///
+/// # What it does not have
+/// TLS, and passwords: whoever reaches the servers can read and write every entry. Keep them in a
+/// network that you trust, or behind a sidecar on each host (stunnel, a service mesh) that makes one
+/// TLS connection of each of ours. IPv6 addresses.
+///
+/// # What no fence can cure
+/// An invalidation that waits for a server is lost with its process, while others who reach the
+/// server read the old entry. It is bounded by the time to live, one hour by default.
+pub struct MemcachedBackend {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    route: Route,
+    servers: Vec<Encoded<MemcachedStore>>,
+}
+
+type Lease = EncodedLease<MemcachedToken>;
+
+impl MemcachedBackend {
+    /// A backend over the servers that `config` names. Connects at the first use, so that a service
+    /// starts while they are down.
+    ///
+    /// # Errors
+    /// None so far; those of the configuration have been told when it was made.
+    pub fn new(config: MemcachedConfig) -> Result<Self> {
+        let addresses = config.servers();
+        let route = Route::over(addresses.iter().map(|address| address.name()));
+        let servers = addresses.iter().map(|address| {
+            let store = MemcachedStore::new(address.clone(), &config);
+            Encoded::with_config(store, config.encoded().clone())
+        });
+        let servers = servers.collect();
+        Ok(Self {
+            shared: Arc::new(Shared { route, servers }),
+        })
+    }
+
+    /// How the servers are doing, all in one, as this process sees them: available if all are, the
+    /// invalidations of all, and the last error of the first that has one.
+    pub fn health(&self) -> Health {
+        let mut all = Health {
+            available: true,
+            pending_invalidations: 0,
+            last_error: None,
+        };
+        for server in &self.shared.servers {
+            let health = server.health();
+            all.available &= health.available;
+            all.pending_invalidations += health.pending_invalidations;
+            all.last_error = all.last_error.or(health.last_error);
+        }
+        all
+    }
+
+    /// The servers, in the order of the configuration. Each is a backend of its own, with a
+    /// [`health`](Encoded::health) of its own; its [`store`](Encoded::store) knows its name.
+    pub fn servers(&self) -> &[Encoded<MemcachedStore>] {
+        &self.shared.servers
+    }
+
+    /// The server that keeps `key`, the whole cache key.
+    pub fn server_of(&self, key: &str) -> &Encoded<MemcachedStore> {
+        &self.shared.servers[self.shared.route.of(key)]
+    }
+
+    /// Hands each server its part of a batch, in up to `lanes` parts, all at once, and puts the answers
+    /// into order.
+    async fn spread<'b, I, O, F>(
+        &'b self,
+        items: Vec<I>,
+        lanes: usize,
+        key: impl Fn(&I) -> &str,
+        run: impl Fn(&'b Encoded<MemcachedStore>, Vec<I>) -> F,
+    ) -> Vec<O>
+    where
+        O: Unpin,
+        F: Future<Output = Vec<O>>,
+    {
+        let servers = &self.shared.servers;
+        let count = items.len();
+        if count == 1 || servers.len() * lanes == 1 {
+            let server = items
+                .first()
+                .map_or(0, |item| self.shared.route.of(key(item)));
+            return run(&servers[server], items).await;
+        }
+        let mut parts: Vec<(Vec<usize>, Vec<I>)> = Vec::new();
+        parts.resize_with(servers.len() * lanes, Default::default);
+        for (place, item) in items.into_iter().enumerate() {
+            let server = self.shared.route.of(key(&item));
+            let (places, part) = &mut parts[server * lanes + place % lanes];
+            places.push(place);
+            part.push(item);
+        }
+        let (mut places, mut running) = (Vec::with_capacity(count), Vec::new());
+        for (at, (part_places, part)) in parts.into_iter().enumerate() {
+            if !part.is_empty() {
+                places.extend(part_places);
+                running.push(run(&servers[at / lanes], part));
+            }
+        }
+        let answers = join_all(running).await.into_iter().flatten();
+        let mut answers: Vec<(usize, O)> = places.into_iter().zip(answers).collect();
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
+    }
+}
+
+impl CacheBackend for MemcachedBackend {
+    type Lease = Lease;
+
+    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        self.server_of(key).get(key, now).await
+    }
+
+    async fn lease<T: CacheEntity>(
+        &self,
+        key: &str,
+        request: LeaseRequest,
+    ) -> Result<Leased<Lease>> {
+        self.server_of(key).lease::<T>(key, request).await
+    }
+
+    async fn store<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: Lease,
+        entry: Entry<T>,
+        now: Timestamp,
+    ) -> Result<Stored> {
+        CacheBackend::store(self.server_of(key), key, lease, entry, now).await
+    }
+
+    async fn release<T: CacheEntity>(&self, key: &str, lease: Lease) -> Result<()> {
+        self.server_of(key).release::<T>(key, lease).await
+    }
+
+    async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        self.server_of(key).invalidate::<T>(key).await
+    }
+
+    fn default_ttl(&self) -> Option<Duration> {
+        self.shared.servers.first().and_then(Encoded::default_ttl)
+    }
+
+    async fn get_many<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Vec<Result<Lookup<T>>> {
+        self.spread(
+            keys.to_vec(),
+            1,
+            |key| key,
+            |server, keys| async move { server.get_many(&keys, now).await },
+        )
+        .await
+    }
+
+    async fn lease_many<T: CacheEntity>(
+        &self,
+        requests: &[(&str, LeaseRequest)],
+    ) -> Vec<Result<Leased<Lease>>> {
+        self.spread(
+            requests.to_vec(),
+            LANES,
+            |(key, _)| key,
+            |server, requests| async move { server.lease_many::<T>(&requests).await },
+        )
+        .await
+    }
+
+    async fn store_many<T: CacheEntity>(
+        &self,
+        entries: Vec<(&str, Lease, Entry<T>)>,
+        now: Timestamp,
+    ) -> Vec<Result<Stored>> {
+        self.spread(
+            entries,
+            LANES,
+            |(key, ..)| key,
+            |server, entries| server.store_many(entries, now),
+        )
+        .await
+    }
+
+    async fn release_many<T: CacheEntity>(&self, leases: Vec<(&str, Lease)>) -> Vec<Result<()>> {
+        self.spread(
+            leases,
+            LANES,
+            |(key, _)| key,
+            |server, leases| server.release_many::<T>(leases),
+        )
+        .await
+    }
+
+    async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
+        self.spread(
+            keys.to_vec(),
+            1,
+            |key| key,
+            |server, keys| async move { server.invalidate_many::<T>(&keys).await },
+        )
+        .await
+    }
+}
+
+impl Clone for MemcachedBackend {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl fmt::Debug for MemcachedBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.shared.servers.iter().map(Encoded::store))
+            .finish()
+    }
+}

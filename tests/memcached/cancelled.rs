@@ -1,0 +1,36 @@
+//! Requests that are dropped at any moment: nobody gets the answer to another's question.
+
+use std::sync::Arc;
+
+use cache_kit::backend::{ByteStore, MemcachedBackend};
+use cache_kit_tests::servers::MemcachedServer;
+
+use super::config;
+use super::storm::{Gets, KEYS, Wire, sets, storm, value};
+
+#[derive(Clone)]
+struct Ours(Arc<MemcachedBackend>);
+
+impl Gets for Ours {
+    async fn get(&self, keys: Vec<String>) -> Option<Vec<Option<Vec<u8>>>> {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        // Below the codec, which would refuse another key's value.
+        self.0.servers()[0].store().get_many(&keys).await.ok()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hundred_thousand_dropped_requests_and_every_answer_is_the_callers_own() {
+    let server = MemcachedServer::options().unix_socket().start();
+    server.ask(&sets(), "MN");
+    let wire = Wire::between(&server.process().room().join("wire.sock"), &server.name());
+    let config = config(&format!("memcached://{}", wire.path()));
+    let store = Ours(Arc::new(MemcachedBackend::new(config).unwrap()));
+    let tally = storm(store.clone(), 100_000).await;
+    assert_eq!((tally.wrong, tally.failed), (0, 0), "{tally:?}");
+    assert!(tally.right > 10_000, "{tally:?}");
+    for n in 0..KEYS {
+        let found = store.get(vec![super::storm::key(n)]).await;
+        assert_eq!(found, Some(vec![Some(value(n))]), "after the storm");
+    }
+}

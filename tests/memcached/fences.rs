@@ -1,0 +1,183 @@
+//! No stale write after an invalidation, between two processes that share a server, and across a
+//! restart of it.
+
+use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, Invalidated, MemcachedBackend};
+use cache_kit::observability::StoreResult;
+use cache_kit::{CacheStrategy, Outcome, Result};
+use cache_kit_tests::servers::MemcachedServer;
+use cache_kit_tests::{Gated, Row};
+use tokio::task::JoinHandle;
+
+use super::{PATIENCE, Service, call, config, is_hit, service};
+
+type Answer = JoinHandle<Result<(Outcome, Option<u64>)>>;
+
+fn spawn(service: &Service, database: &Gated, strategy: CacheStrategy) -> Answer {
+    let (service, database) = (service.clone(), database.clone());
+    tokio::spawn(async move { call(&service, &database, "k", strategy).await })
+}
+
+/// A server, two processes, and a database whose loads wait at a gate.
+fn scene() -> (MemcachedServer, [Service; 2], Gated) {
+    let server = MemcachedServer::start();
+    let services = [service(&server.url()), service(&server.url())];
+    let database = Gated::closed();
+    database.set("k", 1);
+    (server, services, database)
+}
+
+#[tokio::test]
+async fn a_slow_load_never_undoes_an_invalidation_elsewhere() {
+    for strategy in [Refresh, Bypass, Invalidate] {
+        let (_server, [here, there], database) = scene();
+        let slow = spawn(&here, &database, strategy);
+        database.entered(1).await;
+        database.set("k", 2);
+        let done = there.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+        assert_eq!(done, Invalidated::Done);
+        database.let_through(1);
+        let (outcome, seen) = slow.await.unwrap().unwrap();
+        assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
+        for service in [&here, &there] {
+            assert_eq!(call(service, &database, "k", Fresh).await.unwrap().1, None);
+        }
+        database.let_through(1);
+        let (outcome, seen) = call(&here, &database, "k", Refresh).await.unwrap();
+        assert_eq!((outcome.store(), seen), (StoreResult::Stored, Some(2)));
+        assert!(is_hit(&there, &database, "k").await);
+    }
+}
+
+#[tokio::test]
+async fn whatever_others_do_to_the_item_fences() {
+    for command in [
+        "delete row:k\r\n",
+        "flush_all\r\n",
+        "set row:k 0 0 7\r\nforeign\r\n",
+        "set row:k 0 0 0\r\n\r\n",
+        "append row:k 0 0 1\r\nx\r\n",
+    ] {
+        let (server, [here, there], database) = scene();
+        let slow = spawn(&here, &database, Refresh);
+        database.entered(1).await;
+        database.set("k", 2);
+        server.ask(format!("{command}mn\r\n").as_bytes(), "MN");
+        database.let_through(1);
+        let (outcome, _) = slow.await.unwrap().unwrap();
+        assert_eq!(outcome.store(), StoreResult::Fenced, "{command}");
+        database.let_through(1);
+        let (outcome, seen) = call(&there, &database, "k", Refresh).await.unwrap();
+        assert_eq!(seen, Some(2), "{command}");
+        assert_eq!(outcome.store(), StoreResult::Stored, "{command}");
+    }
+}
+
+#[tokio::test]
+async fn two_processes_share_a_load_and_the_second_waits() {
+    let (_server, [here, there], database) = scene();
+    let first = spawn(&here, &database, Refresh);
+    database.entered(1).await;
+    let second = spawn(&there, &database, Refresh);
+    database.let_through(1);
+    assert_eq!(first.await.unwrap().unwrap().1, Some(1));
+    assert_eq!(second.await.unwrap().unwrap().1, Some(1));
+    assert_eq!(database.loads(), 1);
+}
+
+/// Why a lease is good only on older connections: a number of before the restart fits an item of
+/// after it.
+#[test]
+fn numbers_begin_again_when_a_server_restarts() {
+    let server = MemcachedServer::start();
+    let take = b"ms warm 1 c\r\nx\r\nms k 5 ME c T30\r\nlease\r\nmn\r\n";
+    assert_eq!(server.ask(take, "MN"), "HD c1\r\nHD c2\r\nMN\r\n");
+    server.restart();
+    let fill = b"ms k 5 ME c T30\r\nlease\r\nms k 3 C1 c\r\nnew\r\nmn\r\n";
+    assert_eq!(server.ask(fill, "MN"), "HD c1\r\nHD c2\r\nMN\r\n");
+    let stale = b"ms k 3 C2 c\r\nold\r\nmg k v\r\nmn\r\n";
+    assert_eq!(server.ask(stale, "MN"), "HD c3\r\nVA 3\r\nold\r\nMN\r\n");
+}
+
+#[tokio::test]
+async fn a_lease_of_before_a_restart_stores_nothing_after_it() {
+    let (server, [here, there], database) = scene();
+    server.ask(b"ms warm 1\r\nx\r\n", "HD");
+    // The number of this lease is 2.
+    let slow = spawn(&here, &database, Refresh);
+    database.entered(1).await;
+
+    server.restart();
+    let later = Gated::open();
+    later.set("k", 2);
+    // The lease has number 1, and the entry gets number 2.
+    let fast = call(&there, &later, "k", Refresh).await.unwrap();
+    assert_eq!((fast.0.store(), fast.1), (StoreResult::Stored, Some(2)));
+    let stored = server.ask(b"mg row:k c\r\n", "HD");
+    assert_eq!(stored, "HD c2\r\n", "else this test shows nothing");
+    // This process has a new connection by now, so a store would reach the new server.
+    assert_eq!(
+        call(&here, &database, "other", Fresh).await.unwrap().1,
+        None
+    );
+
+    database.let_through(1);
+    let (outcome, seen) = slow.await.unwrap().unwrap();
+    assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
+    for service in [&here, &there] {
+        let (_, seen) = call(service, &database, "k", Fresh).await.unwrap();
+        assert_eq!(seen, Some(2), "the old value overwrote the new one");
+    }
+}
+
+/// The bytes of something that counts as a placeholder.
+fn placeholder(n: u8) -> Vec<u8> {
+    [&HEAD_PREFIXES[1][..], &[n; 35]].concat()
+}
+
+#[tokio::test]
+async fn a_lease_of_before_a_restart_removes_nothing_after_it() {
+    let server = MemcachedServer::start();
+    let backend = MemcachedBackend::new(config(&server.url())).unwrap();
+    let store = backend.servers()[0].store();
+    let Claim::Taken(lease) = store.claim("k", &placeholder(1), PATIENCE).await.unwrap() else {
+        panic!("nothing stood there");
+    };
+    server.restart();
+    let Claim::Taken(_) = store.claim("k", &placeholder(2), PATIENCE).await.unwrap() else {
+        panic!("nothing stood there");
+    };
+    assert!(!store.remove("k", &lease).await.unwrap());
+    assert!(!store.swap("k", &lease, b"old", None).await.unwrap());
+    let left = store.get_many(&["k"]).await.unwrap();
+    assert_eq!(left, [Some(placeholder(2))]);
+}
+
+#[tokio::test]
+async fn a_lease_is_good_on_connections_that_are_older_than_it() {
+    let server = MemcachedServer::start();
+    let backend = MemcachedBackend::new(config(&server.url()).with_max_connections(2)).unwrap();
+    let store = backend.servers()[0].store();
+    // Opens both connections.
+    let (one, two) = tokio::join!(store.get_many(&["a"]), store.get_many(&["b"]));
+    assert!(one.is_ok() && two.is_ok());
+    for round in 0..50 {
+        let key = format!("k{round}");
+        let Claim::Taken(lease) = store.claim(&key, &placeholder(1), PATIENCE).await.unwrap()
+        else {
+            panic!("nothing stood there");
+        };
+        // Whoever comes first has one of them, and the store takes the other, or waits.
+        let others = ["x", "y", "z"];
+        let (a, swapped, b) = tokio::join!(
+            store.get_many(&others),
+            store.swap(&key, &lease, b"value", None),
+            store.get_many(&others)
+        );
+        assert!(a.is_ok() && b.is_ok());
+        assert!(swapped.unwrap(), "round {round}");
+    }
+    let opened: usize = server.stat("total_connections").unwrap().parse().unwrap();
+    // The harness asked on connections of its own.
+    assert!(opened < 10, "{opened} connections");
+}
