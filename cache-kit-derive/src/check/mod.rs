@@ -1,7 +1,10 @@
 //! Turns what was written into what is meant, or says why it cannot be.
 
 pub(crate) mod entity;
+pub(crate) mod expression;
 pub(crate) mod feeder;
+pub(crate) mod holder;
+mod request_key;
 pub(crate) mod serde;
 
 use syn::Type;
@@ -27,12 +30,4 @@ fn peel(ty: &Type) -> &Type {
 /// Whether this is `f32` or `f64`, as far as the name tells.
 pub(crate) fn is_float(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
-}
-
-/// Whether a field of this type holds several keys.
-fn holds_several(ty: &Type) -> bool {
-    match peel(ty) {
-        Type::Slice(_) | Type::Array(_) => true,
-        ty => last_segment(ty).is_some_and(|last| last.ident == "Vec"),
-    }
 }

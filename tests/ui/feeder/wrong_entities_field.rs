@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
+use cache_kit::{CacheEntity, CacheFeeder};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
@@ -10,22 +10,21 @@ struct User {
 }
 
 #[derive(CacheFeeder)]
-#[feeder(entity = User, key = "ids")]
-struct GetUsers {
+#[feeder(entity = User)]
+struct NoneIsMissing {
+    #[feeder(key)]
     ids: Vec<String>,
+    #[feeder(entity)]
+    users: Vec<Arc<User>>,
 }
 
 #[derive(CacheFeeder)]
 #[feeder(entity = User)]
-struct Borrowed<'a> {
+struct Other {
     #[feeder(key)]
-    ids: &'a [String],
+    ids: Vec<String>,
     #[feeder(entity)]
-    user: Option<Arc<User>>,
+    users: [Option<User>; 2],
 }
 
-fn feeds(_: &impl CacheFeed<User>) {}
-
-fn main() {
-    let _: fn(&GetUsersFeeder) = feeds;
-}
+fn main() {}
