@@ -10,7 +10,7 @@ pub use core::fmt::{Debug, Display, Formatter, Result as FmtResult};
 pub use core::hash::Hash;
 pub use core::marker::{Send, Sync};
 pub use core::option::Option;
-pub use core::primitive::{str, u64};
+pub use core::primitive::{str, u64, usize};
 pub use core::time::Duration;
 pub use std::string::String;
 pub use std::sync::Arc;
