@@ -10,10 +10,14 @@
 )]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
-use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+use cache_kit::{
+    CacheEntity, CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome,
+    SharedFeeder,
+};
 use cache_kit_tests::servers::RedisServer;
 use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
@@ -22,6 +26,7 @@ use tokio::task::JoinSet;
 const ROUND: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 11;
 const ENTITIES: u64 = 1_000;
+const BATCHES: usize = 501;
 
 #[derive(Clone, Serialize, Deserialize)]
 struct User {
@@ -112,6 +117,61 @@ async fn bare_miss(connection: &mut MultiplexedConnection, scripts: &[redis::Scr
         .await
         .unwrap();
     assert!(stored);
+}
+
+/// Asks for many users in one call.
+struct Team {
+    ids: Vec<u64>,
+    users: Vec<Option<Arc<User>>>,
+}
+
+impl CacheFeedMany<User> for Team {
+    fn entity_ids(&mut self) -> Vec<u64> {
+        self.ids.clone()
+    }
+
+    fn feed_many(&mut self, entities: Vec<Option<Arc<User>>>) {
+        self.users = entities;
+    }
+}
+
+async fn hit_many(service: &Service, ids: &[u64]) {
+    let nobody = InMemoryRepository::<User>::new();
+    let mut team = Team {
+        ids: ids.to_vec(),
+        users: Vec::new(),
+    };
+    let outcomes = service
+        .execute_many(&mut team, &nobody, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert!(outcomes.iter().all(Outcome::is_hit));
+    black_box(team.users);
+}
+
+async fn bare_mget(connection: &mut MultiplexedConnection, ids: &[u64]) {
+    let keys: Vec<String> = ids.iter().map(|id| format!("bare:{id}")).collect();
+    let values: Vec<Vec<u8>> = redis::cmd("MGET")
+        .arg(keys)
+        .query_async(connection)
+        .await
+        .unwrap();
+    let decode = |bytes: &Vec<u8>| postcard::from_bytes::<User>(bytes).unwrap();
+    black_box(values.iter().map(decode).collect::<Vec<_>>());
+}
+
+/// Loads and stores what is missing, all in one call.
+async fn miss_many(service: &Service, users: &InMemoryRepository<User>, ids: &[u64]) {
+    let mut team = Team {
+        ids: ids.to_vec(),
+        users: Vec::new(),
+    };
+    let outcomes = service
+        .execute_many(&mut team, users, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert!(!outcomes.iter().any(Outcome::is_hit));
+    black_box(team.users);
 }
 
 /// How many calls a second `tasks` tasks make.
@@ -220,4 +280,41 @@ async fn main() {
         median(ours),
         median(ratios)
     );
+
+    for id in 0..ENTITIES {
+        let bytes = postcard::to_stdvec(&user(id)).unwrap();
+        let set = redis::cmd("SET")
+            .arg(format!("bare:{id}"))
+            .arg(bytes)
+            .to_owned();
+        set.query_async::<()>(&mut connection).await.unwrap();
+    }
+    let ids: Vec<u64> = (0..ENTITIES).collect();
+    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..BATCHES {
+        let begun = Instant::now();
+        bare_mget(&mut connection, &ids).await;
+        bare.push(begun.elapsed().as_micros() as f64);
+        let begun = Instant::now();
+        hit_many(&service, &ids).await;
+        ours.push(begun.elapsed().as_micros() as f64);
+        ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
+    }
+    println!("\n{ENTITIES} hits in one call, in µs, median of {BATCHES}");
+    println!(
+        "bare MGET with decode {:.0}, execute_many {:.0}, ratio {:.2}",
+        median(bare),
+        median(ours),
+        median(ratios)
+    );
+
+    let mut took = Vec::new();
+    for _ in 0..ROUNDS {
+        server.flush();
+        let begun = Instant::now();
+        miss_many(&service, &users, &ids).await;
+        took.push(begun.elapsed().as_micros() as f64 / 1_000.0);
+    }
+    println!("\n{ENTITIES} misses in one call, in ms, median of {ROUNDS}");
+    println!("execute_many {:.1}", median(took));
 }

@@ -2,11 +2,12 @@
 //!
 //! As `contract/oracle.rs` does for memory: whoever begins after an invalidation was acknowledged
 //! must get the version that it made mandatory, or a newer one, and the cache is not left with an
-//! older one. What the network does in between is up to the machine, so a seed gives the same
+//! older one. Calls are for one key or for a batch. What the network does in between is up to the machine, so a seed gives the same
 //! commands and not the same order of their answers.
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::Invalidated;
+use cache_kit::{CacheStrategy, SharedFeeder};
 use cache_kit_tests::servers::RedisServer;
 use cache_kit_tests::{Gated, Row};
 use fastrand::Rng;
@@ -14,25 +15,67 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::{Service, call, service};
 
+const KEYS: usize = 2;
+
+type Versions = [u64; KEYS];
+
 struct Running {
+    /// The keys that are asked for; a batch may ask twice for one.
+    keys: Vec<usize>,
     /// What was mandatory when the call began.
-    floor: u64,
-    /// What the row was then: what an invalidation makes mandatory.
-    row: u64,
+    floors: Versions,
+    /// What the rows were then: what an invalidation makes mandatory.
+    rows: Versions,
     invalidates: bool,
-    task: JoinHandle<Option<u64>>,
+    task: JoinHandle<Vec<Option<u64>>>,
+}
+
+/// What one call does; `None` only invalidates.
+async fn perform(
+    service: Service,
+    database: Gated,
+    ids: Vec<String>,
+    alone: bool,
+    strategy: Option<CacheStrategy>,
+) -> Vec<Option<u64>> {
+    let Some(strategy) = strategy else {
+        let done = match &ids[..] {
+            [id] if alone => service.invalidate::<Row>(id).await.unwrap(),
+            ids => service.invalidate_many::<Row>(ids).await.unwrap(),
+        };
+        assert_eq!(done, Invalidated::Done);
+        return vec![None; ids.len()];
+    };
+    let mut feeders: Vec<_> = ids.into_iter().map(SharedFeeder::<Row>::new).collect();
+    let outcomes = match &mut feeders[..] {
+        [feeder] if alone => vec![service.execute(feeder, &database, strategy).await.unwrap()],
+        feeders => service
+            .execute_many(feeders, &database, strategy)
+            .await
+            .unwrap(),
+    };
+    for outcome in outcomes {
+        assert!(!outcome.degraded().any(), "{outcome:?}");
+    }
+    let version = |feeder: SharedFeeder<Row>| feeder.entity.map(|row| row.version);
+    feeders.into_iter().map(version).collect()
 }
 
 async fn schedule(seed: u64, services: [Service; 2]) -> usize {
     let rng = &mut Rng::with_seed(seed);
     let database = Gated::closed();
-    let id = format!("{seed}");
-    let (mut row, mut floor, mut judged) = (0, 0, 0);
-    database.set(&id, row);
+    let names: [String; KEYS] = std::array::from_fn(|key| format!("{seed}-{key}"));
+    let (mut rows, mut floors, mut judged) = (Versions::default(), Versions::default(), 0);
+    for name in &names {
+        database.set(name, 0);
+    }
     let mut running: Vec<Running> = Vec::new();
     for _ in 0..rng.usize(15..40) {
         match rng.u8(..10) {
             0..=2 if running.len() < 6 => {
+                let alone = rng.bool();
+                let count = if alone { 1 } else { rng.usize(1..=3) };
+                let keys: Vec<usize> = (0..count).map(|_| rng.usize(..KEYS)).collect();
                 let strategy = *rng
                     .choice(&[
                         Some(Refresh),
@@ -43,28 +86,25 @@ async fn schedule(seed: u64, services: [Service; 2]) -> usize {
                         None,
                     ])
                     .unwrap();
-                let service = services[rng.usize(..2)].clone();
-                let (database, id) = (database.clone(), id.clone());
+                let call = perform(
+                    services[rng.usize(..2)].clone(),
+                    database.clone(),
+                    keys.iter().map(|key| names[*key].clone()).collect(),
+                    alone,
+                    strategy,
+                );
                 running.push(Running {
-                    floor,
-                    row,
+                    keys,
+                    floors,
+                    rows,
                     invalidates: matches!(strategy, None | Some(Invalidate)),
-                    task: tokio::spawn(async move {
-                        let Some(strategy) = strategy else {
-                            let done = service.invalidate::<Row>(&id).await.unwrap();
-                            assert_eq!(done, Invalidated::Done);
-                            return None;
-                        };
-                        let (outcome, seen) =
-                            call(&service, &database, &id, strategy).await.unwrap();
-                        assert!(!outcome.degraded().any(), "{outcome:?}");
-                        seen
-                    }),
+                    task: tokio::spawn(call),
                 });
             }
             3 => {
-                row += 1;
-                database.set(&id, row);
+                let key = rng.usize(..KEYS);
+                rows[key] += 1;
+                database.set(&names[key], rows[key]);
             }
             4..=5 => database.let_through(1),
             6 if !running.is_empty() && rng.u8(..3) == 0 => {
@@ -76,7 +116,7 @@ async fn schedule(seed: u64, services: [Service; 2]) -> usize {
         let mut at = 0;
         while at < running.len() {
             if running[at].task.is_finished() {
-                judged += judge(running.swap_remove(at), &mut floor).await;
+                judged += judge(running.swap_remove(at), &mut floors).await;
             } else {
                 at += 1;
             }
@@ -84,24 +124,30 @@ async fn schedule(seed: u64, services: [Service; 2]) -> usize {
     }
     database.let_through(1_000);
     for last in running {
-        judged += judge(last, &mut floor).await;
+        judged += judge(last, &mut floors).await;
     }
     for service in services {
-        let (_, left) = call(&service, &database, &id, Fresh).await.unwrap();
-        assert!(
-            left.is_none_or(|left| left >= floor),
-            "{left:?} was left, {floor} was due"
-        );
+        for (name, floor) in names.iter().zip(floors) {
+            let (_, left) = call(&service, &database, name, Fresh).await.unwrap();
+            assert!(
+                left.is_none_or(|left| left >= floor),
+                "{left:?} was left, {floor} was due"
+            );
+        }
     }
     judged
 }
 
-async fn judge(call: Running, floor: &mut u64) -> usize {
-    if let Some(seen) = call.task.await.unwrap() {
-        assert!(seen >= call.floor, "{seen} is older than {}", call.floor);
-    }
-    if call.invalidates {
-        *floor = (*floor).max(call.row);
+async fn judge(call: Running, floors: &mut Versions) -> usize {
+    let answers = call.task.await.unwrap();
+    for (key, seen) in call.keys.into_iter().zip(answers) {
+        if let Some(seen) = seen {
+            let floor = call.floors[key];
+            assert!(seen >= floor, "{seen} is older than {floor}");
+        }
+        if call.invalidates {
+            floors[key] = floors[key].max(call.rows[key]);
+        }
     }
     1
 }
