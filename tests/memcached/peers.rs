@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cache_kit::backend::{ByteStore, MemcachedBackend};
 use cache_kit::{Error, Result};
-use cache_kit_tests::servers::eventually_async;
+use cache_kit_tests::servers::{RedisServer, eventually_async};
 
 use super::peer::{Act, Peer, honest, mark};
 use super::{PATIENCE, config};
@@ -245,4 +245,14 @@ async fn a_deletion_counts_only_when_all_of_it_is_confirmed() {
         let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
         assert_eq!(deleted.is_ok(), confirmed, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_a_clear_error() {
+    let redis = RedisServer::start();
+    let config = config(&format!("memcached://127.0.0.1:{}", redis.port()));
+    let backend = MemcachedBackend::new(config).unwrap();
+    let error = get(&backend, "a").await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("none of memcached"), "{text}");
 }

@@ -42,7 +42,7 @@ struct Idle {
     origin: Origin,
 }
 
-/// When a connection was opened, and the runtime that drives it.
+/// When a connection had been opened and answered, and the runtime that drives it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Origin {
     opened: Moment,

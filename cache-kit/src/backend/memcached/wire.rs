@@ -51,12 +51,16 @@ pub(super) enum Claimed {
 type Answer<O> = Result<O, Failure>;
 
 impl Connection {
+    /// Connects, and waits for a first answer: before it, the connection may stand in a queue that
+    /// outlives the server.
     pub(super) async fn open(dsn: &str) -> Answer<Self> {
         let client = Client::new(dsn).await?;
-        Ok(Self {
+        let mut connection = Self {
             client,
             commands: 0,
-        })
+        };
+        connection.look("cache-kit:hello", &["s"]).await?;
+        Ok(connection)
     }
 
     /// The value under `key`, without its number.
