@@ -16,6 +16,7 @@ mod fences;
 mod items;
 mod peer;
 mod peers;
+mod schedules;
 mod storm;
 
 use std::sync::Arc;

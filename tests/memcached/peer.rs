@@ -18,7 +18,8 @@ pub enum Act {
     Silence,
 }
 
-/// A listener that reads command after command and does what its script says.
+/// A listener that greets every connection as memcached would, then reads command after command and
+/// does what its script says.
 pub struct Peer {
     addr: SocketAddr,
     shared: Arc<Counts>,
@@ -94,6 +95,11 @@ async fn serve(
             let length: usize = line.split(' ').nth(2).unwrap().parse().unwrap();
             let mut value = vec![0; length + 2];
             stream.read_exact(&mut value).await?;
+        }
+        if line.starts_with("mg cache-kit:hello ") {
+            let hello = format!("EN {}\r\n", mark(line));
+            stream.get_mut().write_all(hello.as_bytes()).await?;
+            continue;
         }
         match script(number.fetch_add(1, Ordering::AcqRel), line) {
             Act::Answer(bytes) => stream.get_mut().write_all(&bytes).await?,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use cache_kit::backend::{ByteStore, MemcachedBackend};
 use cache_kit::{Error, Result};
-use cache_kit_tests::servers::eventually_async;
+use cache_kit_tests::servers::{RedisServer, eventually_async};
 
 use super::peer::{Act, Peer, honest, mark};
 use super::{PATIENCE, config};
@@ -161,66 +161,100 @@ async fn the_servers_errors_are_told_in_our_words() {
     }
 }
 
+/// What a server answers that has these items, the marks of other commands being right.
+fn items(line: &str, items: &[(&str, &str)]) -> Vec<u8> {
+    if !line.starts_with("get ") {
+        return format!("EN {}\r\n", mark(line)).into();
+    }
+    let item =
+        |(key, value): &(&str, &str)| format!("VALUE {key} 0 {}\r\n{value}\r\n", value.len());
+    let items: String = items.iter().map(item).collect();
+    format!("{items}END\r\n").into()
+}
+
+async fn get_abc(backend: &MemcachedBackend) -> Result<Vec<Option<Vec<u8>>>> {
+    let store = backend.servers()[0].store();
+    store.get_many(&["a", "b", "c"]).await
+}
+
 #[tokio::test]
 async fn a_batch_is_all_its_own_or_an_error() {
-    // What a server with a value under `a`, `b` and `c` answers, the marks and keys being right.
-    let item = |line: &str, key: &str| {
-        format!("VA 1 {} k{key}\r\n{}\r\n", mark(line), key.to_uppercase()).into_bytes()
-    };
-    type Script = fn(&str, &[Vec<u8>; 3]) -> Vec<u8>;
-    let scripts: [(&str, bool, Script); 7] = [
-        ("whole", true, |_, items| items.concat()),
-        ("with holes", true, |_, [_, b, _]| b.clone()),
-        ("another order", false, |_, [a, b, c]| {
-            [&c[..], b, a].concat()
-        }),
-        ("one twice", false, |_, [a, b, c]| {
-            [&a[..], b, b, c].concat()
-        }),
-        ("one more", false, |line, items| {
-            [
-                items.concat(),
-                format!("VA 1 {} kd\r\nD\r\n", mark(line)).into(),
-            ]
-            .concat()
-        }),
-        ("another mark", false, |_, [a, _, _]| {
-            [&a[..], b"VA 1 O999 kb\r\nB\r\n"].concat()
-        }),
-        ("no mark", false, |_, [a, _, _]| {
-            [&a[..], b"VA 1 kb\r\nB\r\n"].concat()
-        }),
-    ];
-    for (what, fits, script) in scripts {
-        let peer = Peer::start(move |_, line| match line {
-            "mn" => Act::Answer("MN\r\n".into()),
-            line if line.starts_with("mg c ") => {
-                let items = ["a", "b", "c"].map(|key| item(line, key));
-                Act::Answer(script(line, &items))
-            }
-            _ => Act::Silence,
-        })
-        .await;
-        let backend = backend(&peer);
-        let values = backend.servers()[0]
-            .store()
-            .get_many(&["a", "b", "c"])
-            .await;
-        match values {
+    let (a, b, c) = (("a", "A"), ("b", "B"), ("c", "C"));
+    for (told, fits) in [
+        (vec![a, b, c], true),
+        (vec![b], true),
+        (vec![], true),
+        (vec![c, b, a], false),
+        (vec![a, b, b, c], false),
+        (vec![a, b, c, ("d", "D")], false),
+        (vec![("d", "D")], false),
+    ] {
+        let answer = told.clone();
+        let peer = Peer::start(move |_, line| Act::Answer(items(line, &answer))).await;
+        match get_abc(&backend(&peer)).await {
             Ok(values) => {
-                assert!(fits, "{what}: {values:?}");
-                for (value, own) in values.iter().zip([b"A", b"B", b"C"]) {
-                    assert!(value.as_deref().is_none_or(|it| it == own), "{what}");
+                assert!(fits, "{told:?}: {values:?}");
+                for (value, own) in values.iter().zip([a, b, c]) {
+                    let expected = told.contains(&own).then(|| own.1.as_bytes());
+                    assert_eq!(value.as_deref(), expected, "{told:?}");
                 }
             }
             Err(error) => {
-                assert!(
-                    !fits && matches!(error, Error::BackendError(_)),
-                    "{what}: {error:?}"
-                );
+                assert!(!fits, "{told:?}: {error}");
+                assert!(matches!(error, Error::BackendError(_)), "{error:?}");
                 is_closed(&peer, 1).await;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_answered_twice_never_answers_the_next() {
+    // The value of every key is the number of the command that it answers.
+    let peer = Peer::start(|number, line| {
+        let number = number.to_string();
+        let answer = items(line, &[("a", &number), ("b", &number), ("c", &number)]);
+        Act::Answer(answer.repeat(2))
+    })
+    .await;
+    for waits in [false, true] {
+        let backend = backend(&peer);
+        let mut last = None;
+        for round in 0..20 {
+            let closed = peer.closed();
+            let values = get_abc(&backend).await.unwrap();
+            let number: usize = str::from_utf8(values[0].as_ref().unwrap())
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(
+                last < Some(number),
+                "round {round}: {number} after {last:?}"
+            );
+            last = Some(number);
+            if waits {
+                // Nobody else used the connection: it is found out in the background.
+                eventually_async("the connection is closed", PATIENCE, || {
+                    peer.closed() > closed
+                })
+                .await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_ends_anywhere_is_an_error() {
+    let whole = [("a", "A"), ("b", "B"), ("c", "C")];
+    for cut in 0..items("get a b c", &whole).len() {
+        let peer = Peer::start(move |_, line| {
+            let mut answer = items(line, &whole);
+            answer.truncate(cut);
+            Act::AnswerAndEnd(answer)
+        })
+        .await;
+        let error = get_abc(&backend(&peer)).await.unwrap_err();
+        assert!(matches!(error, Error::BackendError(_)), "{cut}: {error:?}");
     }
 }
 
@@ -245,4 +279,14 @@ async fn a_deletion_counts_only_when_all_of_it_is_confirmed() {
         let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
         assert_eq!(deleted.is_ok(), confirmed, "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_another_kind_is_a_clear_error() {
+    let redis = RedisServer::start();
+    let config = config(&format!("memcached://127.0.0.1:{}", redis.port()));
+    let backend = MemcachedBackend::new(config).unwrap();
+    let error = get(&backend, "a").await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("none of memcached"), "{text}");
 }

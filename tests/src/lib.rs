@@ -12,6 +12,7 @@ use cache_kit::{CacheEntity, DataRepository, Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
+pub mod schedules;
 pub mod servers;
 
 /// A row with a version, so that a test can tell an older one.

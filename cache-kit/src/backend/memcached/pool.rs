@@ -6,7 +6,7 @@
 //! that was started since.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
@@ -42,7 +42,7 @@ struct Idle {
     origin: Origin,
 }
 
-/// When a connection was opened, and the runtime that drives it.
+/// When a connection had been opened and answered, and the runtime that drives it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Origin {
     opened: Moment,
@@ -77,13 +77,49 @@ impl Pool {
     /// A connection, whatever its age. The youngest one at hand, since the older ones are good for
     /// more leases.
     pub(super) async fn any(&self) -> Result<Lent<'_>> {
+        self.lent(|_| true).await
+    }
+
+    /// A connection for a batch of look-ups: a sure one if there is one at hand.
+    pub(super) async fn sure(&self) -> Result<Lent<'_>> {
+        self.lent(|idle| idle.connection.is_sure()).await
+    }
+
+    /// A connection like this, or any, or a new one.
+    async fn lent(&self, best: impl Fn(&Idle) -> bool) -> Result<Lent<'_>> {
         let (permit, runtime) = (self.permit().await?, self.runtime()?);
-        let idle = self.lock().take(runtime, None);
+        let mine = |idle: &Idle| idle.origin.runtime == runtime;
+        let idle = {
+            let mut state = self.lock();
+            let idle = state.take(|idle| mine(idle) && best(idle));
+            idle.or_else(|| state.take(mine))
+        };
         match idle {
             Some(idle) => Ok(self.lend(idle, permit, true)),
             // Boxed, since every command would carry its room.
             None => Box::pin(self.connect(permit, runtime)).await,
         }
+    }
+
+    /// Makes a connection sure that a batch left behind, in a task of its own: the next batch would
+    /// have to wait for it.
+    pub(super) fn make_sure(self: &Arc<Self>) {
+        let pool = Arc::clone(self);
+        tokio::spawn(async move {
+            let (Ok(permit), Ok(runtime)) = (pool.permit().await, pool.runtime()) else {
+                return;
+            };
+            let unsure = |idle: &Idle| idle.origin.runtime == runtime && !idle.connection.is_sure();
+            let idle = pool.lock().take(unsure);
+            if let Some(idle) = idle {
+                let mut lent = pool.lend(idle, permit, true);
+                let sure = lent.connection().make_sure();
+                // Without an answer by then the connection is closed.
+                if let Ok(answer) = tokio::time::timeout(pool.connect_deadline, sure).await {
+                    let _ = lent.settle(answer, &mut false);
+                }
+            }
+        });
     }
 
     async fn connect<'p>(&'p self, permit: SemaphorePermit<'p>, runtime: Id) -> Result<Lent<'p>> {
@@ -107,14 +143,18 @@ impl Pool {
                 return Ok(None);
             }
             let permit = self.permit().await?;
-            let idle = self.lock().take(runtime, Some(moment));
+            let idle = self
+                .lock()
+                .take(|idle| idle.origin.is_older(runtime, moment));
             if let Some(idle) = idle {
                 return Ok(Some(self.lend(idle, permit, true)));
             }
             // All of them are lent, or have gone. One may come back before it is heard of.
             let mut returned = std::pin::pin!(self.returned.notified());
             returned.as_mut().enable();
-            let idle = self.lock().take(runtime, Some(moment));
+            let idle = self
+                .lock()
+                .take(|idle| idle.origin.is_older(runtime, moment));
             if let Some(idle) = idle {
                 return Ok(Some(self.lend(idle, permit, true)));
             }
@@ -181,19 +221,14 @@ impl State {
         Moment(self.moment)
     }
 
-    /// The youngest idle connection of `runtime` that was opened before `moment`.
-    fn take(&mut self, runtime: Id, moment: Option<Moment>) -> Option<Idle> {
-        let at = self
-            .idle
-            .iter()
-            .rposition(|it| it.origin.is_older(runtime, moment))?;
+    /// The youngest idle connection that fits.
+    fn take(&mut self, fits: impl Fn(&Idle) -> bool) -> Option<Idle> {
+        let at = self.idle.iter().rposition(fits)?;
         Some(self.idle.remove(at))
     }
 
     fn has_older(&self, runtime: Id, moment: Moment) -> bool {
-        self.open
-            .iter()
-            .any(|it| it.is_older(runtime, Some(moment)))
+        self.open.iter().any(|it| it.is_older(runtime, moment))
     }
 
     /// Notes a connection that has just been opened. Those of other runtimes, which may be gone,
@@ -223,8 +258,8 @@ impl State {
 }
 
 impl Origin {
-    fn is_older(self, runtime: Id, moment: Option<Moment>) -> bool {
-        self.runtime == runtime && moment.is_none_or(|moment| self.opened < moment)
+    fn is_older(self, runtime: Id, moment: Moment) -> bool {
+        self.runtime == runtime && self.opened < moment
     }
 }
 

@@ -1,7 +1,10 @@
 //! [`Connection`]: the commands that are sent, each with a mark that its answer must bear.
 //!
 //! Meta commands echo an opaque token. Without it an answer that comes twice would be taken for
-//! that of the next command on the connection, and the client could not tell.
+//! that of the next command on the connection, and the client could not tell. Only a batch of
+//! look-ups is sent without: as `get` it costs half of what it costs as meta commands. Its answer
+//! can be mistaken for that of another `get` alone, so two of them never follow each other on one
+//! connection without a marked command in between ([`Connection::is_sure`]).
 
 use std::borrow::Cow;
 
@@ -18,11 +21,16 @@ type Flag = ArrayString<21>;
 /// read reads nothing itself, and what we write must fit between us.
 const BATCH_BYTES: usize = 64 * 1_024;
 
+/// How many keys one `get` asks for. The client begins to read an answer anew whenever more of it
+/// arrives, so a long one costs more than the way there and back that another `get` takes.
+const BATCH_KEYS: usize = 200;
+
 /// A connection to a server. After a [`Failure`], or a command that was dropped before its end, it
 /// is no good any more.
 pub(super) struct Connection {
     client: Client,
     commands: u64,
+    sure: bool,
 }
 
 /// Why a command has no answer.
@@ -51,12 +59,17 @@ pub(super) enum Claimed {
 type Answer<O> = Result<O, Failure>;
 
 impl Connection {
+    /// Connects, and waits for a first answer: before it, the connection may stand in a queue that
+    /// outlives the server.
     pub(super) async fn open(dsn: &str) -> Answer<Self> {
         let client = Client::new(dsn).await?;
-        Ok(Self {
+        let mut connection = Self {
             client,
             commands: 0,
-        })
+            sure: false,
+        };
+        connection.look("cache-kit:hello", &["s"]).await?;
+        Ok(connection)
     }
 
     /// The value under `key`, without its number.
@@ -65,16 +78,37 @@ impl Connection {
         Ok(found.map(|item| item.data.unwrap_or_default()))
     }
 
+    /// Whether the last command was marked, so that no copy of an unmarked answer is to come.
+    pub(super) fn is_sure(&self) -> bool {
+        self.sure
+    }
+
+    /// Sends a marked command that asks for nothing.
+    pub(super) async fn make_sure(&mut self) -> Answer<()> {
+        self.look("cache-kit:done", &["s"]).await.map(|_| ())
+    }
+
     /// The values under `keys`.
     pub(super) async fn values(&mut self, keys: &[Cow<'_, str>]) -> Answer<Vec<Option<Vec<u8>>>> {
+        if !self.sure {
+            self.make_sure().await?;
+        }
+        self.sure = false;
         let mut values = Vec::with_capacity(keys.len());
         for keys in chunks(keys, |key| key.len()) {
-            let items = self.look_all(keys, "v").await?;
-            values.extend(
-                items
-                    .into_iter()
-                    .map(|item| item.map(|item| item.data.unwrap_or_default())),
-            );
+            // Misses are not answered, so the items found are matched to the keys in order.
+            let items = match self.client.get_multi(bytes_of(keys)).await {
+                Err(ClientError::Protocol(Status::NotFound)) => Vec::new(),
+                items => items?,
+            };
+            let mut items = items.into_iter().peekable();
+            for key in keys {
+                let item = items.next_if(|item| item.key == key.as_bytes());
+                values.push(item.map(|item| item.data.unwrap_or_default()));
+            }
+            if items.next().is_some() {
+                return Err(Failure::Lost(UNASKED.into()));
+            }
         }
         Ok(values)
     }
@@ -134,44 +168,21 @@ impl Connection {
         if let [key] = keys {
             return self.delete(key, None).await.map(|_| ());
         }
+        self.sure = false;
         for keys in chunks(keys, |key| key.len()) {
             self.client.delete_multi_no_reply(&bytes_of(keys)).await?;
         }
         // A server does one command of a connection after the other: when this one is answered,
         // those before it have been done. Had one of them failed, its error would come first.
-        self.look("cache-kit:done", &["s"]).await.map(|_| ())
+        self.make_sure().await
     }
 
     async fn look(&mut self, key: &str, flags: &[&str]) -> Answer<Option<MetaValue>> {
         let mark = self.mark();
         let opaque = Some(opaque(&mark));
         let item = self.client.meta_get(key, false, opaque, Some(flags)).await;
-        let item = marked(item?, &mark)?;
+        let item = self.marked(item?, &mark)?;
         Ok((item.status != Some(Status::NotFound)).then_some(item))
-    }
-
-    /// What stands under each of `keys`, which are few enough for one batch. Misses are not
-    /// answered, so the items found are matched to the keys in order.
-    async fn look_all(
-        &mut self,
-        keys: &[Cow<'_, str>],
-        flags: &str,
-    ) -> Answer<Vec<Option<MetaValue>>> {
-        let mark = self.mark();
-        let items = self
-            .client
-            .meta_get_multi(&bytes_of(keys), Some(&[flags, &mark]))
-            .await?;
-        let mut items = items.into_iter().peekable();
-        let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
-            let item = items.next_if(|item| item.key.as_deref() == Some(key.as_bytes()));
-            found.push(item.map(|item| marked(Some(item), &mark)).transpose()?);
-        }
-        match items.next() {
-            None => Ok(found),
-            Some(_) => Err(Failure::Lost(UNASKED.into())),
-        }
     }
 
     /// The number of the item that was put; `None` if what the mode asks for is not so.
@@ -193,7 +204,7 @@ impl Connection {
             .client
             .meta_set(key, value, false, opaque, Some(&flags))
             .await?;
-        let item = marked(item, &mark)?;
+        let item = self.marked(item, &mark)?;
         match item.status {
             Some(Status::Stored) => number(&item).map(Some),
             Some(Status::NotStored | Status::Exists | Status::NotFound) => Ok(None),
@@ -211,11 +222,19 @@ impl Connection {
             .client
             .meta_delete(key, false, opaque, Some(&flags))
             .await?;
-        match marked(item, &mark)?.status {
+        match self.marked(item, &mark)?.status {
             Some(Status::Deleted) => Ok(true),
             Some(Status::Exists | Status::NotFound) => Ok(false),
             _ => Err(Failure::Lost(UNASKED.into())),
         }
+    }
+
+    /// The answer, if it bears the mark.
+    fn marked(&mut self, item: Option<MetaValue>, mark: &Flag) -> Answer<MetaValue> {
+        let item = item.filter(|item| item.opaque_token.as_deref() == Some(opaque(mark)));
+        let item = item.ok_or_else(|| Failure::Lost(UNASKED.into()))?;
+        self.sure = true;
+        Ok(item)
     }
 
     /// The flag that asks for a mark which no other answer on this connection bears.
@@ -242,12 +261,6 @@ fn numbered(letter: &str, number: u64) -> Flag {
     flag
 }
 
-/// The answer, if it bears the mark.
-fn marked(item: Option<MetaValue>, mark: &Flag) -> Answer<MetaValue> {
-    item.filter(|item| item.opaque_token.as_deref() == Some(opaque(mark)))
-        .ok_or_else(|| Failure::Lost(UNASKED.into()))
-}
-
 /// The number of an item. A server that counts none says 0, and would take that for "whatever stands
 /// there".
 fn number(item: &MetaValue) -> Answer<u64> {
@@ -271,7 +284,7 @@ fn chunks<T>(items: &[T], length: impl Fn(&T) -> usize) -> impl Iterator<Item = 
     let mut rest = items;
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fit = rest.iter().take_while(|item| {
+        let fit = rest.iter().take(BATCH_KEYS).take_while(|item| {
             bytes += length(item) + REST;
             bytes <= BATCH_BYTES
         });

@@ -1,0 +1,13 @@
+//! Random schedules of two processes on three servers.
+
+use cache_kit_tests::schedules::play;
+use cache_kit_tests::servers::MemcachedServer;
+
+use super::service;
+
+#[tokio::test]
+async fn ten_thousand_schedules_of_two_processes() {
+    let servers: Vec<_> = (0..3).map(|_| MemcachedServer::start()).collect();
+    let url = MemcachedServer::url_of(&servers);
+    play([service(&url), service(&url)], 10_000).await;
+}

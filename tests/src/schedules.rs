@@ -1,0 +1,185 @@
+//! Random schedules of two processes that share a store, against an oracle.
+//!
+//! As `contract/oracle.rs` does for memory: whoever begins after an invalidation was acknowledged
+//! must get the version that it made mandatory, or a newer one, and the cache is not left with an
+//! older one. Calls are for one key or for a batch. What the network does in between is up to the
+//! machine, so a seed gives the same commands and not the same order of their answers.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "test support: what must not fail ends the test"
+)]
+
+use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
+use cache_kit::backend::{CacheBackend, Invalidated};
+use cache_kit::{CacheService, SharedFeeder};
+use fastrand::Rng;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::{Gated, Row};
+
+const KEYS: usize = 2;
+
+type Versions = [u64; KEYS];
+
+struct Running {
+    /// The keys that are asked for; a batch may ask twice for one.
+    keys: Vec<usize>,
+    /// What was mandatory when the call began.
+    floors: Versions,
+    /// What the rows were then: what an invalidation makes mandatory.
+    rows: Versions,
+    invalidates: bool,
+    task: JoinHandle<Vec<Option<u64>>>,
+}
+
+/// What one call does; `None` only invalidates.
+async fn perform<B: CacheBackend>(
+    service: CacheService<B>,
+    database: Gated,
+    ids: Vec<String>,
+    alone: bool,
+    strategy: Option<CacheStrategy>,
+) -> Vec<Option<u64>> {
+    let Some(strategy) = strategy else {
+        let done = match &ids[..] {
+            [id] if alone => service.invalidate::<Row>(id).await.unwrap(),
+            ids => service.invalidate_many::<Row>(ids).await.unwrap(),
+        };
+        assert_eq!(done, Invalidated::Done);
+        return vec![None; ids.len()];
+    };
+    let mut feeders: Vec<_> = ids.into_iter().map(SharedFeeder::<Row>::new).collect();
+    let outcomes = match &mut feeders[..] {
+        [feeder] if alone => vec![service.execute(feeder, &database, strategy).await.unwrap()],
+        feeders => service
+            .execute_many(feeders, &database, strategy)
+            .await
+            .unwrap(),
+    };
+    for outcome in outcomes {
+        assert!(!outcome.degraded().any(), "{outcome:?}");
+    }
+    let version = |feeder: SharedFeeder<Row>| feeder.entity.map(|row| row.version);
+    feeders.into_iter().map(version).collect()
+}
+
+async fn schedule<B: CacheBackend>(seed: u64, services: [CacheService<B>; 2]) -> usize {
+    let rng = &mut Rng::with_seed(seed);
+    let database = Gated::closed();
+    let names: [String; KEYS] = std::array::from_fn(|key| format!("{seed}-{key}"));
+    let (mut rows, mut floors, mut judged) = (Versions::default(), Versions::default(), 0);
+    for name in &names {
+        database.set(name, 0);
+    }
+    let mut running: Vec<Running> = Vec::new();
+    for _ in 0..rng.usize(15..40) {
+        match rng.u8(..10) {
+            0..=2 if running.len() < 6 => {
+                let alone = rng.bool();
+                let count = if alone { 1 } else { rng.usize(1..=3) };
+                let keys: Vec<usize> = (0..count).map(|_| rng.usize(..KEYS)).collect();
+                let strategy = *rng
+                    .choice(&[
+                        Some(Refresh),
+                        Some(Refresh),
+                        Some(Bypass),
+                        Some(Fresh),
+                        Some(Invalidate),
+                        None,
+                    ])
+                    .unwrap();
+                let call = perform(
+                    services[rng.usize(..2)].clone(),
+                    database.clone(),
+                    keys.iter().map(|key| names[*key].clone()).collect(),
+                    alone,
+                    strategy,
+                );
+                running.push(Running {
+                    keys,
+                    floors,
+                    rows,
+                    invalidates: matches!(strategy, None | Some(Invalidate)),
+                    task: tokio::spawn(call),
+                });
+            }
+            3 => {
+                let key = rng.usize(..KEYS);
+                rows[key] += 1;
+                database.set(&names[key], rows[key]);
+            }
+            4..=5 => database.let_through(1),
+            6 if !running.is_empty() && rng.u8(..3) == 0 => {
+                let dropped = running.swap_remove(rng.usize(..running.len()));
+                dropped.task.abort();
+            }
+            _ => tokio::task::yield_now().await,
+        }
+        let mut at = 0;
+        while at < running.len() {
+            if running[at].task.is_finished() {
+                judged += judge(running.swap_remove(at), &mut floors).await;
+            } else {
+                at += 1;
+            }
+        }
+    }
+    database.let_through(1_000);
+    for last in running {
+        judged += judge(last, &mut floors).await;
+    }
+    for service in services {
+        for (name, floor) in names.iter().zip(floors) {
+            let mut feeder = SharedFeeder::<Row>::new(name.clone());
+            let left = service.execute(&mut feeder, &database, Fresh).await;
+            left.unwrap();
+            let left = feeder.entity.map(|row| row.version);
+            assert!(
+                left.is_none_or(|left| left >= floor),
+                "{left:?} was left, {floor} was due"
+            );
+        }
+    }
+    judged
+}
+
+async fn judge(call: Running, floors: &mut Versions) -> usize {
+    let answers = call.task.await.unwrap();
+    for (key, seen) in call.keys.into_iter().zip(answers) {
+        if let Some(seen) = seen {
+            let floor = call.floors[key];
+            assert!(seen >= floor, "{seen} is older than {floor}");
+        }
+        if call.invalidates {
+            floors[key] = floors[key].max(call.rows[key]);
+        }
+    }
+    1
+}
+
+/// Plays so many schedules over the two services.
+///
+/// # Panics
+///
+/// When somebody got what was too old, or nothing much happened.
+pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], schedules: u64) {
+    let mut judged = 0;
+    let mut under_way = JoinSet::new();
+    for seed in 0..schedules {
+        if under_way.len() >= 32 {
+            judged += under_way.join_next().await.unwrap().unwrap();
+        }
+        under_way.spawn(schedule(seed, services.clone()));
+    }
+    while let Some(done) = under_way.join_next().await {
+        judged += done.unwrap();
+    }
+    assert!(
+        judged as u64 > 2 * schedules,
+        "the schedules did too little: {judged} answers"
+    );
+    for service in services {
+        assert_eq!(service.expander().loads_in_flight(), 0);
+    }
+}
