@@ -203,6 +203,12 @@ pub fn derive_cache_entity(input: TokenStream) -> TokenStream {
     expand::cache_entity(input.into()).into()
 }
 
+/// Implements `CacheSchema`.
+#[proc_macro_derive(CacheSchema, attributes(cache))]
+pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
+    expand::cache_schema(input.into()).into()
+}
+
 /// Implements `CacheFeed`: carries a request to the cache and an entity back.
 ///
 /// It has two forms.

@@ -98,6 +98,7 @@ pub mod key;
 pub mod observability;
 mod policy;
 pub mod repository;
+mod schema;
 pub mod service;
 mod shards;
 pub mod strategy;
@@ -108,7 +109,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod __private;
 
-pub use entity::CacheEntity;
+pub use entity::{CacheEntity, CacheSchema};
 pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
@@ -119,7 +120,7 @@ pub use service::CacheService;
 pub use strategy::CacheStrategy;
 
 #[cfg(feature = "derive")]
-pub use cache_kit_derive::{CacheEntity, CacheFeeder};
+pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
 
 /// The code in the README compiles and runs.
 #[cfg(all(doctest, feature = "derive", feature = "redis"))]

@@ -2,9 +2,13 @@
 
 pub(crate) mod entity;
 pub(crate) mod feeder;
+pub(crate) mod key;
+pub(crate) mod named;
+pub(crate) mod schema;
 pub(crate) mod serde;
 
-use syn::Type;
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{GenericParam, Generics, Type};
 
 /// The last name of a path type, with what stands in its angle brackets.
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
@@ -35,4 +39,17 @@ fn holds_several(ty: &Type) -> bool {
         Type::Slice(_) | Type::Array(_) => true,
         ty => last_segment(ty).is_some_and(|last| last.ident == "Vec"),
     }
+}
+
+/// Whether the tokens name one of the parameters.
+fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => generics.params.iter().any(|param| match param {
+            GenericParam::Type(param) => param.ident == ident,
+            GenericParam::Const(param) => param.ident == ident,
+            GenericParam::Lifetime(_) => false,
+        }),
+        TokenTree::Group(group) => mentions(group.stream(), generics),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }
