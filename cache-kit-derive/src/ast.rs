@@ -1,4 +1,4 @@
-//! The user's struct as both derives see it. It keeps the `syn` nodes, and so their spans.
+//! The user's type as the derives see it. It keeps the `syn` nodes, and so their spans.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
@@ -17,7 +17,22 @@ pub(crate) struct Struct<'a> {
     pub(crate) is_tuple: bool,
 }
 
-/// A field of a [`Struct`].
+/// A struct or an enum.
+pub(crate) enum Shape<'a> {
+    Struct(Struct<'a>),
+    /// As a struct without fields, and its variants.
+    Enum(Struct<'a>, Vec<Variant<'a>>),
+}
+
+/// A variant of an enum.
+pub(crate) struct Variant<'a> {
+    /// The name without `r#`.
+    pub(crate) name: String,
+    pub(crate) attrs: &'a [Attribute],
+    pub(crate) fields: Vec<Field<'a>>,
+}
+
+/// A field of a [`Struct`] or a [`Variant`].
 pub(crate) struct Field<'a> {
     /// The name without `r#`, or the number.
     pub(crate) name: String,
@@ -34,44 +49,42 @@ impl<'a> Struct<'a> {
         errors: &mut Errors,
     ) -> Option<Self> {
         let by_hand = format!("implement `{trait_name}` by hand");
-        let fields = match &input.data {
-            Data::Struct(data) => &data.fields,
-            Data::Enum(data) => {
+        match Shape::new(input, trait_name, errors)? {
+            Shape::Struct(target) if target.fields.is_empty() => {
                 errors.at(
-                    data.enum_token,
+                    &input.ident,
                     format!(
-                        "an enum has no field that every variant shares: {by_hand}, or put the \
-                         enum into a struct"
+                        "`{}` has no field that could be the key: add one, or {by_hand}",
+                        input.ident
                     ),
                 );
-                return None;
+                None
             }
-            Data::Union(data) => {
-                errors.at(
-                    data.union_token,
-                    format!("a union cannot be read safely: make it a struct, or {by_hand}"),
-                );
-                return None;
+            Shape::Struct(target) => Some(target),
+            Shape::Enum(..) => {
+                if let Data::Enum(data) = &input.data {
+                    errors.at(
+                        data.enum_token,
+                        format!(
+                            "an enum has no field that every variant shares: {by_hand}, or put \
+                             the enum into a struct"
+                        ),
+                    );
+                }
+                None
             }
-        };
-        if fields.is_empty() {
-            errors.at(
-                &input.ident,
-                format!(
-                    "`{}` has no field that could be the key: add one, or {by_hand}",
-                    input.ident
-                ),
-            );
-            return None;
         }
-        Some(Self {
+    }
+
+    fn of_fields(input: &'a DeriveInput, fields: Vec<Field<'a>>, is_tuple: bool) -> Self {
+        Self {
             ident: &input.ident,
             vis: &input.vis,
             generics: &input.generics,
             attrs: &input.attrs,
-            fields: fields.iter().enumerate().map(Field::new).collect(),
-            is_tuple: matches!(fields, Fields::Unnamed(_)),
-        })
+            fields,
+            is_tuple,
+        }
     }
 
     /// The field called `name`; `r#` makes no difference.
@@ -99,7 +112,69 @@ impl<'a> Struct<'a> {
     }
 }
 
+impl<'a> Shape<'a> {
+    /// Takes the derive's input, unless it is a union.
+    pub(crate) fn new(
+        input: &'a DeriveInput,
+        trait_name: &str,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        match &input.data {
+            Data::Struct(data) => {
+                let is_tuple = matches!(data.fields, Fields::Unnamed(_));
+                let fields = Field::all(&data.fields);
+                Some(Self::Struct(Struct::of_fields(input, fields, is_tuple)))
+            }
+            Data::Enum(data) => {
+                let variants = data.variants.iter().map(|variant| Variant {
+                    name: variant.ident.unraw().to_string(),
+                    attrs: &variant.attrs,
+                    fields: Field::all(&variant.fields),
+                });
+                let target = Struct::of_fields(input, Vec::new(), false);
+                Some(Self::Enum(target, variants.collect()))
+            }
+            Data::Union(data) => {
+                errors.at(
+                    data.union_token,
+                    format!(
+                        "a union cannot be read safely: make it a struct, or implement \
+                         `{trait_name}` by hand"
+                    ),
+                );
+                None
+            }
+        }
+    }
+
+    /// The struct, or what stands for the enum.
+    pub(crate) fn target(&self) -> &Struct<'a> {
+        match self {
+            Self::Struct(target) | Self::Enum(target, _) => target,
+        }
+    }
+
+    /// The variants, if it is an enum.
+    pub(crate) fn variants(&self) -> Option<&[Variant<'a>]> {
+        match self {
+            Self::Struct(_) => None,
+            Self::Enum(_, variants) => Some(variants),
+        }
+    }
+
+    /// All fields, those of variants too.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
+        let variants = self.variants().unwrap_or_default();
+        let in_variants = variants.iter().flat_map(|variant| &variant.fields);
+        self.target().fields.iter().chain(in_variants)
+    }
+}
+
 impl<'a> Field<'a> {
+    fn all(fields: &'a Fields) -> Vec<Self> {
+        fields.iter().enumerate().map(Self::new).collect()
+    }
+
     fn new((number, field): (usize, &'a syn::Field)) -> Self {
         let member = match &field.ident {
             Some(ident) => Member::Named(ident.clone()),

@@ -6,41 +6,36 @@ use quote::{ToTokens, quote};
 use syn::{DeriveInput, Generics, Ident, Type, parse_quote};
 
 use crate::ast::Struct;
-use crate::check::entity::Key;
 use crate::check::feeder::{Feeder, Slot};
 use crate::check::holder::Places;
 use crate::check::is_float;
+use crate::check::key::Key;
 use crate::expand::companion::Companion;
 use crate::expand::entity as real_entity;
 
 /// An entity whose key is as near to what was meant as can be made out.
 pub(crate) fn entity(
     input: &DeriveInput,
-    target: Option<(&Struct<'_>, Option<Key>)>,
+    found: Option<(&Struct<'_>, Option<Key<'_>>)>,
     private: &TokenStream,
 ) -> TokenStream {
     let ident = &input.ident;
-    let mut generics = input.generics.clone();
     let mut key_type = quote!(#private::String);
     let mut key_items = TokenStream::new();
-    if generics.params.is_empty() {
-        if let Some((target, key)) = target {
-            let key = key.or_else(|| {
-                let id = target.field("id")?;
-                (!is_float(target.fields[id].ty)).then_some(Key::Field(id))
-            });
-            if let Some(key) = key {
-                key_type = real_entity::key_type(target, &key, private);
-                key_items = real_entity::key_items(target, &key, private);
-            }
-        }
-    } else {
-        // What the trait asks of every entity need not hold for all of the parameters.
-        let ty_generics = generics.split_for_impl().1.to_token_stream();
-        generics.make_where_clause().predicates.push(parse_quote! {
-            #ident #ty_generics: #private::Clone + #private::Serialize
-                + #private::DeserializeOwned + #private::Send + #private::Sync + 'static
+    let mut generics = input.generics.clone();
+    if let Some((target, key)) = found {
+        let key = key.or_else(|| {
+            let id = target.field("id")?;
+            (!is_float(target.fields[id].ty)).then_some(Key::Field(id))
         });
+        generics = real_entity::generics(target, key.as_ref(), None, private);
+        if let Some(key) = key
+            // A typed key knows no parameters.
+            && (generics.params.is_empty() || !matches!(key, Key::Parts(_)))
+        {
+            key_type = real_entity::key_type(target, &key, private);
+            key_items = real_entity::key_items(target, &key, private);
+        }
     }
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
@@ -58,6 +53,24 @@ pub(crate) fn entity(
         }
 
         #key_items
+    }
+}
+
+/// A type that tells nothing of its shape.
+pub(crate) fn schema(input: &DeriveInput, private: &TokenStream) -> TokenStream {
+    let ident = &input.ident;
+    let mut generics = input.generics.clone();
+    if !generics.params.is_empty() {
+        let ty_generics = generics.split_for_impl().1.to_token_stream();
+        let outlives = parse_quote!(#ident #ty_generics: 'static);
+        generics.make_where_clause().predicates.push(outlives);
+    }
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::CacheSchema for #ident #ty_generics #where_clause {
+            fn cache_shape(_: &mut #private::Schema) {}
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`CacheEntity`]: what a cached type says about itself.
+//! [`CacheEntity`]: what a cached type says about itself; [`CacheSchema`]: and what the types in it do.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 
 use crate::error::Result;
 
+pub use crate::schema::{CacheSchema, Schema};
+
 /// A type that can be cached: it knows its key and the prefix that all its keys share.
 ///
-/// Derive it, or write it by hand:
+/// [Derive it](derive@crate::CacheEntity), or write it by hand:
 ///
 /// ```
 /// use cache_kit::CacheEntity;
@@ -37,12 +39,14 @@ use crate::error::Result;
 /// ```
 ///
 /// The cache key of an entity is `{prefix}:{key}`: `user:user_001`.
+///
+/// An entity is `Clone`, `Serialize` and `DeserializeOwned`, which together are [`Storable`].
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cache entity",
     label = "does not say how it is keyed",
     note = "add `#[derive(CacheEntity)]` and `#[cache(prefix = \"…\", key = \"…\")]` to `{Self}`"
 )]
-pub trait CacheEntity: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait CacheEntity: Storable + Send + Sync + 'static {
     /// What identifies one entity among all of its type.
     ///
     /// Two different keys must have different `Display` texts: the text is the cache key.
@@ -103,4 +107,28 @@ pub trait CacheEntity: Clone + Serialize + DeserializeOwned + Send + Sync + 'sta
     fn cache_validate(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// `Clone + Serialize + DeserializeOwned`, which every entity is. There is nothing to implement:
+/// what is all three has it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached: it is missing `Clone`, `Serialize` or `Deserialize`",
+    label = "cannot be cloned and stored",
+    note = "have this line above it: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
+)]
+pub trait Storable: Clone + Serialize + DeserializeOwned {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Serialize + DeserializeOwned> Storable for T {}
+
+// Never applies: no slice is `Sized`. With a second impl to choose from, the compiler reports that
+// `Storable` is missing, once and in the words above; with the first alone, it would report each of
+// the three traits that the first one wants, in its own words.
+#[diagnostic::do_not_recommend]
+#[doc(hidden)]
+impl<T> Storable for T
+where
+    [T]: Sized,
+    T: Storable,
+{
 }

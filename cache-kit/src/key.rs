@@ -1,4 +1,4 @@
-//! Cache keys: `{prefix}:{key}`, built on the stack.
+//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from text.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
@@ -7,6 +7,10 @@ use arrayvec::ArrayString;
 
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
+
+pub(crate) mod typed;
+
+pub use typed::{ParseKeyError, ParseKeyErrorKind};
 
 /// Keys up to this many bytes are built without an allocation.
 const INLINE: usize = 120;

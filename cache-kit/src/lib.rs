@@ -59,6 +59,7 @@
 //!
 //! # Where to read on
 //!
+//! - [`guide`]: from everything written by hand to two derives.
 //! - [`CacheStrategy`]: what one call may do.
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: what keeps entries, and the protocol of leases and fences.
@@ -95,6 +96,7 @@ pub mod key;
 pub mod observability;
 mod policy;
 pub mod repository;
+mod schema;
 pub mod service;
 mod shards;
 pub mod strategy;
@@ -106,7 +108,7 @@ mod together;
 #[doc(hidden)]
 pub mod __private;
 
-pub use entity::CacheEntity;
+pub use entity::{CacheEntity, CacheSchema};
 pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
@@ -117,7 +119,11 @@ pub use service::CacheService;
 pub use strategy::CacheStrategy;
 
 #[cfg(feature = "derive")]
-pub use cache_kit_derive::{CacheEntity, CacheFeeder};
+pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
+
+#[cfg(all(any(doc, doctest), feature = "derive"))]
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 /// The code in the README compiles and runs.
 #[cfg(all(doctest, feature = "derive", feature = "redis"))]

@@ -97,6 +97,165 @@ fn every_unit_of_time() {
     );
 }
 
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id", ttl = "1h", stale = "10m", negative_ttl = "5s")]
+#[cache(max_bytes = "2 KiB", validate = Self::check)]
+struct Guarded {
+    id: u64,
+}
+
+impl Guarded {
+    fn check(&self) -> cache_kit::Result<()> {
+        match self.id {
+            0 => Err(cache_kit::Error::ValidationError("no id".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn grace_absence_size_and_validation_are_stated() {
+    assert_eq!(Guarded::cache_stale(), Some(Duration::from_secs(600)));
+    assert_eq!(Guarded::cache_negative_ttl(), Some(Duration::from_secs(5)));
+    assert_eq!(Guarded::cache_max_bytes(), Some(2_048));
+    assert!(Guarded { id: 1 }.cache_validate().is_ok());
+    assert!(Guarded { id: 0 }.cache_validate().is_err());
+    assert_eq!(Guarded { id: 1 }.cache_key(), 1);
+}
+
+#[test]
+fn what_is_not_stated_is_the_default() {
+    assert_eq!(User::cache_stale(), None);
+    assert_eq!(User::cache_negative_ttl(), None);
+    assert_eq!(User::cache_max_bytes(), None);
+    assert!(HttpSession { token: 0 }.cache_validate().is_ok());
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, CacheEntity)]
+#[cache(key_with = Self::id, key_type = u64)]
+enum Animal {
+    Cat { id: u64, lives: u8 },
+    Dog(u64),
+    Stray,
+}
+
+impl Animal {
+    fn id(&self) -> u64 {
+        match self {
+            Self::Cat { id, .. } | Self::Dog(id) => *id,
+            Self::Stray => 0,
+        }
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix = "config", key_with = only, key_type = &'static str)]
+struct Config;
+
+fn only(_: &Config) -> &'static str {
+    "only"
+}
+
+#[tokio::test]
+async fn an_enum_and_a_unit_struct_are_entities() {
+    use cache_kit::backend::InMemoryBackend;
+    use cache_kit::repository::InMemoryRepository;
+    use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
+
+    let cache = CacheService::new(InMemoryBackend::new());
+    let mut animals = InMemoryRepository::<Animal>::new();
+    for animal in [
+        Animal::Cat { id: 7, lives: 9 },
+        Animal::Dog(8),
+        Animal::Stray,
+    ] {
+        animals.insert(animal.cache_key(), animal);
+    }
+    let mut feeder = SharedFeeder::<Animal>::new(7);
+    cache
+        .execute(&mut feeder, &animals, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert_eq!(
+        feeder.entity.as_deref(),
+        Some(&Animal::Cat { id: 7, lives: 9 })
+    );
+
+    let mut configs = InMemoryRepository::<Config>::new();
+    configs.insert("only", Config);
+    let mut feeder = SharedFeeder::<Config>::new(Config.cache_key());
+    cache
+        .execute(&mut feeder, &configs, CacheStrategy::Refresh)
+        .await
+        .unwrap();
+    assert!(feeder.entity.is_some());
+}
+
+/// What a page is made of names the pages.
+trait Paged {
+    const PAGES: &str;
+
+    fn pages() -> &'static str {
+        Self::PAGES
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix_with = T::pages, key = "number", bound = "T: Paged")]
+struct Page<T> {
+    number: u32,
+    items: Vec<T>,
+}
+
+impl Paged for String {
+    const PAGES: &str = "page_of_text";
+}
+
+impl Paged for u8 {
+    const PAGES: &str = "page_of_bytes";
+}
+
+#[tokio::test]
+async fn instantiations_of_a_generic_entity_do_not_meet() {
+    use cache_kit::backend::InMemoryBackend;
+    use cache_kit::repository::InMemoryRepository;
+    use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
+
+    let cache = CacheService::new(InMemoryBackend::new());
+    let mut texts = InMemoryRepository::<Page<String>>::new();
+    texts.insert(
+        1,
+        Page {
+            number: 1,
+            items: vec!["a".into()],
+        },
+    );
+    let mut bytes = InMemoryRepository::<Page<u8>>::new();
+    bytes.insert(
+        1,
+        Page {
+            number: 1,
+            items: vec![7],
+        },
+    );
+    for _ in 0..2 {
+        let mut feeder = SharedFeeder::<Page<String>>::new(1);
+        cache
+            .execute(&mut feeder, &texts, CacheStrategy::Refresh)
+            .await
+            .unwrap();
+        assert_eq!(feeder.entity.unwrap().items, ["a"]);
+        let mut feeder = SharedFeeder::<Page<u8>>::new(1);
+        cache
+            .execute(&mut feeder, &bytes, CacheStrategy::Refresh)
+            .await
+            .unwrap();
+        assert_eq!(feeder.entity.unwrap().items, [7]);
+    }
+    assert_eq!(Page::<u8>::cache_prefix(), "page_of_bytes");
+    assert_eq!(Page::<String>::cache_prefix(), "page_of_text");
+}
+
 mod reexport {
     pub(crate) use cache_kit as kit;
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cache_kit::CacheEntity;
+use cache_kit::key::ParseKeyErrorKind;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,195 @@ fn a_template_is_a_string_as_written() {
     let key: String = line.cache_key();
     assert_eq!(key, "a:b:7");
     assert_eq!(Braces(1, "%".into()).cache_key(), "{1}/%/1");
+}
+
+/// A key with two texts in it and something between.
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key("first", "sign", "second"))]
+struct Hostile {
+    first: String,
+    sign: char,
+    second: String,
+}
+
+const PIECES: [&str; 20] = [
+    ":", "%", "%3A", "%25", "%3a", "3A", "25", " ", "\t", "\r\n", "\n", "\0", "🦀", "ä",
+    "e\u{301}", "", "a", "::", "{}", "\u{7f}",
+];
+const SIGNS: [char; 6] = [':', '%', ' ', '\0', '🦀', 'a'];
+
+fn random_text(random: &mut fastrand::Rng) -> String {
+    let pieces = random.usize(..5);
+    (0..pieces)
+        .map(|_| PIECES[random.usize(..PIECES.len())])
+        .collect()
+}
+
+fn random_key(random: &mut fastrand::Rng) -> HostileKey {
+    let entity = Hostile {
+        first: random_text(random),
+        sign: SIGNS[random.usize(..SIGNS.len())],
+        second: random_text(random),
+    };
+    entity.cache_key()
+}
+
+/// A key whose parts, written side by side, are the same text as those of `key`.
+fn moved(key: &HostileKey, random: &mut fastrand::Rng) -> HostileKey {
+    let all: Vec<char> = format!("{}{}{}", key.first, key.sign, key.second)
+        .chars()
+        .collect();
+    let at = random.usize(..all.len());
+    let text = |chars: &[char]| chars.iter().collect();
+    HostileKey::new(text(&all[..at]), all[at], text(&all[at + 1..]))
+}
+
+#[test]
+fn a_million_pairs_of_hostile_keys_share_no_text_and_all_are_read_back() {
+    std::thread::scope(|scope| {
+        for seed in 0..4 {
+            scope.spawn(move || pairs_share_no_text(250_000, seed));
+        }
+    });
+}
+
+fn pairs_share_no_text(mut pairs: usize, seed: u64) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    while pairs > 0 {
+        let one = random_key(&mut random);
+        let two = if random.bool() {
+            moved(&one, &mut random)
+        } else {
+            random_key(&mut random)
+        };
+        if one == two {
+            continue;
+        }
+        pairs -= 1;
+        let texts = [one.to_string(), two.to_string()];
+        assert_ne!(texts[0], texts[1], "{one:?} {two:?}");
+        for (key, text) in [(one, &texts[0]), (two, &texts[1])] {
+            assert_eq!(text.parse(), Ok(key), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_text_that_is_no_key_says_what_is_wrong() {
+    let kind = |text: &str| {
+        text.parse::<OrderItemKey>()
+            .map_err(|error| error.kind().clone())
+    };
+    assert_eq!(kind("o-1:7"), Ok(OrderItemKey::new("o-1".into(), 7)));
+    assert_eq!(kind(":7"), Ok(OrderItemKey::new(String::new(), 7)));
+    for (text, wrong) in [
+        (
+            "o-1",
+            ParseKeyErrorKind::PartCount {
+                expected: 2,
+                found: 1,
+            },
+        ),
+        (
+            "",
+            ParseKeyErrorKind::PartCount {
+                expected: 2,
+                found: 1,
+            },
+        ),
+        (
+            "o:1:7",
+            ParseKeyErrorKind::PartCount {
+                expected: 2,
+                found: 3,
+            },
+        ),
+        ("o%20:7", ParseKeyErrorKind::Escape { part: "order_id" }),
+        ("o%3a:7", ParseKeyErrorKind::Escape { part: "order_id" }),
+        ("o:%", ParseKeyErrorKind::Escape { part: "item_id" }),
+        ("o:x", ParseKeyErrorKind::Part { part: "item_id" }),
+        ("o:-1", ParseKeyErrorKind::Part { part: "item_id" }),
+        ("o:", ParseKeyErrorKind::Part { part: "item_id" }),
+    ] {
+        assert_eq!(kind(text), Err(wrong), "{text:?}");
+    }
+    let message = "o:x".parse::<OrderItemKey>().unwrap_err().to_string();
+    assert_eq!(message, "not a OrderItemKey: `item_id` cannot be read");
+}
+
+#[test]
+fn keys_are_ordered_part_by_part() {
+    let mut keys = [("b", 1), ("a", 10), ("a", 9)].map(|(o, i)| OrderItemKey::new(o.into(), i));
+    keys.sort();
+    let texts = keys.map(|key| key.to_string());
+    assert_eq!(texts, ["a:9", "a:10", "b:1"]);
+    assert_eq!(
+        PointKey::new("x".into(), -1)
+            .max(PointKey::new("x".into(), 1))
+            .1,
+        1
+    );
+}
+
+/// Has neither an order nor a way back from its text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Tag(u8);
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Has both.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+struct Code(u8);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "%{}", self.0)
+    }
+}
+
+impl std::str::FromStr for Code {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.trim_start_matches('%').parse().map(Self)
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key("id", "tag"))]
+struct Tagged {
+    id: u64,
+    tag: Tag,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key("id", "code"))]
+struct Coded {
+    id: u64,
+    code: Code,
+}
+
+#[test]
+fn a_part_without_order_or_from_str_costs_the_key_only_these() {
+    let tagged = Tagged { id: 1, tag: Tag(2) }.cache_key();
+    assert_eq!(tagged, TaggedKey::new(1, Tag(2)));
+    assert_eq!(tagged.to_string(), "1:#2");
+
+    let key = |id, code| {
+        Coded {
+            id,
+            code: Code(code),
+        }
+        .cache_key()
+    };
+    assert!(key(1, 2) < key(1, 3) && key(1, 3) < key(2, 0));
+    assert_eq!(key(1, 2).to_string(), "1:%252");
+    assert_eq!("1:%252".parse(), Ok(key(1, 2)));
+    assert!("1:x".parse::<CodedKey>().is_err());
 }
 
 /// Parts made of what could be taken for a separator or an escape.

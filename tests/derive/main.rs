@@ -4,6 +4,7 @@
     reason = "a failed unwrap is a failed test, and says where"
 )]
 
+mod attributes;
 mod batch;
 mod composite;
 mod entity;
@@ -11,6 +12,7 @@ mod feeder;
 mod hooks;
 mod hygiene;
 mod keys;
+mod pedantic;
 mod schema;
 mod service;
 mod ui;

@@ -5,11 +5,14 @@ fn every_mistake_is_reported_where_it_is_and_with_its_fix() {
     let cases = trybuild::TestCases::new();
     for rule in [
         "attribute",
+        "value",
         "key",
         "prefix",
         "ttl",
+        "bound",
         "serde",
         "shape",
+        "schema",
         "feeder",
     ] {
         cases.compile_fail(format!("ui/{rule}/*.rs"));

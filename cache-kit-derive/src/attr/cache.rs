@@ -1,89 +1,194 @@
-//! `#[cache(…)]`
+//! `#[cache(…)]` as `CacheEntity` reads it.
 
 use proc_macro2::Group;
-use syn::{Attribute, Ident, LitStr, token};
+use syn::parse::ParseStream;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Token, Type, WherePredicate, token};
 
-use super::{Place, Words, alone, number, path, set, text, texts};
+use super::{Place, Words, alone, equals, function, number, path, set, text, texts, ty};
 use crate::ast::Crate;
 use crate::diag::Errors;
+use crate::text::size;
 
-const WORDS: Words = Words {
+pub(super) const WORDS: Words = Words {
     attribute: "cache",
     example: KEY,
-    on_struct: &["prefix", "key", "ttl", "version", "crate"],
+    on_struct: &[
+        "prefix",
+        "prefix_with",
+        "key",
+        "key_with",
+        "key_type",
+        "ttl",
+        "stale",
+        "negative_ttl",
+        "max_bytes",
+        "version",
+        "validate",
+        "bound",
+        "crate",
+    ],
     on_field: &["key"],
 };
 
 const KEY: &str = "key = \"id\"";
 const PARTS: &str = "key(\"order_id\", \"item_id\")";
 
-/// What stands on the struct, as it was written.
+/// What stands on the type, as it was written.
 #[derive(Default)]
 pub(crate) struct CacheAttr {
     pub(crate) prefix: Option<LitStr>,
+    pub(crate) prefix_with: Option<Word<ExprPath>>,
     pub(crate) key: Option<KeyAttr>,
-    /// Whether there is a `key` that could not be read.
+    /// Whether there is a `key`, a `key_with` or a `key_type` that could not be read.
     pub(crate) key_is_broken: bool,
+    pub(crate) key_with: Option<Word<ExprPath>>,
+    pub(crate) key_type: Option<Word<Type>>,
     pub(crate) ttl: Option<LitStr>,
+    /// Whether there is a `ttl` that could not be read.
+    pub(crate) ttl_is_broken: bool,
+    pub(crate) stale: Option<Word<LitStr>>,
+    pub(crate) negative_ttl: Option<LitStr>,
+    pub(crate) max_bytes: Option<u32>,
     pub(crate) version: Option<u32>,
+    pub(crate) validate: Option<ExprPath>,
+    pub(crate) bound: Option<Word<Predicates>>,
     pub(crate) krate: Crate,
+}
+
+/// The predicates of a where-clause.
+pub(crate) type Predicates = Punctuated<WherePredicate, Token![,]>;
+
+/// A word and its value, so that a mistake can be shown on either.
+pub(crate) struct Word<T> {
+    pub(crate) name: Ident,
+    pub(crate) value: T,
 }
 
 /// The value of `key`.
 pub(crate) enum KeyAttr {
     /// `key = "id"` or `key = "{a}:{b}"`
-    Text(LitStr),
+    Text(Ident, LitStr),
     /// `key("a", "b")`, with the parentheses.
-    Parts(Group, Vec<LitStr>),
+    Parts(Ident, Group, Vec<LitStr>),
+}
+
+impl KeyAttr {
+    /// The word `key`.
+    pub(crate) fn name(&self) -> &Ident {
+        match self {
+            Self::Text(name, _) | Self::Parts(name, ..) => name,
+        }
+    }
 }
 
 impl CacheAttr {
-    /// Reads the attributes of a struct.
-    pub(crate) fn of_struct(attrs: &[Attribute], errors: &mut Errors) -> Self {
+    /// Reads the attributes of a type.
+    pub(crate) fn of_type(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
         WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
-            match name.to_string().as_str() {
-                "prefix" => {
-                    let value = text(name, input, "prefix = \"user\"")?;
-                    set(&mut found.prefix, name, value, errors);
-                }
-                "ttl" => {
-                    let value = text(name, input, "ttl = \"30s\"")?;
-                    set(&mut found.ttl, name, value, errors);
-                }
-                "version" => {
-                    let value = number(name, input, "version = 2")?;
-                    set(&mut found.version, name, value, errors);
-                }
-                "crate" => {
-                    let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
-                    set(&mut found.krate.path, name, value, errors);
-                }
-                _ => {
-                    let value = if input.peek(token::Paren) {
-                        let group: Group = input.parse()?;
-                        let parts = texts(&group, errors, PARTS);
-                        KeyAttr::Parts(group, parts)
-                    } else {
-                        let value = text(name, input, KEY);
-                        KeyAttr::Text(value.inspect_err(|_| found.key_is_broken = true)?)
-                    };
-                    if found.key.is_some() {
-                        errors.at(
-                            name,
-                            format!(
-                                "an entity has one key: remove one `key`, or write `{PARTS}` for \
-                                 a key of several fields"
-                            ),
-                        );
-                    } else {
-                        found.key = Some(value);
-                    }
-                }
-            }
-            Ok(())
+            found.read(name, input, errors)
         });
         found
+    }
+
+    fn read(
+        &mut self,
+        name: &Ident,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
+        match name.to_string().as_str() {
+            "prefix" => {
+                let value = text(name, input, "prefix = \"user\"")?;
+                set(&mut self.prefix, name, value, errors);
+            }
+            "prefix_with" => {
+                let value = function(name, input, "prefix_with = T::page_prefix")?;
+                set(&mut self.prefix_with, name, Word::new(name, value), errors);
+            }
+            "key_with" => {
+                let value = function(name, input, "key_with = Self::number")
+                    .inspect_err(|_| self.key_is_broken = true)?;
+                set(&mut self.key_with, name, Word::new(name, value), errors);
+            }
+            "key_type" => {
+                let value =
+                    ty(name, input, "key_type = u64").inspect_err(|_| self.key_is_broken = true)?;
+                set(&mut self.key_type, name, Word::new(name, value), errors);
+            }
+            "ttl" => {
+                let value = text(name, input, "ttl = \"30s\"")
+                    .inspect_err(|_| self.ttl_is_broken = true)?;
+                set(&mut self.ttl, name, value, errors);
+            }
+            "stale" => {
+                let value = text(name, input, "stale = \"5m\"")?;
+                set(&mut self.stale, name, Word::new(name, value), errors);
+            }
+            "negative_ttl" => {
+                let value = text(name, input, "negative_ttl = \"10s\"")?;
+                set(&mut self.negative_ttl, name, value, errors);
+            }
+            "max_bytes" => {
+                let value = bytes(name, input)?;
+                set(&mut self.max_bytes, name, value, errors);
+            }
+            "version" => {
+                let value = number(name, input, "version = 2")?;
+                set(&mut self.version, name, value, errors);
+            }
+            "validate" => {
+                let value = function(name, input, "validate = Self::check")?;
+                set(&mut self.validate, name, value, errors);
+            }
+            "bound" => {
+                let value = predicates(name, input)?;
+                set(&mut self.bound, name, Word::new(name, value), errors);
+            }
+            "crate" => {
+                let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
+                set(&mut self.krate.path, name, value, errors);
+            }
+            _ => self.read_key(name, input, errors)?,
+        }
+        Ok(())
+    }
+
+    fn read_key(
+        &mut self,
+        name: &Ident,
+        input: ParseStream<'_>,
+        errors: &mut Errors,
+    ) -> syn::Result<()> {
+        let value = if input.peek(token::Paren) {
+            let group: Group = input.parse()?;
+            let parts = texts(&group, errors, PARTS);
+            KeyAttr::Parts(name.clone(), group, parts)
+        } else {
+            let value = text(name, input, KEY);
+            let value = value.inspect_err(|_| self.key_is_broken = true)?;
+            KeyAttr::Text(name.clone(), value)
+        };
+        if self.key.is_some() {
+            errors.at(
+                name,
+                format!(
+                    "an entity has one key: remove one `key`, or write `{PARTS}` for a key of \
+                     several fields"
+                ),
+            );
+        } else {
+            self.key = Some(value);
+        }
+        Ok(())
+    }
+}
+
+impl<T> Word<T> {
+    fn new(name: &Ident, value: T) -> Self {
+        let name = name.clone();
+        Self { name, value }
     }
 }
 
@@ -95,4 +200,68 @@ pub(crate) fn key_mark(attrs: &[Attribute], errors: &mut Errors) -> Option<Ident
         alone(name, input)
     });
     mark
+}
+
+/// Reads the attributes of a variant or of a field in one, where nothing may stand: whether there is
+/// a `key`.
+pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) -> bool {
+    let mut marked = false;
+    WORDS.read(attrs, Place::InEnum, errors, |name, input, errors| {
+        errors.at(
+            name,
+            "the variants of an enum share no field: remove this, and add `key_with = path` and \
+             `key_type = Type` to the enum",
+        );
+        marked = true;
+        alone(name, input)
+    });
+    marked
+}
+
+/// Reads `= 65536` or `= "64 KiB"`.
+fn bytes(name: &Ident, input: ParseStream<'_>) -> syn::Result<u32> {
+    let example = "max_bytes = \"64 KiB\"";
+    equals(name, input, example)?;
+    if let Ok(literal) = input.fork().parse::<LitStr>() {
+        let bytes = size::parse(&literal.value())
+            .map_err(|message| syn::Error::new_spanned(&literal, message))?;
+        input.parse::<LitStr>()?;
+        return Ok(bytes);
+    }
+    let wrong = |found: &dyn quote::ToTokens| {
+        syn::Error::new_spanned(
+            found,
+            format!(
+                "`{name}` takes a number of bytes from 1 to {}, as in `{example}`",
+                u32::MAX
+            ),
+        )
+    };
+    match input.fork().parse::<LitInt>() {
+        Ok(literal) => {
+            let number = literal.base10_parse().ok().filter(|bytes| *bytes > 0);
+            let number = number.ok_or_else(|| wrong(&literal))?;
+            input.parse::<LitInt>()?;
+            Ok(number)
+        }
+        Err(_) => Err(wrong(&input.fork().parse::<proc_macro2::TokenTree>()?)),
+    }
+}
+
+/// Reads `= "T: Clone, U: Copy"`.
+fn predicates(name: &Ident, input: ParseStream<'_>) -> syn::Result<Predicates> {
+    let example = "bound = \"T: PagePrefix\"";
+    let literal = text(name, input, example)?;
+    let parsed = literal.parse_with(Predicates::parse_terminated);
+    match parsed {
+        Ok(predicates) if !predicates.is_empty() => Ok(predicates),
+        Ok(_) => Err(syn::Error::new_spanned(
+            &literal,
+            format!("the bound is empty: remove it, or write one as in `{example}`"),
+        )),
+        Err(_) => Err(syn::Error::new_spanned(
+            &literal,
+            format!("`{name}` takes what stands behind a `where`, as in `{example}`"),
+        )),
+    }
 }

@@ -4,12 +4,13 @@
 
 pub(crate) mod cache;
 pub(crate) mod feeder;
+pub(crate) mod schema;
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Ident, LitInt, LitStr, Meta, Token, token};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Meta, Token, Type, token};
 
 use crate::diag::{Errors, did_you_mean, quoted_list};
 
@@ -26,8 +27,11 @@ struct Words {
 /// Whose attributes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// The struct, or the enum.
     Struct,
     Field,
+    /// A variant, or a field of one.
+    InEnum,
 }
 
 impl Words {
@@ -46,7 +50,7 @@ impl Words {
             let Meta::List(list) = &attr.meta else {
                 let (name, example) = match place {
                     Place::Struct => (self.attribute, self.example),
-                    Place::Field => (self.attribute, "key"),
+                    Place::Field | Place::InEnum => (self.attribute, "key"),
                 };
                 errors.at(
                     &attr.meta,
@@ -93,7 +97,7 @@ impl Words {
         let text = name.to_string();
         let (here, there) = match place {
             Place::Struct => (self.on_struct, self.on_field),
-            Place::Field => (self.on_field, self.on_struct),
+            Place::Field | Place::InEnum => (self.on_field, self.on_struct),
         };
         if here.contains(&text.as_str()) {
             return word(&name, input, errors);
@@ -102,8 +106,16 @@ impl Words {
             let (right, wrong) = match place {
                 Place::Struct => ("a field", "the struct"),
                 Place::Field => ("the struct", "a field"),
+                Place::InEnum => ("the enum", "what is in it"),
             };
             format!("`{text}` belongs on {right}, not on {wrong}: move it there")
+        } else if self.attribute == cache::WORDS.attribute && cache::WORDS.knows(&text) {
+            format!(
+                "`{text}` is for an entity: remove it, or derive `CacheEntity`, which brings \
+                 `CacheSchema`"
+            )
+        } else if here.is_empty() {
+            format!("`{text}` has no meaning here: remove it")
         } else if let Some(near) = did_you_mean(&text, here.iter().copied()) {
             format!(
                 "unknown attribute `{text}` in `#[{}(…)]`: did you mean `{near}`?",
@@ -121,10 +133,14 @@ impl Words {
         Ok(())
     }
 
+    fn knows(&self, word: &str) -> bool {
+        self.on_struct.contains(&word) || self.on_field.contains(&word)
+    }
+
     fn known(&self, place: Place) -> String {
         let known = match place {
             Place::Struct => self.on_struct,
-            Place::Field => self.on_field,
+            Place::Field | Place::InEnum => self.on_field,
         };
         quoted_list(known.iter().copied())
     }
@@ -187,6 +203,43 @@ fn number(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<u3
         }
         Err(_) => Err(wrong(&input.fork().parse::<TokenTree>()?)),
     }
+}
+
+/// Reads `= Type`.
+fn ty(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Type> {
+    code(name, input, "a type", example)
+}
+
+/// Reads `= path::to_a::function`, which may say its generics and start at a type.
+fn function(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprPath> {
+    code(name, input, "the path of a function", example)
+}
+
+/// Reads what is written as code and not as text.
+fn code<T: Parse>(
+    name: &Ident,
+    input: ParseStream<'_>,
+    what: &str,
+    example: &str,
+) -> syn::Result<T> {
+    equals(name, input, example)?;
+    if let Ok(literal) = input.fork().parse::<LitStr>() {
+        return Err(syn::Error::new_spanned(
+            &literal,
+            format!(
+                "`{name}` takes {what}: remove the quotes, `{name} = {}`",
+                literal.value().escape_debug()
+            ),
+        ));
+    }
+    // On a fork, since what is not closed may swallow the words after it.
+    if input.fork().parse::<T>().is_err() {
+        return Err(syn::Error::new_spanned(
+            input.fork().parse::<TokenTree>()?,
+            format!("`{name}` takes {what}, as in `{example}`"),
+        ));
+    }
+    input.parse()
 }
 
 /// Reads `= "path"`.

@@ -2,94 +2,142 @@
 
 use std::time::Duration;
 
-use proc_macro2::Ident;
+use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{GenericParam, LitStr};
+use syn::{ExprPath, GenericParam, LitStr, Type};
 
-use super::{is_float, serde};
-use crate::ast::{Field, Struct};
-use crate::attr::cache::{CacheAttr, KeyAttr, key_mark};
-use crate::diag::{Errors, one_of};
-use crate::text::{duration, prefix, template};
+use super::key::{self, Key};
+use super::{mentions, serde};
+use crate::ast::{Shape, Struct};
+use crate::attr::cache::{CacheAttr, Predicates};
+use crate::diag::Errors;
+use crate::text::{duration, prefix};
 
 /// An entity that can be expanded.
-pub(crate) struct Entity {
-    pub(crate) prefix: String,
+pub(crate) struct Entity<'a> {
+    pub(crate) prefix: Prefix<'a>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) stale: Option<Duration>,
+    pub(crate) negative_ttl: Option<Duration>,
+    pub(crate) max_bytes: Option<u32>,
     pub(crate) version: u32,
+    pub(crate) validate: Option<&'a ExprPath>,
+    pub(crate) bound: Option<&'a Predicates>,
 }
 
-/// How an entity is keyed. Numbers are positions in [`Struct::fields`].
-pub(crate) enum Key {
-    /// The field as it is.
-    Field(usize),
-    /// A `String` made of fields and text.
-    Template(Vec<Piece>),
-    /// A typed key of these fields.
-    Parts(Vec<usize>),
-}
-
-/// A stretch of a template whose fields exist.
-pub(crate) enum Piece {
+/// What all keys of an entity start with.
+pub(crate) enum Prefix<'a> {
     Text(String),
-    Field(usize),
+    /// What this function gives.
+    With(&'a ExprPath),
 }
 
 /// Applies every rule. The entity counts only if none of them was broken; the key, if it could
 /// be made out, serves the fallback too.
-pub(crate) fn check(
-    target: &Struct<'_>,
-    attr: &CacheAttr,
+pub(crate) fn check<'a>(
+    shape: &Shape<'_>,
+    attr: &'a CacheAttr,
     errors: &mut Errors,
-) -> (Entity, Option<Key>) {
-    no_generics(target, attr, errors);
+) -> (Entity<'a>, Option<Key<'a>>) {
+    let target = shape.target();
+    let prefix = prefix(target, attr, errors);
+    generics(target, attr, &prefix, errors);
     let entity = Entity {
-        prefix: prefix(target, attr, errors),
-        ttl: attr.ttl.as_ref().and_then(|text| ttl(text, errors)),
+        prefix,
+        ttl: attr.ttl.as_ref().and_then(|text| lasts(text, errors)),
+        stale: stale(attr, errors),
+        negative_ttl: attr
+            .negative_ttl
+            .as_ref()
+            .and_then(|text| lasts(text, errors)),
+        max_bytes: attr.max_bytes,
         version: attr.version.unwrap_or(0),
+        validate: attr.validate.as_ref(),
+        bound: attr.bound.as_ref().map(|bound| &bound.value),
     };
-    let key = key(target, attr, errors);
-    serde::check(target, errors);
+    let key = key::check(shape, attr, errors);
+    if let Some(key) = &key {
+        no_generic_parts(target, key, errors);
+    }
+    serde::check(shape, errors);
     (entity, key)
 }
 
-fn no_generics(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
-    let Some(param) = target.generics.params.first() else {
+/// A generic entity must have a prefix for each of its instantiations.
+fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: &mut Errors) {
+    let name = target.ident.unraw();
+    for lifetime in target.generics.lifetimes() {
+        errors.at(
+            &lifetime.lifetime,
+            format!(
+                "an entity outlives the call that loaded it: give `{name}` fields that own their \
+                 data"
+            ),
+        );
+    }
+    let param = target
+        .generics
+        .params
+        .iter()
+        .find(|param| !matches!(param, GenericParam::Lifetime(_)));
+    if let (Some(bound), None) = (&attr.bound, param) {
+        errors.at(
+            &bound.name,
+            format!("`{name}` has no type parameter that could be bound: remove this"),
+        );
+    }
+    let (Some(param), Prefix::Text(prefix)) = (param, prefix) else {
         return;
     };
-    let name = target.ident.unraw();
-    let message = match param {
-        GenericParam::Lifetime(_) => format!(
-            "an entity outlives the call that loaded it: give `{name}` fields that own their data"
-        ),
-        GenericParam::Type(_) | GenericParam::Const(_) => {
-            let stated = attr.prefix.as_ref().map(LitStr::value);
-            let prefix = stated.unwrap_or_else(|| prefix::of_type(&name.to_string()));
-            let (one, two) = match param {
-                GenericParam::Const(_) => ("1", "2"),
-                _ => ("User", "Order"),
-            };
-            format!(
-                "`{name}<{one}>` and `{name}<{two}>` would share the prefix `{prefix}` and answer \
-                 for each other: derive it for a struct that wraps one of them, or implement \
-                 `CacheEntity` by hand with a prefix for each"
-            )
-        }
+    let (one, two) = match param {
+        GenericParam::Const(_) => ("1", "2"),
+        _ => ("User", "Order"),
     };
-    match param {
-        GenericParam::Lifetime(param) => errors.at(&param.lifetime, message),
-        GenericParam::Type(param) => errors.at(&param.ident, message),
-        GenericParam::Const(param) => errors.at(&param.ident, message),
+    let message = format!(
+        "`{name}<{one}>` and `{name}<{two}>` would share the prefix `{prefix}` and answer for each \
+         other: give each its own by `prefix_with = path`, the path of a `fn() -> &'static str`"
+    );
+    match (&attr.prefix, param) {
+        (Some(literal), _) => errors.at(literal, message),
+        (None, GenericParam::Type(param)) => errors.at(&param.ident, message),
+        (None, GenericParam::Const(param)) => errors.at(&param.ident, message),
+        (None, GenericParam::Lifetime(_)) => {}
     }
 }
 
-fn prefix(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) -> String {
+/// The parts of a typed key stand in a struct that has no parameters.
+fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
+    let Key::Parts(parts) = key else {
+        return;
+    };
+    for at in parts {
+        let ty = target.fields[*at].ty;
+        if mentions(ty.to_token_stream(), target.generics) {
+            errors.at(
+                ty,
+                "a part of a typed key cannot depend on a type parameter: make the key with \
+                 `key_with = path` and `key_type = Type`",
+            );
+        }
+    }
+}
+
+fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> Prefix<'a> {
     if let Some(literal) = &attr.prefix {
+        if let Some(with) = &attr.prefix_with {
+            errors.at(
+                &with.name,
+                "the entity has a `prefix` already: remove one of the two",
+            );
+        }
         let text = literal.value();
         if let Err(message) = prefix::check(&text) {
             errors.at(literal, message);
         }
-        return text;
+        return Prefix::Text(text);
+    }
+    if let Some(with) = &attr.prefix_with {
+        return Prefix::With(&with.value);
     }
     let name = target.ident.unraw().to_string();
     let text = prefix::of_type(&name);
@@ -99,166 +147,30 @@ fn prefix(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) -> String 
             "the name of the type is too long for a prefix: add `prefix = \"…\"`",
         );
     }
-    text
+    Prefix::Text(text)
 }
 
-fn ttl(literal: &LitStr, errors: &mut Errors) -> Option<Duration> {
+fn stale(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
+    let stale = attr.stale.as_ref()?;
+    if attr.ttl.is_none() && !attr.ttl_is_broken {
+        errors.at(
+            &stale.name,
+            "`stale` begins where `ttl` ends, and there is no `ttl`: add one, as in `ttl = \"30s\"`",
+        );
+    }
+    lasts(&stale.value, errors)
+}
+
+fn lasts(literal: &LitStr, errors: &mut Errors) -> Option<Duration> {
     duration::parse(&literal.value())
         .map_err(|message| errors.at(literal, message))
         .ok()
 }
 
-fn key(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) -> Option<Key> {
-    let marks: Vec<(usize, Ident)> = target
-        .fields
-        .iter()
-        .enumerate()
-        .filter_map(|(at, field)| Some((at, key_mark(field.attrs, errors)?)))
-        .collect();
-    let key = match &attr.key {
-        Some(stated) => {
-            for (_, mark) in &marks {
-                errors.at(
-                    mark,
-                    "the struct has a `key` already: remove one of the two",
-                );
-            }
-            stated_key(target, stated, errors)?
-        }
-        None if attr.key_is_broken => return None,
-        None => match marks.as_slice() {
-            [] => {
-                no_key(target, errors);
-                return None;
-            }
-            [(at, _)] => Key::Field(*at),
-            marks => Key::Parts(marks.iter().map(|(at, _)| *at).collect()),
-        },
-    };
-    no_floats(target, &key, errors).then_some(key)
-}
-
-fn stated_key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key> {
-    match stated {
-        KeyAttr::Text(literal) => {
-            let text = literal.value();
-            if template::is_template(&text) {
-                template_key(target, literal, &text, errors)
-            } else {
-                field_named(target, literal, errors).map(Key::Field)
-            }
-        }
-        KeyAttr::Parts(group, names) => {
-            if names.is_empty() {
-                // A part that is no text has been reported.
-                if group.stream().is_empty() {
-                    errors.at(
-                        group,
-                        "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
-                    );
-                }
-                return None;
-            }
-            let mut parts: Vec<usize> = Vec::new();
-            for name in names {
-                let Some(at) = field_named(target, name, errors) else {
-                    continue;
-                };
-                if parts.contains(&at) {
-                    errors.at(
-                        name,
-                        format!(
-                            "`{}` is part of the key already: remove this one",
-                            target.fields[at].name
-                        ),
-                    );
-                } else {
-                    parts.push(at);
-                }
-            }
-            if let [only] = names.as_slice() {
-                let name = only.value();
-                errors.at(
-                    only,
-                    format!(
-                        "a key of one field needs no parentheses: write `key = \"{}\"`",
-                        name.escape_debug()
-                    ),
-                );
-            }
-            (!parts.is_empty()).then_some(Key::Parts(parts))
-        }
-    }
-}
-
-fn template_key(
-    target: &Struct<'_>,
-    literal: &LitStr,
-    text: &str,
-    errors: &mut Errors,
-) -> Option<Key> {
-    let pieces = template::parse(text)
-        .map_err(|message| errors.at(literal, message))
-        .ok()?;
-    // The key is a `String` whatever the fields are, so the fallback can rely on it.
-    let mut known = Vec::new();
-    for piece in pieces {
-        match piece {
-            template::Piece::Text(text) => known.push(Piece::Text(text)),
-            template::Piece::Field(name) => match target.field(&name) {
-                Some(at) => known.push(Piece::Field(at)),
-                None => errors.at(literal, target.no_such_field(&name)),
-            },
-        }
-    }
-    Some(Key::Template(known))
-}
-
-fn field_named(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<usize> {
-    let name = literal.value();
-    let found = target.field(&name);
-    if found.is_none() {
-        errors.at(literal, target.no_such_field(&name));
-    }
-    found
-}
-
-fn no_key(target: &Struct<'_>, errors: &mut Errors) {
-    let name = target.ident.unraw();
-    let fix = match target.field("id") {
-        Some(_) => "add `#[cache(key = \"id\")]`".to_owned(),
-        None => format!(
-            "add `#[cache(key = \"…\")]` with {}",
-            one_of(target.field_names())
-        ),
-    };
-    errors.at(target.ident, format!("`{name}` has no key: {fix}"));
-}
-
-/// Refuses floats: `NaN` is not itself, and `0.0` is `-0.0` with another text.
-fn no_floats(target: &Struct<'_>, key: &Key, errors: &mut Errors) -> bool {
-    let used: Vec<usize> = match key {
-        Key::Field(at) => vec![*at],
-        Key::Parts(parts) => parts.clone(),
-        Key::Template(pieces) => pieces
-            .iter()
-            .filter_map(|piece| match piece {
-                Piece::Field(at) => Some(*at),
-                Piece::Text(_) => None,
-            })
-            .collect(),
-    };
-    let mut none = true;
-    for (at, field) in target.fields.iter().enumerate() {
-        let Field { ty, .. } = field;
-        if used.contains(&at) && is_float(ty) {
-            errors.at(
-                ty,
-                "a float cannot be a key, because `NaN` does not equal itself: use an integer or \
-                 a `String`",
-            );
-            none = false;
-        }
-    }
-    none
+/// The types that the key is made of, where they depend on a parameter.
+pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a Key<'a>) -> Vec<&'a Type> {
+    key.types(target)
+        .into_iter()
+        .filter(|ty| mentions(ty.to_token_stream(), target.generics))
+        .collect()
 }

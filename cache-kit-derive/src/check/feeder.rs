@@ -9,7 +9,7 @@ use super::holder::{Holder, Places, ungrouped, wrapped};
 use super::request_key::{self, part_name};
 use crate::ast::Struct;
 use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
-use crate::check::entity::Piece;
+use crate::check::key::Piece;
 use crate::diag::{Errors, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].

@@ -4,10 +4,14 @@ pub(crate) mod entity;
 pub(crate) mod expression;
 pub(crate) mod feeder;
 pub(crate) mod holder;
+pub(crate) mod key;
+pub(crate) mod named;
 mod request_key;
+pub(crate) mod schema;
 pub(crate) mod serde;
 
-use syn::Type;
+use proc_macro2::{TokenStream, TokenTree};
+use syn::{GenericParam, Generics, Type};
 
 /// The last name of a path type, with what stands in its angle brackets.
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
@@ -30,4 +34,17 @@ fn peel(ty: &Type) -> &Type {
 /// Whether this is `f32` or `f64`, as far as the name tells.
 pub(crate) fn is_float(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
+}
+
+/// Whether the tokens name one of the parameters.
+fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => generics.params.iter().any(|param| match param {
+            GenericParam::Type(param) => param.ident == ident,
+            GenericParam::Const(param) => param.ident == ident,
+            GenericParam::Lifetime(_) => false,
+        }),
+        TokenTree::Group(group) => mentions(group.stream(), generics),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
 }

@@ -1,38 +1,66 @@
 //! What `#[derive(CacheEntity)]` writes.
 
-use proc_macro2::{Ident, Literal, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
-use syn::ext::IdentExt;
-use syn::{Member, Type};
+use std::time::Duration;
 
-use super::fingerprint;
-use crate::ast::{Field, Struct};
-use crate::check::entity::{Entity, Key, Piece};
+use proc_macro2::{Ident, Literal, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{ExprPath, Generics, parse_quote};
+
+use super::{fingerprint, schema, typed_key};
+use crate::ast::{Field, Shape, Struct};
+use crate::attr::cache::Predicates;
+use crate::check::entity::{Entity, Prefix, generic_key_types};
+use crate::check::key::{Key, Piece};
 
 pub(super) fn expand(
-    target: &Struct<'_>,
-    entity: &Entity,
-    key: &Key,
+    shape: &Shape<'_>,
+    entity: &Entity<'_>,
+    key: &Key<'_>,
     private: &TokenStream,
 ) -> TokenStream {
+    let target = shape.target();
     let ident = target.ident;
+    let generics = generics(target, Some(key), entity.bound, private);
+    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let key_type = key_type(target, key, private);
     let key_value = key_value(target, key, private);
     let key_items = key_items(target, key, private);
-    let prefix = &entity.prefix;
-    let schema = Literal::u64_unsuffixed(fingerprint::of(target, entity.version));
-    let ttl = entity.ttl.map(|ttl| {
-        let seconds = Literal::u64_unsuffixed(ttl.as_secs());
-        let nanos = Literal::u32_unsuffixed(ttl.subsec_nanos());
+    let prefix = match &entity.prefix {
+        Prefix::Text(text) => text.to_token_stream(),
+        Prefix::With(path) => call(path, None, quote!(&'static #private::str)),
+    };
+
+    let nested = fingerprint::nested(shape);
+    let number = Literal::u64_unsuffixed(fingerprint::of(shape, entity.version));
+    let schema = if nested.is_empty() {
+        number.to_token_stream()
+    } else {
+        quote!(#private::Schema::of::<Self>())
+    };
+    let schema_impl = schema::of_shape(target, &generics, &number, &nested, private);
+
+    let ttl = duration("cache_ttl", entity.ttl, private);
+    let stale = duration("cache_stale", entity.stale, private);
+    let negative_ttl = duration("cache_negative_ttl", entity.negative_ttl, private);
+    let max_bytes = entity.max_bytes.map(|bytes| {
+        let bytes = Literal::u32_unsuffixed(bytes);
         quote! {
-            fn cache_ttl() -> #private::Option<#private::Duration> {
-                #private::Option::Some(#private::Duration::new(#seconds, #nanos))
+            fn cache_max_bytes() -> #private::Option<#private::usize> {
+                #private::Option::Some(#bytes)
+            }
+        }
+    });
+    let validate = entity.validate.map(|path| {
+        let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
+        quote! {
+            fn cache_validate(&self) -> #private::Result<()> {
+                #call
             }
         }
     });
     quote! {
         #[automatically_derived]
-        impl #private::CacheEntity for #ident {
+        impl #impl_generics #private::CacheEntity for #ident #ty_generics #where_clause {
             type Key = #key_type;
 
             fn cache_key(&self) -> #key_type {
@@ -48,33 +76,72 @@ pub(super) fn expand(
             }
 
             #ttl
+            #stale
+            #negative_ttl
+            #max_bytes
+            #validate
         }
+
+        #schema_impl
 
         #key_items
     }
 }
 
+/// The generics of the type, with what an entity and its key ask of the parameters.
+pub(crate) fn generics(
+    target: &Struct<'_>,
+    key: Option<&Key<'_>>,
+    bound: Option<&Predicates>,
+    private: &TokenStream,
+) -> Generics {
+    let mut generics = target.generics.clone();
+    if generics.params.is_empty() {
+        return generics;
+    }
+    let ident = target.ident;
+    let ty_generics = generics.split_for_impl().1.to_token_stream();
+    let predicates = &mut generics.make_where_clause().predicates;
+    predicates.extend(bound.into_iter().flatten().cloned());
+    predicates.push(parse_quote! {
+        #ident #ty_generics: #private::Storable + #private::Send + #private::Sync + 'static
+    });
+    if let Some(key) = key {
+        for ty in generic_key_types(target, key) {
+            predicates.push(match key {
+                Key::Template(_) => parse_quote!(#ty: #private::Display),
+                _ => parse_quote! {
+                    #ty: #private::Display + #private::Clone + #private::Eq + #private::Hash
+                        + #private::Send + #private::Sync + 'static
+                },
+            });
+        }
+    }
+    generics
+}
+
 /// `CacheEntity::Key`.
-pub(crate) fn key_type(target: &Struct<'_>, key: &Key, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_type(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
     match key {
         Key::Field(at) => target.fields[*at].ty.to_token_stream(),
         Key::Template(_) => quote!(#private::String),
-        Key::Parts(_) => typed_key(target).to_token_stream(),
+        Key::Parts(_) => typed_key::name(target).to_token_stream(),
+        Key::With(_, ty) => ty.to_token_stream(),
     }
 }
 
 /// The typed key, if there is one.
-pub(crate) fn key_items(target: &Struct<'_>, key: &Key, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_items(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
     match key {
         Key::Parts(parts) => {
             let parts: Vec<&Field<'_>> = parts.iter().map(|at| &target.fields[*at]).collect();
-            typed_key_items(target, &parts, private)
+            typed_key::items(target, &parts, private)
         }
-        Key::Field(_) | Key::Template(_) => TokenStream::new(),
+        Key::Field(_) | Key::Template(_) | Key::With(..) => TokenStream::new(),
     }
 }
 
-fn key_value(target: &Struct<'_>, key: &Key, private: &TokenStream) -> TokenStream {
+fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
     match key {
         Key::Field(at) => {
             let member = &target.fields[*at].member;
@@ -96,96 +163,48 @@ fn key_value(target: &Struct<'_>, key: &Key, private: &TokenStream) -> TokenStre
             }
         }
         Key::Parts(parts) => {
-            let name = typed_key(target);
+            let name = typed_key::name(target);
             let members = parts.iter().map(|at| &target.fields[*at].member);
             quote!(#name::new(#(#private::Clone::clone(&self.#members)),*))
         }
+        Key::With(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
     }
 }
 
-/// `OrderItemKey`, visible to the user's code, but not taken for code that the user wrote.
-fn typed_key(target: &Struct<'_>) -> Ident {
-    let ident = target.ident;
-    format_ident!(
-        "{}Key",
-        ident,
-        span = Span::call_site().located_at(ident.span())
-    )
-}
-
-fn typed_key_items(
-    target: &Struct<'_>,
-    parts: &[&Field<'_>],
-    private: &TokenStream,
-) -> TokenStream {
-    let vis = target.vis;
-    let name = typed_key(target);
-    let entity = target.ident.unraw();
-
-    let types: Vec<&Type> = parts.iter().map(|part| part.ty).collect();
-    let names: Vec<String> = parts
-        .iter()
-        .map(|part| format!("The `{}` of the entity.", part.name))
-        .collect();
-    // The parts of a tuple struct's key count from 0, whichever fields they are.
-    let members: Vec<Member> = parts
-        .iter()
-        .enumerate()
-        .map(|(at, part)| match &part.member {
-            Member::Named(ident) => Member::Named(ident.clone()),
-            Member::Unnamed(_) => Member::Unnamed(at.into()),
-        })
-        .collect();
-    let arguments: Vec<Ident> = members
-        .iter()
-        .map(|member| match member {
-            Member::Named(ident) => ident.clone(),
-            Member::Unnamed(index) => format_ident!("part_{}", index.index),
-        })
-        .collect();
-    let fields = if target.is_tuple {
-        quote!((#(#[doc = #names] #vis #types),*);)
-    } else {
-        quote!({ #(#[doc = #names] #vis #members: #types),* })
-    };
-    let separators = parts
-        .iter()
-        .enumerate()
-        .map(|(at, _)| (at > 0).then(|| quote!(#private::write_separator(__f)?;)));
-
-    let about = format!(
-        "The key of `{entity}`. Its text is its parts joined by `:`, with `%` and `:` inside a \
-         part escaped, so that different keys have different texts."
-    );
+/// A call of the user's function with `argument`.
+///
+/// By way of a pointer, so that a function of another kind is reported where it is named, beside
+/// what it should be.
+fn call(path: &ExprPath, argument: Option<TokenStream>, output: TokenStream) -> TokenStream {
+    let first = path.to_token_stream().into_iter().next();
+    let named = first.map_or_else(Span::call_site, |first| first.span());
+    let at = Span::call_site().located_at(named);
+    let input = argument.as_ref().map(|_| quote!(_));
+    let argument = argument.into_iter().flatten().map(|mut token| {
+        token.set_span(at);
+        token
+    });
+    let function = Ident::new("__function", at);
+    let call = quote_spanned!(at=> #function(#(#argument)*));
     quote! {
-        #[doc = #about]
-        #[derive(
-            #private::Clone,
-            #private::Debug,
-            #private::PartialEq,
-            #private::Eq,
-            #private::Hash,
-        )]
-        #vis struct #name #fields
-
-        #[automatically_derived]
-        impl #name {
-            /// The key that has these parts.
-            #[allow(clippy::too_many_arguments, reason = "a key has as many as its entity says")]
-            #vis fn new(#(#arguments: #types),*) -> Self {
-                Self { #(#members: #arguments),* }
-            }
-        }
-
-        #[automatically_derived]
-        impl #private::Display for #name {
-            fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {
-                #(
-                    #separators
-                    #private::write_part::<#types>(__f, &self.#members)?;
-                )*
-                #private::FmtResult::Ok(())
-            }
-        }
+        let #function: fn(#input) -> #output = #path;
+        #call
     }
+}
+
+/// A method that gives a length of time.
+fn duration(
+    method: &str,
+    duration: Option<Duration>,
+    private: &TokenStream,
+) -> Option<TokenStream> {
+    let duration = duration?;
+    let method = quote::format_ident!("{method}");
+    let seconds = Literal::u64_unsuffixed(duration.as_secs());
+    let nanos = Literal::u32_unsuffixed(duration.subsec_nanos());
+    Some(quote! {
+        fn #method() -> #private::Option<#private::Duration> {
+            #private::Option::Some(#private::Duration::new(#seconds, #nanos))
+        }
+    })
 }

@@ -4,28 +4,84 @@
 //! platform: the tokens are written out here, and not by their `Display`, whose blanks differ
 //! between compilers.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::Attribute;
 use syn::ext::IdentExt;
+use syn::{Attribute, Generics, Type};
 
-use crate::ast::Struct;
-use crate::check::serde::serde_lists;
+use crate::ast::{Field, Shape};
+use crate::check::named::{Part, is_of_std, parts};
+use crate::check::serde::serde_items;
 
-/// The fingerprint of the fields' names, types, order and serde attributes, of the struct's own
-/// serde attributes, and of `version`. The names of types that stand in other modules count,
-/// what is in them doesn't.
-pub(super) fn of(target: &Struct<'_>, version: u32) -> u64 {
+/// What serde is told and no stored byte depends on. Renames are not among them: names are a part
+/// of the shape, although postcard writes none.
+const WITHOUT_EFFECT: [&str; 7] = [
+    "alias",
+    "borrow",
+    "bound",
+    "crate",
+    "default",
+    "deny_unknown_fields",
+    "expecting",
+];
+
+/// The fingerprint of the names, types and order of fields and variants, of what serde is told
+/// about them, and of `version`. The names of other types count, what is in them doesn't: see
+/// [`nested`].
+pub(super) fn of(shape: &Shape<'_>, version: u32) -> u64 {
     let mut hash = Fnv1a::default();
     hash.bytes(&version.to_le_bytes());
-    hash.serde(target.attrs);
-    for field in &target.fields {
-        hash.text(&field.name);
-        hash.text(&canonical(field.ty.to_token_stream()));
-        hash.serde(field.attrs);
+    hash.serde(shape.target().attrs);
+    hash.fields(&shape.target().fields);
+    if let Some(variants) = shape.variants() {
+        hash.text("enum");
+        for variant in variants {
+            hash.text(&variant.name);
+            hash.serde(variant.attrs);
+            hash.length(variant.fields.len());
+            hash.fields(&variant.fields);
+        }
     }
     // 0 belongs to the entities that state no schema.
     hash.state.max(1)
+}
+
+/// The types in the fields that may have a shape of their own to tell, each once.
+pub(super) fn nested<'s>(shape: &'s Shape<'_>) -> Vec<&'s Type> {
+    let mut seen = Vec::new();
+    let mut nested = Vec::new();
+    for part in shape.fields().flat_map(|field| parts(field.ty)) {
+        if !tells_its_shape(&part, shape.target().generics) {
+            continue;
+        }
+        let name = canonical(part.ty.to_token_stream());
+        if !seen.contains(&name) {
+            seen.push(name);
+            nested.push(part.ty);
+        }
+    }
+    nested
+}
+
+fn tells_its_shape(part: &Part<'_>, generics: &Generics) -> bool {
+    let Type::Path(ty) = part.ty else {
+        return false;
+    };
+    if ty.path.is_ident("Self") || is_of_std(&ty.path) && ty.qself.is_none() {
+        return false;
+    }
+    match ty.path.get_ident() {
+        Some(name) if generics.const_params().any(|param| param.ident == *name) => false,
+        Some(name) if generics.type_params().any(|param| param.ident == *name) => true,
+        Some(name) => !part.may_be_constant || is_called_like_a_type(name),
+        None => true,
+    }
+}
+
+/// `Address`, and neither `SIZE` nor `N`.
+fn is_called_like_a_type(name: &Ident) -> bool {
+    let name = name.unraw().to_string();
+    name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
 }
 
 /// The tokens with one blank between any two.
@@ -87,11 +143,28 @@ impl Fnv1a {
         self.bytes(text.as_bytes());
     }
 
-    /// What serde is told, with the number of attributes before it.
+    fn fields(&mut self, fields: &[Field<'_>]) {
+        for field in fields {
+            self.text(&field.name);
+            self.text(&canonical(field.ty.to_token_stream()));
+            self.serde(field.attrs);
+        }
+    }
+
+    /// What serde is told, in whichever order, with the number of items before it.
     fn serde(&mut self, attrs: &[Attribute]) {
-        let lists: Vec<String> = serde_lists(attrs).map(canonical).collect();
-        self.length(lists.len());
-        lists.iter().for_each(|list| self.text(list));
+        let mut items: Vec<String> = serde_items(attrs)
+            .into_iter()
+            .filter(|(word, _)| {
+                !word
+                    .as_ref()
+                    .is_some_and(|word| WITHOUT_EFFECT.iter().any(|other| word == other))
+            })
+            .map(|(_, item)| canonical(item))
+            .collect();
+        items.sort();
+        self.length(items.len());
+        items.iter().for_each(|item| self.text(item));
     }
 
     /// As eight bytes on every platform.
@@ -108,8 +181,8 @@ mod tests {
     fn fingerprint(source: &str, version: u32) -> syn::Result<u64> {
         let input = syn::parse_str(source)?;
         let mut errors = Errors::default();
-        let target = Struct::new(&input, "CacheEntity", &mut errors);
-        Ok(target.map_or(0, |target| of(&target, version)))
+        let shape = Shape::new(&input, "CacheEntity", &mut errors);
+        Ok(shape.map_or(0, |shape| of(&shape, version)))
     }
 
     #[test]
@@ -157,8 +230,86 @@ mod tests {
             ("struct A { id: Vec<String>, n: u8 }", 0),
             ("struct A { id: [u8; 4], n: u8 }", 0),
             ("struct A { id: (u8, u8), n: u8 }", 0),
+            ("struct A { id: String, #[serde(rename = \"m\")] n: u8 }", 0),
+            (
+                "#[serde(rename_all = \"camelCase\")] struct A { id: String, n: u8 }",
+                0,
+            ),
+            ("struct A;", 0),
+            ("enum A {}", 0),
+            ("enum A { B }", 0),
+            ("enum A { B, C }", 0),
+            ("enum A { C, B }", 0),
+            ("enum A { B(u8), C }", 0),
+            ("enum A { B, C(u8) }", 0),
+            ("enum A { B { x: u8 }, C }", 0),
+            ("enum A { #[serde(skip)] B, C }", 0),
         ] {
             assert!(seen.insert(fingerprint(source, version)?), "{source}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_no_byte_depends_on_changes_nothing() -> syn::Result<()> {
+        let plain = fingerprint("struct A { id: String, n: u8 }", 0)?;
+        for same in [
+            "#[serde(deny_unknown_fields, crate = \"s\", bound = \"\")] struct A { id: String, n: u8 }",
+            "struct A { #[serde(alias = \"no\", default)] id: String, #[serde(default = \"f\")] n: u8 }",
+        ] {
+            assert_eq!(fingerprint(same, 0)?, plain, "{same}");
+        }
+        let told = fingerprint("struct A { #[serde(skip, with = \"x\")] id: u8 }", 0)?;
+        for same in [
+            "struct A { #[serde(with = \"x\", skip)] id: u8 }",
+            "struct A { #[serde(with = \"x\")] #[serde(skip, alias = \"y\")] id: u8 }",
+        ] {
+            assert_eq!(fingerprint(same, 0)?, told, "{same}");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn nested_types_are_found_in_whatever_holds_them() -> syn::Result<()> {
+        for (source, expected) in [
+            (
+                "struct A { a: u8, b: Option<Vec<String>>, c: [u8; 4] }",
+                &[][..],
+            ),
+            (
+                "struct A { a: Option<Vec<B>>, b: B, c: (C, [D; 2]) }",
+                &["B", "C", "D"],
+            ),
+            (
+                "struct A { a: HashMap<Id, Box<[B]>>, b: &'static B }",
+                &["Id", "B"],
+            ),
+            (
+                "struct A { a: Page<Bee, SIZE, 3>, b: Vec<URL> }",
+                &["Page < Bee , SIZE , 3 >", "Bee", "URL"],
+            ),
+            (
+                "struct A<T, const N: usize> { a: Grid<T, N>, b: [B; N] }",
+                &["Grid < T , N >", "T", "B"],
+            ),
+            (
+                "struct A { a: my::Vec<u8>, b: std::vec::Vec<my::B> }",
+                &["my : : Vec < u8 >", "my : : B"],
+            ),
+            (
+                "struct A { a: <B as Of>::C, b: fn(B) -> C, c: Box<dyn D>, d: Self }",
+                &["< B as Of > : : C"],
+            ),
+            ("enum A { B(C), D { e: Vec<E> }, F }", &["C", "E"]),
+        ] {
+            let input = syn::parse_str(source)?;
+            let shape = Shape::new(&input, "CacheEntity", &mut Errors::default());
+            let names: Vec<String> = shape
+                .iter()
+                .flat_map(nested)
+                .map(|ty| canonical(ty.to_token_stream()))
+                .collect();
+            assert_eq!(names, expected, "{source}");
         }
         Ok(())
     }

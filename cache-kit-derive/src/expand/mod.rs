@@ -8,16 +8,21 @@ pub(crate) mod entity;
 mod feeder;
 mod fingerprint;
 mod hooks;
+mod schema;
+#[cfg(test)]
+mod snapshots;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod typed_key;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
-use crate::ast::Struct;
+use crate::ast::{Shape, Struct};
 use crate::attr::cache::CacheAttr;
 use crate::attr::feeder::FeederAttr;
+use crate::attr::schema::{SchemaAttr, is_of_entity};
 use crate::diag::Errors;
 use crate::{check, fallback};
 
@@ -28,18 +33,40 @@ pub(crate) fn cache_entity(input: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut errors = Errors::default();
-    let attr = CacheAttr::of_struct(&input.attrs, &mut errors);
+    let attr = CacheAttr::of_type(&input.attrs, &mut errors);
     let private = attr.krate.private();
-    let Some(target) = Struct::new(&input, "CacheEntity", &mut errors) else {
+    let Some(shape) = Shape::new(&input, "CacheEntity", &mut errors) else {
         return failed(errors, fallback::entity(&input, None, &private));
     };
-    let (entity, key) = check::entity::check(&target, &attr, &mut errors);
+    let (entity, key) = check::entity::check(&shape, &attr, &mut errors);
     match key {
-        Some(key) if errors.is_empty() => entity::expand(&target, &entity, &key, &private),
+        Some(key) if errors.is_empty() => entity::expand(&shape, &entity, &key, &private),
         key => failed(
             errors,
-            fallback::entity(&input, Some((&target, key)), &private),
+            fallback::entity(&input, Some((shape.target(), key)), &private),
         ),
+    }
+}
+
+/// `#[derive(CacheSchema)]`
+pub(crate) fn cache_schema(input: TokenStream) -> TokenStream {
+    let input: DeriveInput = match syn::parse2(input) {
+        Ok(input) => input,
+        Err(error) => return error.to_compile_error(),
+    };
+    let mut errors = Errors::default();
+    let attr = SchemaAttr::of_type(&input.attrs, &mut errors);
+    let private = attr.krate.private();
+    let Some(shape) = Shape::new(&input, "CacheSchema", &mut errors) else {
+        return failed(errors, fallback::schema(&input, &private));
+    };
+    check::schema::check(&shape, &mut errors);
+    if errors.is_empty() {
+        schema::expand(&shape, attr.version.unwrap_or(0), &private)
+    } else if is_of_entity(&input.attrs) {
+        failed(errors, TokenStream::new())
+    } else {
+        failed(errors, fallback::schema(&input, &private))
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod duration;
 pub(crate) mod prefix;
+pub(crate) mod size;
 pub(crate) mod template;

@@ -66,6 +66,8 @@ fn reject_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
 
 macro_rules! entities {
     ($($entity:ty)*) => {$(
+        // Nobody who forgot to make an entity wants to hear of these.
+        #[diagnostic::do_not_recommend]
         impl CacheEntity for $entity {
             type Key = String;
 
@@ -82,6 +84,7 @@ macro_rules! entities {
 
 entities! { Specimen Rival Unwritable Unreadable }
 
+#[diagnostic::do_not_recommend]
 impl<const SCHEMA: u64> CacheEntity for Revised<SCHEMA> {
     type Key = String;
 

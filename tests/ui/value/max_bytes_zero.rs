@@ -2,13 +2,13 @@ use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(prefix = user, key = "id", ttl = 30, version = "2", crate = "not a path")]
+#[cache(key = "id", max_bytes = 0)]
 struct User {
-    id: String,
+    id: u64,
 }
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", version = -1)]
+#[cache(key = "id", max_bytes = "0 KiB")]
 struct Order {
     id: u64,
 }

@@ -1,13 +1,6 @@
 use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
-#[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id")]
-enum Animal {
-    Cat { id: u64 },
-    Dog { id: u64 },
-}
-
 #[derive(Clone, Copy, CacheEntity)]
 #[cache(key = "id")]
 union Number {
@@ -26,8 +19,5 @@ impl<'de> Deserialize<'de> for Number {
         Ok(Self { id: 0 })
     }
 }
-
-#[derive(Clone, Serialize, Deserialize, CacheEntity)]
-struct Unit;
 
 fn main() {}

@@ -1,0 +1,60 @@
+//! `#[cache(…)]` as `CacheSchema` reads it.
+
+use syn::Attribute;
+
+use super::cache as entity;
+use super::{Place, Words, number, path, set};
+use crate::ast::Crate;
+use crate::diag::Errors;
+
+const WORDS: Words = Words {
+    attribute: "cache",
+    example: VERSION,
+    on_struct: &["version", "crate"],
+    on_field: &[],
+};
+
+const VERSION: &str = "version = 2";
+
+/// What stands on the type, as it was written.
+#[derive(Default)]
+pub(crate) struct SchemaAttr {
+    pub(crate) version: Option<u32>,
+    pub(crate) krate: Crate,
+}
+
+impl SchemaAttr {
+    /// Reads the attributes of a type.
+    pub(crate) fn of_type(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
+            if name == "version" {
+                let value = number(name, input, VERSION)?;
+                set(&mut found.version, name, value, errors);
+            } else {
+                let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
+                set(&mut found.krate.path, name, value, errors);
+            }
+            Ok(())
+        });
+        found
+    }
+}
+
+/// Whether there is a word that only an entity has, which brings `CacheSchema` of its own.
+pub(crate) fn is_of_entity(attrs: &[Attribute]) -> bool {
+    attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident(WORDS.attribute))
+        .filter_map(|attr| attr.meta.require_list().ok())
+        .flat_map(|list| list.tokens.clone())
+        .any(|token| {
+            let word = token.to_string();
+            entity::WORDS.knows(&word) && !WORDS.knows(&word)
+        })
+}
+
+/// Reports every word on a field or a variant: there is none that belongs there.
+pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) {
+    WORDS.read(attrs, Place::Field, errors, |_, _, _| Ok(()));
+}

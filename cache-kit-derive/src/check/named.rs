@@ -1,0 +1,153 @@
+//! What the names of types tell.
+
+use syn::{GenericArgument, Path, PathArguments, Type};
+
+use super::peel;
+
+/// The crates whose types hold any value, and what those types are called.
+const SELF_DESCRIBING: [(&str, &[&str]); 10] = [
+    ("serde_json", &["Value", "Map", "Number", "RawValue"]),
+    ("serde_yaml", &["Value", "Mapping", "Number"]),
+    ("serde_yml", &["Value", "Mapping", "Number"]),
+    ("serde_norway", &["Value", "Mapping", "Number"]),
+    ("toml", &["Value", "Table"]),
+    ("ciborium", &["Value"]),
+    ("serde_cbor", &["Value"]),
+    ("serde_value", &["Value"]),
+    ("rmpv", &["Value"]),
+    ("bson", &["Bson", "Document"]),
+];
+
+/// The path in `ty` of a type that can only be read from a format that describes itself.
+///
+/// Only a path that says its crate counts: any module may have a `Value` of its own.
+pub(super) fn self_describing(ty: &Type) -> Option<&Path> {
+    parts(ty).into_iter().find_map(|part| match part.ty {
+        Type::Path(path) if is_self_describing(&path.path) => Some(&path.path),
+        _ => None,
+    })
+}
+
+fn is_self_describing(path: &Path) -> bool {
+    let (Some(first), Some(last)) = (path.segments.first(), path.segments.last()) else {
+        return false;
+    };
+    path.segments.len() > 1
+        && SELF_DESCRIBING.iter().any(|(krate, types)| {
+            first.ident == krate && types.iter().any(|name| last.ident == name)
+        })
+}
+
+/// A type that stands in another.
+pub(crate) struct Part<'t> {
+    pub(crate) ty: &'t Type,
+    /// Whether it is no type, perhaps, but a constant: in `Grid<SIZE>` both look the same.
+    pub(crate) may_be_constant: bool,
+}
+
+/// `ty`, and the types that it is made of as far as they are written out: `Option<Vec<A>>`,
+/// `Vec<A>` and `A`.
+pub(crate) fn parts(ty: &Type) -> Vec<Part<'_>> {
+    let mut found = Vec::new();
+    collect(ty, false, &mut found);
+    found
+}
+
+fn collect<'t>(ty: &'t Type, may_be_constant: bool, found: &mut Vec<Part<'t>>) {
+    match peel(ty) {
+        Type::Slice(slice) => collect(&slice.elem, false, found),
+        Type::Array(array) => collect(&array.elem, false, found),
+        Type::Tuple(tuple) => {
+            let elems = tuple.elems.iter();
+            elems.for_each(|elem| collect(elem, false, found));
+        }
+        ty @ Type::Path(path) => {
+            found.push(Part {
+                ty,
+                may_be_constant: may_be_constant && path.path.get_ident().is_some(),
+            });
+            let takes_constants = !is_of_std(&path.path);
+            let arguments = path.path.segments.iter().map(|segment| &segment.arguments);
+            for argument in arguments {
+                if let PathArguments::AngleBracketed(arguments) = argument {
+                    for argument in &arguments.args {
+                        if let GenericArgument::Type(ty) = argument {
+                            collect(ty, takes_constants, found);
+                        }
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether this names a type of the standard library that entities are made of.
+pub(crate) fn is_of_std(path: &Path) -> bool {
+    let (Some(first), Some(last)) = (path.segments.first(), path.segments.last()) else {
+        return false;
+    };
+    let qualified = ["std", "core", "alloc"]
+        .iter()
+        .any(|krate| first.ident == krate);
+    (qualified || path.segments.len() == 1) && OF_STD.iter().any(|name| last.ident == name)
+}
+
+/// Whether this is a number, `bool`, `char` or `String`: all of them have an order and are read from
+/// text.
+pub(crate) fn is_plain(ty: &Type) -> bool {
+    match peel(ty) {
+        Type::Path(path) if path.qself.is_none() && is_of_std(&path.path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| OF_STD[..PLAIN].iter().any(|name| last.ident == name))
+        }
+        _ => false,
+    }
+}
+
+/// How many of [`OF_STD`] are plain.
+const PLAIN: usize = 15;
+
+const OF_STD: [&str; 41] = [
+    "bool",
+    "char",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "String",
+    "str",
+    "f32",
+    "f64",
+    "Vec",
+    "Option",
+    "Box",
+    "Arc",
+    "Rc",
+    "Cow",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+    "VecDeque",
+    "LinkedList",
+    "BinaryHeap",
+    "Result",
+    "Mutex",
+    "RwLock",
+    "Duration",
+    "SystemTime",
+    "PathBuf",
+    "PhantomData",
+    "IpAddr",
+    "Ipv4Addr",
+    "Ipv6Addr",
+];

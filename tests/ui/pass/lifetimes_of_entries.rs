@@ -1,0 +1,26 @@
+//! Every length of time.
+use std::time::Duration;
+
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id", ttl = "1h30m", stale = "2d", negative_ttl = "500ms")]
+struct User {
+    id: u64,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id")]
+struct Plain {
+    id: u64,
+}
+
+fn main() {
+    assert_eq!(User::cache_ttl(), Some(Duration::from_secs(5_400)));
+    assert_eq!(User::cache_stale(), Some(Duration::from_secs(172_800)));
+    assert_eq!(User::cache_negative_ttl(), Some(Duration::from_millis(500)));
+    assert_eq!(Plain::cache_ttl(), None);
+    assert_eq!(Plain::cache_stale(), None);
+    assert_eq!(Plain::cache_negative_ttl(), None);
+}

@@ -1,0 +1,7 @@
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+struct Settings;
+
+fn main() {}

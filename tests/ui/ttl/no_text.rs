@@ -1,0 +1,10 @@
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id", ttl = 30, stale = 10, negative_ttl = 5)]
+struct User {
+    id: u64,
+}
+
+fn main() {}
