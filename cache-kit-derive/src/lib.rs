@@ -10,6 +10,8 @@ mod check;
 mod diag;
 mod expand;
 mod fallback;
+#[cfg(test)]
+mod fuzz;
 mod text;
 
 use proc_macro::TokenStream;
