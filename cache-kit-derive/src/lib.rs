@@ -1,5 +1,6 @@
 //! The derive macros of [cache-kit](https://docs.rs/cache-kit): `CacheEntity` for what is
-//! cached, `CacheFeeder` for what asks for it. Use them through `cache_kit`, which exports both.
+//! cached, `CacheSchema` for what is in it, `CacheFeeder` for what asks for it. Use them through
+//! `cache_kit`, which exports all three.
 //!
 //! Every mistake in an attribute is reported in the first compile, where it stands and with what
 //! to write instead.
@@ -10,200 +11,19 @@ mod check;
 mod diag;
 mod expand;
 mod fallback;
+#[cfg(test)]
+mod fuzz;
 mod text;
 
 use proc_macro::TokenStream;
 
-/// Implements `CacheEntity`: says how a struct is keyed in the cache.
-///
-/// ```
-/// use cache_kit::CacheEntity;
-/// use serde::{Deserialize, Serialize};
-///
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(prefix = "user", key = "id")]
-/// struct User {
-///     id: String,
-///     name: String,
-/// }
-///
-/// let ada = User { id: "user_001".into(), name: "Ada".into() };
-/// assert_eq!(User::cache_prefix(), "user");
-/// assert_eq!(ada.cache_key(), "user_001"); // the cache key is "user:user_001"
-/// # assert_eq!(User::cache_schema(), 0x2e8e_581d_b0b9_8bf5);
-/// ```
-///
-/// The derive stands for this:
-///
-/// ```
-/// # use cache_kit::CacheEntity;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(Clone, Serialize, Deserialize)]
-/// # struct User { id: String, name: String }
-/// impl CacheEntity for User {
-///     type Key = String;
-///
-///     fn cache_key(&self) -> String {
-///         self.id.clone()
-///     }
-///
-///     fn cache_prefix() -> &'static str {
-///         "user"
-///     }
-///
-///     fn cache_schema() -> u64 {
-///         0x2e8e_581d_b0b9_8bf5 // computed from the fields
-///     }
-/// }
-/// ```
-///
-/// # Attributes of the struct
-///
-/// All go into `#[cache(…)]`, in any order, in one attribute or in several.
-///
-/// | attribute | value | default |
-/// |---|---|---|
-/// | [`prefix`](#prefix) | text | the name of the type in snake_case |
-/// | [`key`](#key) | text, or names in parentheses | none: a key is needed |
-/// | [`ttl`](#ttl) | a duration, as text | none: the service or the backend decides |
-/// | [`version`](#version) | a number, `u32` | 0 |
-/// | [`crate`](#crate) | a path, as text | `"::cache_kit"` |
-///
-/// ## `prefix`
-///
-/// What every key of this type starts with, up to the first colon. At most 64 bytes, without
-/// colons, blanks and control characters. Two types on one store need two prefixes.
-/// `OrderItem` has the prefix `order_item` unless another one is stated.
-///
-/// ## `key`
-///
-/// Which fields identify an entity. There are four ways to say it; a tuple struct's fields are
-/// named `"0"`, `"1"` and so on.
-///
-/// **`key = "id"`**: the field as it is. `Key` is the field's type, which must be
-/// `Display + Clone + Eq + Hash + Send + Sync + 'static` and no float.
-///
-/// **`#[cache(key)]` on a field**: the same, said on the field. On several fields it is the next
-/// form, in the order in which they stand.
-///
-/// **`key("order_id", "item_id")`**: a typed key of several fields, for any of which the same
-/// holds, and `Debug` too. It is a struct named after the entity and as visible as the entity.
-/// Its text is its parts joined by `:`, with `%` written as `%25` and `:` as `%3A` inside a part,
-/// so that two different keys never share a text.
-///
-/// ```
-/// # use cache_kit::CacheEntity;
-/// # use serde::{Deserialize, Serialize};
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(key("order_id", "item_id"))]
-/// struct OrderItem {
-///     order_id: String,
-///     item_id: u32,
-///     amount: u32,
-/// }
-///
-/// // Generated, with `Clone`, `Debug`, `PartialEq`, `Eq`, `Hash`, `Display` and `new`:
-/// // struct OrderItemKey { order_id: String, item_id: u32 }
-///
-/// let item = OrderItem { order_id: "2024:7".into(), item_id: 3, amount: 1 };
-/// assert_eq!(item.cache_key(), OrderItemKey::new("2024:7".into(), 3));
-/// assert_eq!(item.cache_key().to_string(), "2024%3A7:3");
-/// ```
-///
-/// **`key = "{order_id}:{item_id}"`**: a template. `Key` is `String`, and the fields need only
-/// `Display`. Braces are doubled to stand for themselves. The text is used as written, nothing is
-/// escaped: with `a = "x:y", b = "z"` and with `a = "x", b = "y:z"` the template `{a}:{b}` gives
-/// `x:y:z`, and the cache takes two entities for one. Write `key("a", "b")` unless no field can
-/// hold what stands between them.
-///
-/// ```
-/// # use cache_kit::CacheEntity;
-/// # use serde::{Deserialize, Serialize};
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(key = "{year}/{number}")]
-/// struct Invoice {
-///     year: u16,
-///     number: u32,
-/// }
-///
-/// assert_eq!(Invoice { year: 2024, number: 7 }.cache_key(), "2024/7");
-/// ```
-///
-/// ## `ttl`
-///
-/// How long an entity may be served, where neither the call nor the service says otherwise.
-/// Whole numbers with `d`, `h`, `m`, `s` or `ms`, the larger unit first: `"30s"`, `"5m"`,
-/// `"1h30m"`, `"500ms"`, `"2d"`. Zero is refused.
-///
-/// ```
-/// # use cache_kit::CacheEntity;
-/// # use serde::{Deserialize, Serialize};
-/// # use std::time::Duration;
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(key = "id", ttl = "1h30m")]
-/// struct Session {
-///     id: u64,
-/// }
-///
-/// assert_eq!(Session::cache_ttl(), Some(Duration::from_secs(5_400)));
-/// ```
-///
-/// ## `version`
-///
-/// A part of the schema fingerprint. The fingerprint is a number made, when the code is compiled,
-/// of the fields' names, types, order and serde attributes; an entry that carries another one is
-/// a miss. It can't look into the types of the fields: when the struct inside a field changes,
-/// or what a field's `#[serde(with = …)]` does, raise the version.
-///
-/// ```
-/// # use cache_kit::CacheEntity;
-/// # use serde::{Deserialize, Serialize};
-/// # #[derive(Clone, Serialize, Deserialize)]
-/// # struct Address { city: String }
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(key = "id", version = 2)] // 2: `Address` has a postcode
-/// struct Customer {
-///     id: u64,
-///     address: Address,
-/// }
-///
-/// assert_ne!(Customer::cache_schema(), 0);
-/// ```
-///
-/// ## `crate`
-///
-/// Where cache-kit is, for a crate that has it under another name or re-exports it.
-///
-/// ```
-/// mod vendor {
-///     pub use cache_kit as kit;
-/// }
-///
-/// use serde::{Deserialize, Serialize};
-/// use vendor::kit::CacheEntity;
-///
-/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-/// #[cache(key = "id", crate = "vendor::kit")]
-/// struct User {
-///     id: u64,
-/// }
-///
-/// assert_eq!(User { id: 7 }.cache_key(), 7);
-/// ```
-///
-/// # What it refuses
-///
-/// - Enums and unions: implement `CacheEntity` by hand.
-/// - Generic structs. `Page<User>` and `Page<Order>` would share a prefix, and so each other's
-///   entries. Derive it for a struct that wraps one of them.
-/// - What postcard, the stored format, cannot carry: serde's `skip_serializing_if`, `flatten`,
-///   `untagged`, `tag`, and `skip_serializing` without `skip_deserializing` or the reverse.
+#[doc = include_str!("../docs/cache_entity.md")]
 #[proc_macro_derive(CacheEntity, attributes(cache))]
 pub fn derive_cache_entity(input: TokenStream) -> TokenStream {
     expand::cache_entity(input.into()).into()
 }
 
-/// Implements `CacheSchema`.
+#[doc = include_str!("../docs/cache_schema.md")]
 #[proc_macro_derive(CacheSchema, attributes(cache))]
 pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
     expand::cache_schema(input.into()).into()

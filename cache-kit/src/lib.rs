@@ -69,7 +69,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheFeeder)]` |
+//! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheSchema)]`, `#[derive(CacheFeeder)]` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
 //! | `redis` | no | `RedisBackend` |
 //! | `memcached` | no | `MemcachedBackend` |

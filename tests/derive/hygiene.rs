@@ -49,6 +49,36 @@ mod shadowed {
         pub(super) r#type: ::std::string::String,
     }
 
+    #[derive(
+        ::std::clone::Clone, ::serde::Serialize, ::serde::Deserialize, ::cache_kit::CacheSchema,
+    )]
+    pub(super) struct r#struct {
+        pub(super) r#fn: ::std::primitive::u8,
+    }
+
+    #[derive(
+        ::std::clone::Clone, ::serde::Serialize, ::serde::Deserialize, ::cache_kit::CacheEntity,
+    )]
+    #[cache(key_with = r#enum::r#type, key_type = ::std::string::String, ttl = "1s", stale = "1s")]
+    #[cache(negative_ttl = "1s", max_bytes = 1, validate = r#enum::r#try)]
+    pub(super) enum r#enum {
+        r#struct(r#struct),
+        r#in { r#type: ::std::vec::Vec<r#struct> },
+    }
+
+    impl r#enum {
+        fn r#type(&self) -> ::std::string::String {
+            match self {
+                Self::r#struct(r#struct { r#fn }) => ::std::format!("{}", r#fn),
+                Self::r#in { r#type } => ::std::format!("{}", r#type.len()),
+            }
+        }
+
+        fn r#try(&self) -> ::cache_kit::Result<()> {
+            ::std::result::Result::Ok(())
+        }
+    }
+
     #[derive(::cache_kit::CacheFeeder)]
     #[feeder(entity = Note, key = "r#type")]
     pub(super) struct r#fn {
@@ -64,6 +94,107 @@ mod shadowed {
         pub(super) r#in: ::std::option::Option<Note>,
         pub(super) other: T,
     }
+}
+
+/// A crate that lets the strictest lints speak. The compiler reads them, and `cargo clippy`.
+mod strict {
+    #![deny(clippy::pedantic, clippy::nursery, warnings, unused_qualifications)]
+
+    use cache_kit::{CacheEntity, CacheSchema, Error, Result};
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CacheEntity)]
+    #[cache(
+        key("order", "code", "number"),
+        ttl = "1h",
+        stale = "5m",
+        negative_ttl = "1s"
+    )]
+    #[cache(max_bytes = "1 MiB", validate = Self::check, version = 3)]
+    pub(super) struct Item {
+        pub(super) order: String,
+        pub(super) code: super::Code,
+        pub(super) number: u32,
+        pub(super) parts: Vec<Part>,
+    }
+
+    impl Item {
+        pub(super) fn check(&self) -> Result<()> {
+            if self.number == 0 {
+                return Err(Error::ValidationError("no number".to_owned()));
+            }
+            Ok(())
+        }
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CacheSchema)]
+    pub(super) enum Part {
+        One(u8),
+        Many(Vec<Self>),
+    }
+
+    pub(super) trait Paged {
+        fn prefix() -> &'static str;
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CacheEntity)]
+    #[cache(prefix_with = T::prefix, key = "{number}/{number}", bound = "T: Paged")]
+    pub(super) struct Page<T> {
+        pub(super) number: u32,
+        pub(super) items: Vec<T>,
+    }
+
+    impl Paged for Part {
+        fn prefix() -> &'static str {
+            "parts"
+        }
+    }
+
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, CacheEntity)]
+    #[cache(key_with = Self::id, key_type = u64)]
+    pub(super) enum Animal {
+        Cat(u64),
+        Dog { id: u64 },
+    }
+
+    impl Animal {
+        const fn id(&self) -> u64 {
+            let (Self::Cat(id) | Self::Dog { id }) = self;
+            *id
+        }
+    }
+}
+
+/// A part of a key that has no order.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+struct Code(u8);
+
+impl std::fmt::Display for Code {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[test]
+fn strict_lints_have_nothing_to_say() {
+    let item = strict::Item {
+        order: "a:b".into(),
+        code: Code(1),
+        number: 7,
+        parts: vec![strict::Part::Many(vec![strict::Part::One(1)])],
+    };
+    assert_eq!(item.cache_key().to_string(), "a%3Ab:1:7");
+    assert!(item.cache_validate().is_ok());
+    assert_eq!(item.parts.len(), 1);
+    let page = strict::Page::<strict::Part> {
+        number: 7,
+        items: Vec::new(),
+    };
+    assert_eq!(page.cache_key(), "7/7");
+    assert!(page.items.is_empty());
+    assert_eq!(strict::Page::<strict::Part>::cache_prefix(), "parts");
+    let animals = [strict::Animal::Cat(1), strict::Animal::Dog { id: 2 }];
+    assert_eq!(animals.map(|animal| animal.cache_key()), [1, 2]);
 }
 
 /// The primitive types, too. Serde's derives don't work here.
@@ -119,6 +250,12 @@ fn shadowed_names_are_not_used() {
     assert_eq!(shadowed::r#match::cache_prefix(), "match");
     let note = shadowed::Note { r#type: "n".into() };
     assert_eq!(note.cache_key(), "n");
+    let raw = shadowed::r#enum::r#struct(shadowed::r#struct { r#fn: 7 });
+    assert_eq!(raw.cache_key(), "7");
+    assert!(raw.cache_validate().is_ok());
+    let raw = shadowed::r#enum::r#in { r#type: Vec::new() };
+    assert_eq!(raw.cache_key(), "0");
+    assert_eq!(shadowed::r#enum::cache_prefix(), "enum");
 
     let mut feeder = shadowed::r#fn { r#type: "n".into() }.into_feeder();
     assert_eq!(feeder.entity_id(), "n");

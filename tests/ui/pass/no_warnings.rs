@@ -24,7 +24,7 @@
 pub mod open {
     use std::sync::Arc;
 
-    use cache_kit::{CacheEntity, CacheFeeder};
+    use cache_kit::{CacheEntity, CacheFeeder, CacheSchema};
     use serde::{Deserialize, Serialize};
 
     /// A user.
@@ -53,6 +53,76 @@ pub mod open {
         pub u8,
         /// The second.
         pub String,
+    );
+
+    /// A part that has neither an order nor a way back from its text.
+    #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, CacheSchema)]
+    pub struct Tag {
+        /// Its number.
+        pub number: u8,
+    }
+
+    impl std::fmt::Display for Tag {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "#{}", self.number)
+        }
+    }
+
+    /// Something with a tag.
+    #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(key("id", "tag"), ttl = "1h", stale = "1m", negative_ttl = "1s", max_bytes = "1 KiB")]
+    #[cache(validate = Self::check)]
+    pub struct Tagged {
+        /// Its number.
+        pub id: u64,
+        /// Its tag.
+        pub tag: Tag,
+    }
+
+    impl Tagged {
+        fn check(&self) -> cache_kit::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What a page is made of.
+    pub trait Paged {
+        /// The prefix of its pages.
+        fn prefix() -> &'static str;
+    }
+
+    /// A page.
+    #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(prefix_with = T::prefix, key = "number", bound = "T: Paged + CacheSchema")]
+    pub struct Page<T> {
+        /// Its number.
+        pub number: u64,
+        /// What is on it.
+        pub items: Vec<T>,
+    }
+
+    /// An animal.
+    #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(key_with = Self::id, key_type = u64)]
+    pub enum Animal {
+        /// A cat.
+        Cat(u64),
+        /// A dog, and who it belongs to.
+        Dog(u64, Borrowed<'static>),
+    }
+
+    impl Animal {
+        fn id(&self) -> u64 {
+            let (Self::Cat(id) | Self::Dog(id, _)) = self;
+            *id
+        }
+    }
+
+    /// A name that may be borrowed.
+    #[derive(Debug, Clone, Serialize, Deserialize, CacheSchema)]
+    pub struct Borrowed<'a>(
+        /// The name.
+        pub std::borrow::Cow<'a, str>,
     );
 
     /// Gets a user.
