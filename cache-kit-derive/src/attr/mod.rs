@@ -302,14 +302,26 @@ fn at_end_of_word(input: ParseStream<'_>) -> syn::Result<()> {
 
 /// Skips to the comma before the next word, or to the end.
 ///
-/// A comma inside `Page<A, B>` is not followed by a word with a value.
+/// Commas also stand inside `Page<A, B>` and `|a, b| c`. Where the `>` is missing, the next word is
+/// one that has a value.
 fn skip_word(input: ParseStream<'_>) {
+    let mut open = 0_usize;
+    let mut in_bars = false;
     while !input.is_empty() {
-        if input.peek(Token![,]) && (followed_by_word(input) || input.peek2(Token![,])) {
+        if input.peek(Token![,])
+            && (followed_by_word(input) || input.peek2(Token![,]) || (open == 0 && !in_bars))
+        {
             return;
         }
-        if input.parse::<TokenTree>().is_err() {
-            return;
+        match input.parse::<TokenTree>() {
+            Ok(TokenTree::Punct(punct)) => match punct.as_char() {
+                '<' => open += 1,
+                '>' => open = open.saturating_sub(1),
+                '|' => in_bars = !in_bars,
+                _ => {}
+            },
+            Ok(_) => {}
+            Err(_) => return,
         }
     }
 }
