@@ -7,9 +7,11 @@ use syn::{DeriveInput, Generics, Ident, Type, parse_quote};
 
 use crate::ast::Struct;
 use crate::check::feeder::{Feeder, Slot};
+use crate::check::holder::Places;
 use crate::check::is_float;
 use crate::check::key::Key;
-use crate::expand::{entity as real_entity, feeder as real_feeder};
+use crate::expand::companion::Companion;
+use crate::expand::entity as real_entity;
 
 /// An entity whose key is as near to what was meant as can be made out.
 pub(crate) fn entity(
@@ -78,7 +80,9 @@ pub(crate) fn feeder(
     entity: Option<&Type>,
     private: &TokenStream,
 ) -> TokenStream {
-    feed(&input.ident, &input.generics, entity, private)
+    let one = feed(&input.ident, &input.generics, entity, private);
+    let many = feed_many(&input.ident, &input.generics, entity, private);
+    quote!(#one #many)
 }
 
 /// A feeder in the form that was meant.
@@ -88,19 +92,26 @@ pub(crate) fn checked_feeder(
     found: &Feeder<'_>,
     private: &TokenStream,
 ) -> TokenStream {
-    match found.slot {
-        Slot::Field(_) => feeder(input, found.entity, private),
+    let (ident, items) = match found.slot {
+        Slot::Field(_) => (input.ident.clone(), TokenStream::new()),
         Slot::Companion => {
             let entity = match found.entity {
                 Some(entity) => entity.to_token_stream(),
                 None => quote!(()),
             };
-            let items = real_feeder::companion_items(target, &entity, private);
-            let companion = real_feeder::companion(target);
-            let feed = feed(&companion, &input.generics, found.entity, private);
-            quote!(#items #feed)
+            let companion = Companion::new(target, found.name.as_ref(), found.is_batch());
+            let items = companion.items(target, &entity, private);
+            (companion.name, items)
         }
-    }
+    };
+    let one = || feed(&ident, &input.generics, found.entity, private);
+    let many = || feed_many(&ident, &input.generics, found.entity, private);
+    let feed = match found.many {
+        Places::One => one(),
+        Places::Many => many(),
+        Places::Unknown => [one(), many()].into_iter().collect(),
+    };
+    quote!(#items #feed)
 }
 
 /// Feeds `entity`; without one, any entity there is.
@@ -110,6 +121,52 @@ fn feed(
     entity: Option<&Type>,
     private: &TokenStream,
 ) -> TokenStream {
+    let (generics, ty_generics, entity) = any_entity(ident, generics, entity, private);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::CacheFeed<#entity> for #ident #ty_generics #where_clause {
+            fn entity_id(&mut self) -> <#entity as #private::CacheEntity>::Key {
+                loop {}
+            }
+
+            fn feed(&mut self, _: #private::Option<#entity>) {}
+        }
+    }
+}
+
+/// The same for many.
+fn feed_many(
+    ident: &Ident,
+    generics: &Generics,
+    entity: Option<&Type>,
+    private: &TokenStream,
+) -> TokenStream {
+    let (generics, ty_generics, entity) = any_entity(ident, generics, entity, private);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    quote! {
+        #[automatically_derived]
+        impl #impl_generics #private::CacheFeedMany<#entity> for #ident #ty_generics #where_clause {
+            fn entity_ids(&mut self) -> #private::Vec<<#entity as #private::CacheEntity>::Key> {
+                loop {}
+            }
+
+            fn feed_many(
+                &mut self,
+                _: #private::Vec<#private::Option<#private::Arc<#entity>>>,
+            ) {}
+        }
+    }
+}
+
+/// The generics of an impl, those of its type, and the entity: one more parameter if it is not
+/// known.
+fn any_entity(
+    ident: &Ident,
+    generics: &Generics,
+    entity: Option<&Type>,
+    private: &TokenStream,
+) -> (Generics, TokenStream, TokenStream) {
     let mut generics = generics.clone();
     let ty_generics = generics.split_for_impl().1.to_token_stream();
     if generics.type_params().next().is_some() {
@@ -125,15 +182,5 @@ fn feed(
             quote!(__T)
         }
     };
-    let (impl_generics, _, where_clause) = generics.split_for_impl();
-    quote! {
-        #[automatically_derived]
-        impl #impl_generics #private::CacheFeed<#entity> for #ident #ty_generics #where_clause {
-            fn entity_id(&mut self) -> <#entity as #private::CacheEntity>::Key {
-                loop {}
-            }
-
-            fn feed(&mut self, _: #private::Option<#entity>) {}
-        }
-    }
+    (generics, ty_generics, entity)
 }

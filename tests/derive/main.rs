@@ -4,8 +4,11 @@
     reason = "a failed unwrap is a failed test, and says where"
 )]
 
+mod batch;
+mod composite;
 mod entity;
 mod feeder;
+mod hooks;
 mod hygiene;
 mod keys;
 mod schema;

@@ -1,27 +1,43 @@
 //! `#[feeder(…)]`
 
-use proc_macro2::TokenTree;
-use syn::{Attribute, Ident, LitStr, Type};
+use proc_macro2::{Group, TokenTree};
+use syn::parse::ParseStream;
+use syn::{Attribute, ExprPath, Ident, LitStr, Token, Type, token};
 
-use super::{Place, Words, alone, equals, path, set, text};
+use super::{Place, Words, equals, path, set, text, texts};
 use crate::ast::Crate;
 use crate::diag::Errors;
 
 const WORDS: Words = Words {
     attribute: "feeder",
     example: ENTITY,
-    on_struct: &["entity", "key", "crate"],
+    on_struct: &[
+        "entity",
+        "key",
+        "name",
+        "validate",
+        "on_hit",
+        "on_miss",
+        "on_loaded",
+        "crate",
+    ],
     on_field: &["key", "entity"],
 };
 
 const ENTITY: &str = "entity = User";
+const KEY: &str = "key = \"user_id\"";
+const PARTS: &str = "key(\"order_id\", \"item_id\")";
+const NAME: &str = "name = \"UserFeeder\"";
 
 /// What stands on the struct, as it was written.
 #[derive(Default)]
 pub(crate) struct FeederAttr {
     pub(crate) entity: Option<Type>,
     /// The word `key` and its value.
-    pub(crate) key: Option<(Ident, LitStr)>,
+    pub(crate) key: Option<(Ident, KeyAttr)>,
+    /// The word `name` and its value.
+    pub(crate) name: Option<(Ident, LitStr)>,
+    pub(crate) hooks: Hooks,
     pub(crate) krate: Crate,
     /// Whether there is an `entity` that could not be read.
     pub(crate) entity_is_broken: bool,
@@ -29,11 +45,34 @@ pub(crate) struct FeederAttr {
     pub(crate) key_is_broken: bool,
 }
 
+/// The value of `key`.
+pub(crate) enum KeyAttr {
+    /// `key = "user_id"`, a template or an expression.
+    Text(LitStr),
+    /// `key("order_id", "item_id")`, with the parentheses.
+    Parts(Group, Vec<LitStr>),
+}
+
+/// The functions that are called on the way.
+#[derive(Default)]
+pub(crate) struct Hooks {
+    pub(crate) validate: Option<ExprPath>,
+    pub(crate) on_hit: Option<ExprPath>,
+    pub(crate) on_miss: Option<ExprPath>,
+    pub(crate) on_loaded: Option<ExprPath>,
+}
+
 /// What stands on a field.
 #[derive(Default)]
 pub(crate) struct FieldMarks {
-    pub(crate) key: Option<Ident>,
+    pub(crate) key: Option<KeyMark>,
     pub(crate) entity: Option<Ident>,
+}
+
+/// The `key` of `#[feeder(key)]`, and the part of the key in `#[feeder(key = "order_id")]`.
+pub(crate) struct KeyMark {
+    pub(crate) word: Ident,
+    pub(crate) part: Option<LitStr>,
 }
 
 impl FeederAttr {
@@ -48,13 +87,27 @@ impl FeederAttr {
                     set(&mut found.entity, name, value, errors);
                 }
                 "key" => {
-                    let value = text(name, input, "key = \"user_id\"")
-                        .inspect_err(|_| found.key_is_broken = true)?;
+                    let value =
+                        key(name, input, errors).inspect_err(|_| found.key_is_broken = true)?;
                     set(&mut found.key, name, (name.clone(), value), errors);
                 }
-                _ => {
+                "name" => {
+                    let value = text(name, input, NAME)?;
+                    set(&mut found.name, name, (name.clone(), value), errors);
+                }
+                "crate" => {
                     let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
                     set(&mut found.krate.path, name, value, errors);
+                }
+                hook => {
+                    let slot = match hook {
+                        "validate" => &mut found.hooks.validate,
+                        "on_hit" => &mut found.hooks.on_hit,
+                        "on_miss" => &mut found.hooks.on_miss,
+                        _ => &mut found.hooks.on_loaded,
+                    };
+                    let value = function(name, input)?;
+                    set(slot, name, value, errors);
                 }
             }
             Ok(())
@@ -68,20 +121,47 @@ impl FieldMarks {
     pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
         WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
-            let slot = if name == "key" {
-                &mut found.key
+            if name == "entity" {
+                set(&mut found.entity, name, name.clone(), errors);
+                return alone(name, input);
+            }
+            let part = if input.peek(Token![=]) {
+                text(name, input, "key = \"order_id\"").map(Some)
             } else {
-                &mut found.entity
+                alone(name, input).map(|()| None)
             };
-            set(slot, name, name.clone(), errors);
-            alone(name, input)
+            // The field is the key, whatever is wrong with the value.
+            let (part, result) = match part {
+                Ok(part) => (part, Ok(())),
+                Err(error) => (None, Err(error)),
+            };
+            let mark = KeyMark {
+                word: name.clone(),
+                part,
+            };
+            set(&mut found.key, name, mark, errors);
+            result
         });
         found
     }
 }
 
+/// Sees that a word of a field stands alone.
+fn alone(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(());
+    }
+    let found: TokenTree = input.fork().parse()?;
+    let message = if name == "key" {
+        "on a field write `key` alone, or `key = \"order_id\"` with the name of a part of the key"
+    } else {
+        "on a field `entity` takes no value: write `entity` alone, and the type on the struct"
+    };
+    Err(syn::Error::new_spanned(found, message))
+}
+
 /// Reads `= User`.
-fn entity(name: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<Type> {
+fn entity(name: &Ident, input: ParseStream<'_>) -> syn::Result<Type> {
     equals(name, input, ENTITY)?;
     if let Ok(literal) = input.fork().parse::<LitStr>() {
         return Err(syn::Error::new_spanned(
@@ -98,6 +178,48 @@ fn entity(name: &Ident, input: syn::parse::ParseStream<'_>) -> syn::Result<Type>
             input.fork().parse::<TokenTree>()?,
             format!("`entity` takes a type, as in `{ENTITY}`"),
         ));
+    }
+    input.parse()
+}
+
+/// Reads `= "user_id"` or `("order_id", "item_id")`.
+fn key(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<KeyAttr> {
+    if input.peek(token::Paren) {
+        let group: Group = input.parse()?;
+        let parts = texts(&group, errors, PARTS);
+        return Ok(KeyAttr::Parts(group, parts));
+    }
+    text(name, input, KEY).map(KeyAttr::Text)
+}
+
+/// Reads `= path::to::function`.
+fn function(name: &Ident, input: ParseStream<'_>) -> syn::Result<ExprPath> {
+    let example = format!("{name} = Self::check");
+    equals(name, input, &example)?;
+    if let Ok(literal) = input.fork().parse::<LitStr>() {
+        return Err(syn::Error::new_spanned(
+            &literal,
+            format!(
+                "`{name}` takes the path of a function: remove the quotes, `{name} = {}`",
+                literal.value().escape_debug()
+            ),
+        ));
+    }
+    let wrong = |found: TokenTree| {
+        syn::Error::new_spanned(
+            found,
+            format!(
+                "`{name}` takes the path of a function, as in `{example}`: put the code into one"
+            ),
+        )
+    };
+    let ahead = input.fork();
+    let is_path = ahead.parse::<ExprPath>().is_ok();
+    if !is_path {
+        return Err(wrong(input.fork().parse()?));
+    }
+    if !(ahead.is_empty() || ahead.peek(Token![,])) {
+        return Err(wrong(ahead.parse()?));
     }
     input.parse()
 }

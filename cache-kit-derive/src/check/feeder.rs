@@ -1,12 +1,15 @@
 //! The rules of `#[derive(CacheFeeder)]`.
 
-use proc_macro2::Ident;
-use syn::Type;
+use quote::ToTokens;
 use syn::ext::IdentExt;
+use syn::{Ident, LitStr, Member, Type};
 
-use super::holds_several;
+use super::expression::Expression;
+use super::holder::{Holder, Places, ungrouped, wrapped};
+use super::request_key::{self, part_name};
 use crate::ast::Struct;
-use crate::attr::feeder::{FeederAttr, FieldMarks};
+use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
+use crate::check::key::Piece;
 use crate::diag::{Errors, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].
@@ -18,12 +21,41 @@ pub(crate) enum Slot {
     Companion,
 }
 
+/// What a feeder asks for. Numbers are positions in [`Struct::fields`].
+pub(crate) enum Key {
+    /// The field, or the fields in it where it is a `Vec` or a slice.
+    Field(usize),
+    /// A typed key of several fields.
+    Parts(Vec<Part>),
+    /// A `String` made of fields and text.
+    Template(Vec<Piece>),
+    /// Whatever it gives.
+    Expression(Expression),
+}
+
+/// A field that fills a part of a typed key.
+pub(crate) struct Part {
+    pub(crate) field: usize,
+    pub(crate) name: Member,
+}
+
 /// What could be made out. A feeder can be expanded if `entity` and `key` are there and no rule
 /// was broken.
 pub(crate) struct Feeder<'a> {
     pub(crate) entity: Option<&'a Type>,
-    pub(crate) key: Option<usize>,
+    pub(crate) key: Option<Key>,
     pub(crate) slot: Slot,
+    /// How many entities it asks for.
+    pub(crate) many: Places,
+    /// What the feeder around a request is called, if the user says.
+    pub(crate) name: Option<Ident>,
+}
+
+impl Feeder<'_> {
+    /// Whether it asks for many entities.
+    pub(crate) fn is_batch(&self) -> bool {
+        self.many == Places::Many
+    }
 }
 
 /// Applies every rule.
@@ -32,19 +64,97 @@ pub(crate) fn check<'a>(
     attr: &'a FeederAttr,
     errors: &mut Errors,
 ) -> Feeder<'a> {
-    if attr.entity.is_none() && !attr.entity_is_broken {
+    let entity = entity(target, attr, errors);
+    let (keys, slots) = marks(target, errors);
+    let slot = slots
+        .first()
+        .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
+    let key = match (&attr.key, slot) {
+        (Some((_, stated)), Slot::Companion) => {
+            for (_, mark) in &keys {
+                errors.at(
+                    &mark.word,
+                    "the struct has a `key` already: remove one of the two",
+                );
+            }
+            request_key::key(target, stated, errors)
+        }
+        (Some((word, _)), Slot::Field(_)) => {
+            errors.at(
+                word,
+                "a struct with a place for the entity marks its key: remove this, and put \
+                 `#[feeder(key)]` on the field",
+            );
+            (!keys.is_empty()).then(|| marked_key(target, &keys, errors))
+        }
+        (None, _) if attr.key_is_broken => None,
+        (None, _) if keys.is_empty() => {
+            no_key(target, slot, errors);
+            None
+        }
+        (None, _) => {
+            if let Slot::Companion = slot {
+                no_place(target, &keys, errors);
+            }
+            Some(marked_key(target, &keys, errors))
+        }
+    };
+    let many = many(target, key.as_ref(), slot, errors);
+    Feeder {
+        entity,
+        key,
+        slot,
+        many,
+        name: name(target, attr, slot, errors),
+    }
+}
+
+/// The type of the entity: what was written, without what it was wrapped in.
+fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) -> Option<&'a Type> {
+    let Some(written) = &attr.entity else {
+        if !attr.entity_is_broken {
+            errors.at(
+                target.ident,
+                format!(
+                    "`{}` does not say what it asks for: add `#[feeder(entity = User)]` with your \
+                     entity",
+                    target.ident.unraw()
+                ),
+            );
+        }
+        return None;
+    };
+    let mut entity = ungrouped(written);
+    let mut around: Option<String> = None;
+    loop {
+        let (what, inner) = match entity {
+            Type::Reference(reference) => ("a reference".to_owned(), &*reference.elem),
+            ty => match wrapped(ty) {
+                Some((name, inner)) => (format!("`{name}`"), inner),
+                None => break,
+            },
+        };
+        around.get_or_insert(what);
+        entity = ungrouped(inner);
+    }
+    if let Some(what) = around {
         errors.at(
-            target.ident,
+            written,
             format!(
-                "`{}` does not say what it asks for: add `#[feeder(entity = User)]` with your \
-                 entity",
-                target.ident.unraw()
+                "`entity` names the entity itself, without {what}: write `entity = {}`",
+                text_of(entity)
             ),
         );
     }
+    Some(entity)
+}
 
-    let mut keys: Vec<(usize, Ident)> = Vec::new();
-    let mut slots: Vec<(usize, Ident)> = Vec::new();
+/// What is marked as the key, and what as the place of the entity.
+type Marks = (Vec<(usize, KeyMark)>, Vec<(usize, Ident)>);
+
+fn marks(target: &Struct<'_>, errors: &mut Errors) -> Marks {
+    let mut keys = Vec::new();
+    let mut slots = Vec::new();
     for (at, field) in target.fields.iter().enumerate() {
         let marks = FieldMarks::of_field(field.attrs, errors);
         if let (Some(_), Some(entity)) = (&marks.key, &marks.entity) {
@@ -62,71 +172,79 @@ pub(crate) fn check<'a>(
             "there is one place for the entity: remove this `entity`",
         );
     }
-    for (_, second) in keys.iter().skip(1) {
-        errors.at(second, "there is one key: remove this `key`");
-    }
+    (keys, slots)
+}
 
-    let slot = slots
-        .first()
-        .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
-    let key = match &attr.key {
-        Some((word, name)) => {
-            if let Slot::Field(_) = slot {
-                errors.at(
-                    word,
-                    "a struct with a place for the entity marks its key: remove this, and put \
-                     `#[feeder(key)]` on the field",
-                );
-            } else {
-                for (_, mark) in &keys {
-                    errors.at(
-                        mark,
-                        "the struct has a `key` already: remove one of the two",
-                    );
-                }
-            }
-            let found = target.field(&name.value());
-            if found.is_none() {
-                errors.at(name, target.no_such_field(&name.value()));
-            }
-            found
+fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) -> Key {
+    if let [(at, mark)] = keys {
+        if let Some(part) = &mark.part {
+            errors.at(
+                part,
+                format!(
+                    "`key = \"{}\"` names a part of a key of several fields, and this is the only \
+                     one: write `key` alone",
+                    part.value().escape_debug()
+                ),
+            );
         }
-        None => match (keys.first(), slot) {
-            (Some((at, _)), Slot::Field(_)) => Some(*at),
-            (Some((at, mark)), Slot::Companion) => {
-                let name = &target.fields[*at].name;
-                errors.at(
-                    mark,
-                    format!(
-                        "there is no place for the entity: add a field `#[feeder(entity)] entity: \
-                         Option<Arc<…>>`, or write `key = \"{name}\"` on the struct instead to get \
-                         a `{}Feeder`",
-                        target.ident.unraw()
-                    ),
-                );
-                Some(*at)
+        return Key::Field(*at);
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    for (number, (field, mark)) in keys.iter().enumerate() {
+        let name = match &mark.part {
+            Some(literal) => stated_part(literal, errors),
+            None => Some(part_name(&target.fields[*field], number)),
+        };
+        let Some(name) = name else {
+            continue;
+        };
+        if parts.iter().any(|part| part.name == name) {
+            let name = name.to_token_stream();
+            let message = format!("another field is the part `{name}` already: remove one `key`");
+            match &mark.part {
+                Some(literal) => errors.at(literal, message),
+                None => errors.at(&mark.word, message),
             }
-            (None, _) => {
-                if !attr.key_is_broken {
-                    no_key(target, slot, errors);
-                }
-                None
-            }
-        },
-    };
-    if let Some(at) = key
-        && holds_several(target.fields[at].ty)
-    {
+        }
+        parts.push(Part {
+            field: *field,
+            name,
+        });
+    }
+    Key::Parts(parts)
+}
+
+/// Reads the name of a part.
+fn stated_part(literal: &LitStr, errors: &mut Errors) -> Option<Member> {
+    let part = literal.parse::<Member>();
+    if part.is_err() {
         errors.at(
-            target.fields[at].ty,
-            "a feeder asks for one entity, and this field holds several keys: give it one key, \
-             and make a feeder for each",
+            literal,
+            "expected the name of a part of the key, as in `key = \"order_id\"`",
         );
     }
-    Feeder {
-        entity: attr.entity.as_ref(),
-        key,
-        slot,
+    part.ok()
+}
+
+fn no_place(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) {
+    let name = target.ident.unraw();
+    let names: Vec<&str> = keys
+        .iter()
+        .map(|(at, _)| target.fields[*at].name.as_str())
+        .collect();
+    let stated = match names.as_slice() {
+        [only] => format!("key = \"{only}\""),
+        names => format!("key(\"{}\")", names.join("\", \"")),
+    };
+    if let Some((_, mark)) = keys.first() {
+        errors.at(
+            &mark.word,
+            format!(
+                "there is no place for the entity: add a field `#[feeder(entity)] entity: \
+                 Option<Arc<…>>`, or write `{stated}` on the struct instead to get a \
+                 `{name}Feeder`"
+            ),
+        );
     }
 }
 
@@ -154,4 +272,96 @@ fn no_key(target: &Struct<'_>, slot: Slot, errors: &mut Errors) {
         format!("`{name}` has no key: {fix} {}", one_of(names))
     };
     errors.at(target.ident, message);
+}
+
+/// Whether the feeder asks for many, and whether its place agrees with its key.
+fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors) -> Places {
+    let place = match slot {
+        Slot::Field(at) => Places::of(target.fields[at].ty),
+        Slot::Companion => Places::Unknown,
+    };
+    let held = |at: usize| Holder::of(target.fields[at].ty);
+    let asked = match key {
+        Some(Key::Field(at)) => match held(*at) {
+            Holder::One { .. } => Places::One,
+            Holder::Many { .. } => Places::Many,
+            Holder::Unordered => {
+                errors.at(
+                    target.fields[*at].ty,
+                    "the answers come in the order of the keys, and this field has none to rely \
+                     on: hold the keys in a `Vec`",
+                );
+                return Places::Unknown;
+            }
+        },
+        Some(Key::Parts(parts)) => {
+            for part in parts {
+                if !matches!(held(part.field), Holder::One { .. }) {
+                    errors.at(
+                        target.fields[part.field].ty,
+                        "a part of a key is one value: for many keys of several parts, hold them \
+                         in one field, a `Vec` of the entity's key type",
+                    );
+                }
+            }
+            Places::One
+        }
+        Some(Key::Template(_) | Key::Expression(_)) => Places::One,
+        None => return place,
+    };
+    let Slot::Field(at) = slot else {
+        return asked;
+    };
+    let wrong = match (asked, place) {
+        (Places::Many, Places::One) => {
+            "the key field holds many keys, and this is the place of one entity: make it a \
+             `Vec<Option<Arc<…>>>`, or give the key field one key"
+        }
+        (Places::One, Places::Many) => {
+            "there is one key, and this is the place of many entities: make it an \
+             `Option<Arc<…>>`, or hold the keys in a `Vec`"
+        }
+        _ => return asked,
+    };
+    errors.at(target.fields[at].ty, wrong);
+    asked
+}
+
+fn name(target: &Struct<'_>, attr: &FeederAttr, slot: Slot, errors: &mut Errors) -> Option<Ident> {
+    let (word, literal) = attr.name.as_ref()?;
+    if let Slot::Field(_) = slot {
+        errors.at(
+            word,
+            "`name` is for the feeder that is made around a request, and this struct is a feeder \
+             itself: remove it",
+        );
+        return None;
+    }
+    let Ok(name) = literal.parse::<Ident>() else {
+        errors.at(
+            literal,
+            format!(
+                "`name` takes the name of a type, as in `name = \"{}Feeder\"`",
+                target.ident.unraw()
+            ),
+        );
+        return None;
+    };
+    if name.unraw() == target.ident.unraw() {
+        errors.at(
+            literal,
+            "this is the name of the request: give the feeder another one",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+/// The tokens of a type as a person writes them.
+fn text_of(ty: &Type) -> String {
+    let text = ty.to_token_stream().to_string();
+    text.replace(" :: ", "::")
+        .replace(" < ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
 }

@@ -1,9 +1,12 @@
 //! Turns what was written into what is meant, or says why it cannot be.
 
 pub(crate) mod entity;
+pub(crate) mod expression;
 pub(crate) mod feeder;
+pub(crate) mod holder;
 pub(crate) mod key;
 pub(crate) mod named;
+mod request_key;
 pub(crate) mod schema;
 pub(crate) mod serde;
 
@@ -31,14 +34,6 @@ fn peel(ty: &Type) -> &Type {
 /// Whether this is `f32` or `f64`, as far as the name tells.
 pub(crate) fn is_float(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
-}
-
-/// Whether a field of this type holds several keys.
-fn holds_several(ty: &Type) -> bool {
-    match peel(ty) {
-        Type::Slice(_) | Type::Array(_) => true,
-        ty => last_segment(ty).is_some_and(|last| last.ident == "Vec"),
-    }
 }
 
 /// Whether the tokens name one of the parameters.

@@ -1,222 +1,397 @@
 //! What `#[derive(CacheFeeder)]` writes.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::ext::IdentExt;
-use syn::{Generics, Type, parse_quote};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::{Generics, Member, Type, parse_quote};
 
-use crate::ast::Struct;
-use crate::check::feeder::Slot;
+use super::companion::Companion;
+use super::hooks::Caller;
+use super::tokens::{first_span, located_at, mentions};
+use crate::ast::{Field, Struct};
+use crate::attr::feeder::Hooks;
+use crate::check::expression::{Expression, request};
+use crate::check::feeder::{Feeder, Key, Part, Slot};
+use crate::check::holder::{By, Holder, ungrouped};
+use crate::check::key::Piece;
 
 pub(super) fn expand(
     target: &Struct<'_>,
     entity: &Type,
-    key: usize,
-    slot: Slot,
+    key: &Key,
+    found: &Feeder<'_>,
+    hooks: &Hooks,
     private: &TokenStream,
 ) -> TokenStream {
     let entity = entity.to_token_stream();
-    let key = &target.fields[key];
-    let (key_type, key_member) = (key.ty, &key.member);
-    let generics = key_generics(target.generics, key_type, &entity, private);
-    match slot {
-        Slot::Field(at) => {
-            let slot = &target.fields[at];
-            let (slot_type, slot_member) = (slot.ty, &slot.member);
-            let feed = Feed {
-                feeder: target.ident,
-                entity: &entity,
-                key_type,
-                key_place: quote!(self.#key_member),
-                slot_type: slot_type.to_token_stream(),
-                slot_place: quote!(self.#slot_member),
-            };
-            feed.expand(&generics, private)
-        }
+    match found.slot {
+        Slot::Field(_) => Feed::new(target, target.ident, &entity, found.slot, private).expand(
+            key,
+            found.is_batch(),
+            hooks,
+        ),
         Slot::Companion => {
-            let feeder = companion(target);
-            let feed = Feed {
-                feeder: &feeder,
-                entity: &entity,
-                key_type,
-                key_place: quote!(self.request.#key_member),
-                slot_type: quote!(#private::Option<#private::Arc<#entity>>),
-                slot_place: quote!(self.entity),
-            };
-            let items = companion_items(target, &entity, private);
-            let feed = feed.expand(&generics, private);
+            let companion = Companion::new(target, found.name.as_ref(), found.is_batch());
+            let items = companion.items(target, &entity, private);
+            let feed = Feed::new(target, &companion.name, &entity, found.slot, private).expand(
+                key,
+                companion.many,
+                hooks,
+            );
             quote!(#items #feed)
         }
     }
 }
 
-/// `GetUserFeeder`, visible to the user's code, but not taken for code that the user wrote.
-pub(crate) fn companion(target: &Struct<'_>) -> Ident {
-    let ident = target.ident;
-    format_ident!(
-        "{}Feeder",
-        ident,
-        span = Span::call_site().located_at(ident.span())
-    )
-}
-
-/// The feeder around a request, all but its `CacheFeed`.
-pub(crate) fn companion_items(
-    target: &Struct<'_>,
-    entity: &TokenStream,
-    private: &TokenStream,
-) -> TokenStream {
-    let Struct {
-        ident,
-        vis,
-        generics,
-        ..
-    } = target;
-    let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-    let feeder = companion(target);
-    let name = ident.unraw().to_string();
-    let feeder_name = feeder.unraw().to_string();
-    let about = format!("Carries a `{name}` to the cache, and the entity back.");
-    let about_new = format!("A feeder that asks for what the `{name}` says.");
-    let about_into = format!("Puts the request into a `{feeder_name}`, ready for the cache.");
-    quote! {
-        #[doc = #about]
-        #vis struct #feeder #generics #where_clause {
-            /// What is asked for.
-            #vis request: #ident #ty_generics,
-            /// The answer, after the call.
-            #vis entity: #private::Option<#private::Arc<#entity>>,
-        }
-
-        #[automatically_derived]
-        impl #impl_generics #feeder #ty_generics #where_clause {
-            #[doc = #about_new]
-            #vis fn new(request: #ident #ty_generics) -> Self {
-                Self { request, entity: #private::Option::None }
-            }
-
-            /// The answer, without the request.
-            #vis fn into_entity(self) -> #private::Option<#private::Arc<#entity>> {
-                self.entity
-            }
-        }
-
-        #[automatically_derived]
-        impl #impl_generics #ident #ty_generics #where_clause {
-            #[doc = #about_into]
-            #vis fn into_feeder(self) -> #feeder #ty_generics {
-                #feeder::new(self)
-            }
-        }
-
-        // Shows neither the request nor the entity, so that neither must be `Debug` and no value
-        // gets into a log.
-        #[automatically_derived]
-        impl #impl_generics #private::Debug for #feeder #ty_generics #where_clause {
-            fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {
-                #private::debug_feeder(__f, #feeder_name, #private::Option::is_some(&self.entity))
-            }
-        }
-    }
-}
-
-/// An `impl CacheFeed`.
+/// An `impl CacheFeed` or `impl CacheFeedMany`.
 struct Feed<'a> {
+    target: &'a Struct<'a>,
     feeder: &'a Ident,
     entity: &'a TokenStream,
-    key_type: &'a Type,
-    key_place: TokenStream,
-    slot_type: TokenStream,
-    slot_place: TokenStream,
+    slot: Slot,
+    /// Where what is wrong with the entity is reported: where it is named, and still on no code
+    /// that the user wrote.
+    at: Span,
+    private: TokenStream,
+    /// `<User as CacheEntity>::Key`
+    key_type: TokenStream,
+    /// The struct that the derive stands on.
+    request: TokenStream,
 }
 
-impl Feed<'_> {
-    fn expand(&self, generics: &Generics, private: &TokenStream) -> TokenStream {
+impl<'a> Feed<'a> {
+    fn new(
+        target: &'a Struct<'a>,
+        feeder: &'a Ident,
+        entity: &'a TokenStream,
+        slot: Slot,
+        private: &TokenStream,
+    ) -> Self {
+        let at = Span::call_site().located_at(first_span(entity));
+        let private = located_at(private.clone(), at);
+        let key_type = quote_spanned!(at=> <#entity as #private::CacheEntity>::Key);
+        let request = match slot {
+            Slot::Field(_) => quote_spanned!(at=> self),
+            Slot::Companion => quote_spanned!(at=> self.request),
+        };
+        Self {
+            target,
+            feeder,
+            entity,
+            slot,
+            at,
+            private,
+            key_type,
+            request,
+        }
+    }
+
+    fn expand(&self, key: &Key, many: bool, hooks: &Hooks) -> TokenStream {
         let Self {
             feeder,
             entity,
-            key_type,
-            key_place,
-            slot_type,
-            slot_place,
+            private,
+            ..
         } = self;
-        let mut generics = generics.clone();
-        if generics.type_params().next().is_some() {
+        let (of, ids, answers) = if many {
+            let of = quote_spanned!(self.at=> #private::CacheFeedMany);
+            (of, self.entity_ids(key), self.feed_many())
+        } else {
+            let of = quote_spanned!(self.at=> #private::CacheFeed);
+            (of, self.entity_id(key), self.feed())
+        };
+        let caller = Caller {
+            target: self.target,
+            slot: self.slot,
+            entity,
+            private,
+        };
+        let hooks = caller.methods(hooks);
+        let generics = self.generics(key);
+        let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
+        quote_spanned! {self.at=>
+            #[automatically_derived]
+            impl #impl_generics #of<#entity> for #feeder #ty_generics #where_clause {
+                #ids
+                #answers
+                #hooks
+            }
+        }
+    }
+
+    /// The struct's generics, with the bounds that its key needs if it is one of them.
+    fn generics(&self, key: &Key) -> Generics {
+        let Self {
+            private, key_type, ..
+        } = self;
+        let mut generics = self.target.generics.clone();
+        let params: Vec<Ident> = generics
+            .type_params()
+            .map(|param| param.ident.clone())
+            .collect();
+        let fields = match key {
+            Key::Field(at) => vec![*at],
+            Key::Template(pieces) => pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Piece::Field(at) => Some(*at),
+                    Piece::Text(_) => None,
+                })
+                .collect(),
+            Key::Parts(_) | Key::Expression(_) => Vec::new(),
+        };
+        for at in fields {
+            let ty = self.target.fields[at].ty;
+            let bound = match (key, Holder::of(ty)) {
+                (Key::Template(_), _) => parse_quote!(#ty: #private::Display),
+                (_, Holder::One { ty, .. } | Holder::Many { ty, .. }) => {
+                    parse_quote!(#ty: #private::KeyField<#key_type>)
+                }
+                (_, Holder::Unordered) => continue,
+            };
+            if mentions(ty.to_token_stream(), &params) {
+                generics.make_where_clause().predicates.push(bound);
+            }
+        }
+        if !params.is_empty() {
+            let feeder = self.feeder;
             let ty_generics = generics.split_for_impl().1.to_token_stream();
             let send = parse_quote!(#feeder #ty_generics: #private::Send);
             generics.make_where_clause().predicates.push(send);
         }
-        let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
-        // What is wrong with the entity is reported where it is named, and still is no code that
-        // the user wrote.
-        let at = Span::call_site().located_at(first_span(entity));
-        let private = &located_at(private.clone(), at);
-        let key = quote_spanned!(at=> <#entity as #private::CacheEntity>::Key);
-        quote_spanned! {at=>
-            #[automatically_derived]
-            impl #impl_generics #private::CacheFeed<#entity> for #feeder #ty_generics #where_clause {
-                fn entity_id(&mut self) -> #key {
-                    <#key_type as #private::KeyField<#key>>::to_key(&#key_place)
-                }
+        generics
+    }
 
-                fn borrowed_id(&self) -> #private::Option<&#key> {
-                    <#key_type as #private::KeyField<#key>>::as_key(&#key_place)
-                }
+    fn entity_id(&self, key: &Key) -> TokenStream {
+        let Self {
+            private, key_type, ..
+        } = self;
+        let value = match key {
+            Key::Field(at) => {
+                let (ty, place) = self.held(&self.target.fields[*at]);
+                quote_spanned!(self.at=> <#ty as #private::KeyField<#key_type>>::to_key(#place))
+            }
+            Key::Parts(parts) => self.typed_key(parts),
+            Key::Template(pieces) => self.template(pieces),
+            Key::Expression(expression) => self.expression(expression),
+        };
+        let borrowed = match key {
+            Key::Field(at) => self.borrowed_id(&self.target.fields[*at]),
+            _ => None,
+        };
+        quote_spanned! {self.at=>
+            fn entity_id(&mut self) -> #key_type {
+                #value
+            }
 
-                fn feed(&mut self, __entity: #private::Option<#entity>) {
-                    <#slot_type as #private::EntityField<#entity>>::put(&mut #slot_place, __entity);
-                }
+            #borrowed
+        }
+    }
 
-                fn feed_shared(&mut self, __entity: #private::Option<#private::Arc<#entity>>) {
-                    <#slot_type as #private::EntityField<#entity>>::put_shared(
-                        &mut #slot_place,
-                        __entity,
-                    );
-                }
+    /// The key by reference. Whether the field has the type of the key is for the compiler to
+    /// see: an inherent function, which is there only if it has, comes before that of a trait.
+    fn borrowed_id(&self, field: &Field<'_>) -> Option<TokenStream> {
+        let Self {
+            private, key_type, ..
+        } = self;
+        let (mut ty, place) = self.held(field);
+        if matches!(ty, Type::Path(path) if path.path.is_ident("str")) {
+            ty = match Holder::of(field.ty) {
+                Holder::One { by: By::Arc, .. } => field.ty,
+                _ => return None,
+            };
+        }
+        Some(quote_spanned! {self.at=>
+            fn borrowed_id(&self) -> #private::Option<&#key_type> {
+                use #private::Different as _;
+                #private::Same::<#ty, #key_type>::cast(#place)
+            }
+        })
+    }
+
+    fn entity_ids(&self, key: &Key) -> TokenStream {
+        let Self {
+            private,
+            key_type,
+            request,
+            ..
+        } = self;
+        let mut value = quote_spanned!(self.at=> #private::Vec::new());
+        if let Key::Field(at) = key {
+            let Field { member, ty, .. } = &self.target.fields[*at];
+            if let Holder::Many { ty, by } = Holder::of(ty) {
+                let place = match by {
+                    By::Reference => quote_spanned!(self.at=> #request.#member),
+                    By::Value | By::Arc => quote_spanned!(self.at=> &#request.#member),
+                };
+                value = match ty {
+                    Type::Reference(reference) => {
+                        let ty = &reference.elem;
+                        quote_spanned!(self.at=> #private::to_keys_behind::<#ty, #key_type>(#place))
+                    }
+                    ty => quote_spanned!(self.at=> #private::to_keys::<#ty, #key_type>(#place)),
+                };
+            }
+        }
+        quote_spanned! {self.at=>
+            fn entity_ids(&mut self) -> #private::Vec<#key_type> {
+                #value
             }
         }
     }
-}
 
-/// The struct's generics, with the bound that its key needs if it is one of them.
-fn key_generics(
-    generics: &Generics,
-    key_type: &Type,
-    entity: &TokenStream,
-    private: &TokenStream,
-) -> Generics {
-    let mut generics = generics.clone();
-    let params: Vec<Ident> = generics
-        .type_params()
-        .map(|param| param.ident.clone())
-        .collect();
-    if mentions(key_type.to_token_stream(), &params) {
-        let bound = parse_quote! {
-            #key_type: #private::KeyField<<#entity as #private::CacheEntity>::Key>
+    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed up.
+    fn typed_key(&self, parts: &[Part]) -> TokenStream {
+        let Self {
+            private, key_type, ..
+        } = self;
+        let fields = parts.iter().map(|part| {
+            let name = &part.name;
+            let (ty, place) = self.held(&self.target.fields[part.field]);
+            quote_spanned!(self.at=> #name: <#ty as #private::KeyPart<_>>::to_part(#place))
+        });
+        // An alias inside a function can't see the parameters of the impl.
+        let params = self.target.generics.type_params().map(|param| &param.ident);
+        let params: Vec<&Ident> = params
+            .filter(|param| mentions(self.entity.clone(), &[(*param).clone()]))
+            .collect();
+        let generics = (!params.is_empty()).then(|| quote_spanned!(self.at=> <#(#params),*>));
+        let turbofish = generics
+            .as_ref()
+            .map(|generics| quote_spanned!(self.at=> ::#generics));
+        // The compiler lists the parts that there are only for what stands in the user's code. A
+        // literal of numbered fields would be a warning there.
+        let at = match parts.first() {
+            Some(Part {
+                name: Member::Named(_),
+                ..
+            }) => first_span(self.entity),
+            _ => self.at,
         };
-        generics.make_where_clause().predicates.push(bound);
+        let literal = quote_spanned!(at=> __Key #turbofish { #(#fields),* });
+        quote_spanned! {self.at=>
+            type __Key #generics = #key_type;
+            #literal
+        }
     }
-    generics
-}
 
-fn first_span(tokens: &TokenStream) -> Span {
-    let first = tokens.clone().into_iter().next();
-    first.map_or_else(Span::call_site, |first| first.span())
-}
+    fn template(&self, pieces: &[Piece]) -> TokenStream {
+        let Self {
+            private,
+            key_type,
+            request,
+            ..
+        } = self;
+        let pushes = pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => {
+                quote_spanned!(self.at=> #private::String::push_str(&mut __key, #text);)
+            }
+            Piece::Field(at) => {
+                // Named, the type is where a missing `Display` is reported.
+                let Field { member, ty, .. } = &self.target.fields[*at];
+                quote_spanned!(self.at=> #private::push_part::<#ty>(&mut __key, &#request.#member);)
+            }
+        });
+        quote_spanned! {self.at=>
+            let mut __key = #private::String::new();
+            #(#pushes)*
+            <#private::String as #private::KeyValue<#key_type>>::into_key(__key)
+        }
+    }
 
-/// The same tokens of a path with another span.
-fn located_at(path: TokenStream, at: Span) -> TokenStream {
-    let respanned = |mut token: TokenTree| {
-        token.set_span(at);
-        token
-    };
-    path.into_iter().map(respanned).collect()
-}
+    fn expression(&self, expression: &Expression) -> TokenStream {
+        let Self {
+            private,
+            key_type,
+            request: place,
+            ..
+        } = self;
+        let tokens = &expression.tokens;
+        let at = Span::call_site().located_at(first_span(tokens));
+        let private = located_at(private.clone(), at);
+        let whole = expression.names_self.then(|| {
+            let request = request();
+            quote_spanned!(self.at=> let #request = &#place;)
+        });
+        let fields = expression.fields.iter().map(|at| {
+            let Field { member, .. } = &self.target.fields[*at];
+            let name = located_at(member.to_token_stream(), self.at);
+            quote_spanned!(self.at=> let #name = &#place.#member;)
+        });
+        let value = if expression.is_place {
+            quote_spanned!(at=> #private::KeyField::<#key_type>::to_key(&#tokens))
+        } else {
+            quote_spanned!(at=> #private::KeyValue::<#key_type>::into_key(#tokens))
+        };
+        quote_spanned! {self.at=>
+            #whole
+            #(#fields)*
+            #value
+        }
+    }
 
-fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => names.contains(&ident),
-        TokenTree::Group(group) => mentions(group.stream(), names),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
+    /// The type that a field holds in one piece, and a reference to it.
+    fn held<'f>(&self, field: &Field<'f>) -> (&'f Type, TokenStream) {
+        let request = &self.request;
+        let Field { member, ty, .. } = field;
+        match Holder::of(ty) {
+            Holder::One {
+                ty,
+                by: By::Reference,
+            } => (ty, quote_spanned!(self.at=> #request.#member)),
+            Holder::One { ty, by: By::Arc } => (ty, quote_spanned!(self.at=> &#request.#member)),
+            _ => (ungrouped(ty), quote_spanned!(self.at=> &#request.#member)),
+        }
+    }
+
+    fn feed(&self) -> TokenStream {
+        let Self {
+            entity, private, ..
+        } = self;
+        let (put, put_shared) = match self.slot {
+            Slot::Field(at) => {
+                let Field { member, ty, .. } = &self.target.fields[at];
+                let field = quote_spanned!(self.at=> <#ty as #private::EntityField<#entity>>);
+                (
+                    quote_spanned!(self.at=> #field::put(&mut self.#member, __entity);),
+                    quote_spanned!(self.at=> #field::put_shared(&mut self.#member, __entity);),
+                )
+            }
+            Slot::Companion => (
+                quote_spanned!(self.at=> self.entity = __entity.map(#private::Arc::new);),
+                quote_spanned!(self.at=> self.entity = __entity;),
+            ),
+        };
+        quote_spanned! {self.at=>
+            fn feed(&mut self, __entity: #private::Option<#entity>) {
+                #put
+            }
+
+            fn feed_shared(&mut self, __entity: #private::Option<#private::Arc<#entity>>) {
+                #put_shared
+            }
+        }
+    }
+
+    fn feed_many(&self) -> TokenStream {
+        let Self {
+            entity, private, ..
+        } = self;
+        let put = match self.slot {
+            Slot::Field(at) => {
+                let Field { member, ty, .. } = &self.target.fields[at];
+                quote_spanned! {self.at=>
+                    <#ty as #private::EntitiesField<#entity>>::put_many(&mut self.#member, __entities);
+                }
+            }
+            Slot::Companion => quote_spanned!(self.at=> self.entities = __entities;),
+        };
+        quote_spanned! {self.at=>
+            fn feed_many(
+                &mut self,
+                __entities: #private::Vec<#private::Option<#private::Arc<#entity>>>,
+            ) {
+                #put
+            }
+        }
+    }
 }

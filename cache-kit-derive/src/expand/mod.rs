@@ -3,12 +3,15 @@
 //! A mistake on the way leaves `compile_error!`s and a fallback, so that no second error follows
 //! from the missing impl.
 
+pub(crate) mod companion;
 pub(crate) mod entity;
-pub(crate) mod feeder;
+mod feeder;
 mod fingerprint;
+mod hooks;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod typed_key;
 
 use proc_macro2::TokenStream;
@@ -18,7 +21,6 @@ use crate::ast::{Shape, Struct};
 use crate::attr::cache::CacheAttr;
 use crate::attr::feeder::FeederAttr;
 use crate::attr::schema::{SchemaAttr, is_of_entity};
-use crate::check::feeder::Feeder;
 use crate::diag::Errors;
 use crate::{check, fallback};
 
@@ -81,15 +83,14 @@ pub(crate) fn cache_feeder(input: TokenStream) -> TokenStream {
             fallback::feeder(&input, attr.entity.as_ref(), &private),
         );
     };
-    match check::feeder::check(&target, &attr, &mut errors) {
-        Feeder {
-            entity: Some(entity),
-            key: Some(key),
-            slot,
-        } if errors.is_empty() => feeder::expand(&target, entity, key, slot, &private),
-        feeder => failed(
+    let found = check::feeder::check(&target, &attr, &mut errors);
+    match (found.entity, &found.key) {
+        (Some(entity), Some(key)) if errors.is_empty() => {
+            feeder::expand(&target, entity, key, &found, &attr.hooks, &private)
+        }
+        _ => failed(
             errors,
-            fallback::checked_feeder(&input, &target, &feeder, &private),
+            fallback::checked_feeder(&input, &target, &found, &private),
         ),
     }
 }

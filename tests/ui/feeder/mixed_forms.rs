@@ -25,12 +25,19 @@ struct KeyOnBoth {
 }
 
 #[derive(CacheFeeder)]
+#[feeder(entity = User, key("id", "other"))]
+struct PartsOnBoth {
+    #[feeder(key)]
+    id: String,
+    #[feeder(key)]
+    other: String,
+}
+
+#[derive(CacheFeeder)]
 #[feeder(entity = User)]
 struct Doubled {
     #[feeder(key, entity)]
     id: Option<User>,
-    #[feeder(key)]
-    other: String,
     #[feeder(entity)]
     user: Option<Arc<User>>,
 }

@@ -1,0 +1,139 @@
+//! The value of `key` on a request: a field, several, a template, or an expression.
+
+use proc_macro2::Group;
+use syn::{LitStr, Member};
+
+use super::expression::Expression;
+use super::feeder::{Key, Part};
+use crate::ast::{Field, Struct};
+use crate::attr::feeder::KeyAttr;
+use crate::check::key::Piece;
+use crate::diag::Errors;
+use crate::text::template;
+
+/// Makes out what the key is.
+pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key> {
+    match stated {
+        KeyAttr::Text(literal) => text(target, literal, errors),
+        KeyAttr::Parts(group, names) => parts(target, group, names, errors),
+    }
+}
+
+fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Key> {
+    let text = literal.value();
+    if is_name(&text) || is_name(text.strip_prefix("self.").unwrap_or("-")) {
+        return named(target, literal, errors).map(Key::Field);
+    }
+    if let Some(expression) = Expression::parse(literal, target) {
+        return Some(Key::Expression(expression));
+    }
+    // Code that has braces, too, is more than is taken here.
+    let is_code = text.contains(['(', ';', '|']) || text.contains(" {") || text.contains("{ ");
+    if template::is_template(&text) && !is_code {
+        return from_template(target, literal, &text, errors);
+    }
+    errors.at(
+        literal,
+        "`key` takes the name of a field, a template like `{shop}:{id}`, or a short expression \
+         over the fields, as in `user.id` or `format!(\"{shop}-{id}\")`: put what is longer into \
+         a method and call it",
+    );
+    None
+}
+
+fn from_template(
+    target: &Struct<'_>,
+    literal: &LitStr,
+    text: &str,
+    errors: &mut Errors,
+) -> Option<Key> {
+    let pieces = template::parse(text)
+        .map_err(|message| errors.at(literal, message))
+        .ok()?;
+    let mut known = Vec::new();
+    for piece in pieces {
+        match piece {
+            template::Piece::Text(text) => known.push(Piece::Text(text)),
+            template::Piece::Field(name) => match target.field(&name) {
+                Some(at) => known.push(Piece::Field(at)),
+                None => errors.at(literal, target.no_such_field(&name)),
+            },
+        }
+    }
+    Some(Key::Template(known))
+}
+
+fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Errors) -> Option<Key> {
+    let mut fields: Vec<usize> = Vec::new();
+    for name in names {
+        let Some(at) = named(target, name, errors) else {
+            continue;
+        };
+        if fields.contains(&at) {
+            errors.at(
+                name,
+                format!(
+                    "`{}` is part of the key already: remove this one",
+                    target.fields[at].name
+                ),
+            );
+        } else {
+            fields.push(at);
+        }
+    }
+    match names {
+        [] => {
+            // A part that is no text has been reported.
+            if group.stream().is_empty() {
+                errors.at(
+                    group,
+                    "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
+                );
+            }
+            return None;
+        }
+        // Another part, which is no text, may have been reported.
+        [only] if group.stream().into_iter().count() <= 2 => errors.at(
+            only,
+            format!(
+                "a key of one field needs no parentheses: write `key = \"{}\"`",
+                only.value().escape_debug()
+            ),
+        ),
+        _ => {}
+    }
+    let parts = fields.into_iter().enumerate();
+    let parts = parts.map(|(number, field)| Part {
+        field,
+        name: part_name(&target.fields[field], number),
+    });
+    Some(Key::Parts(parts.collect()))
+}
+
+/// The part of the key that a field fills: the one of its name. The fields of a tuple struct have
+/// numbers, and those of a key count from 0, whichever fields they are.
+pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
+    match &field.member {
+        Member::Named(name) => Member::Named(name.clone()),
+        Member::Unnamed(index) => Member::Unnamed(syn::Index {
+            index: u32::try_from(number).unwrap_or(u32::MAX),
+            span: index.span,
+        }),
+    }
+}
+
+fn named(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<usize> {
+    let text = literal.value();
+    let name = text.strip_prefix("self.").unwrap_or(&text);
+    let found = target.field(name);
+    if found.is_none() {
+        errors.at(literal, target.no_such_field(name));
+    }
+    found
+}
+
+/// Whether the text can be meant as nothing but the name of a field.
+fn is_name(text: &str) -> bool {
+    let text = text.strip_prefix("r#").unwrap_or(text);
+    text.chars().all(|c| c == '_' || c.is_alphanumeric())
+}

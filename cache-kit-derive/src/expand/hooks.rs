@@ -1,0 +1,96 @@
+//! The hooks of a feeder: methods that call the functions the user named.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ExprPath;
+
+use super::tokens::located_at;
+use crate::ast::Struct;
+use crate::attr::feeder::Hooks;
+use crate::check::feeder::Slot;
+
+/// Who calls: every hook gets the struct that the derive stands on.
+pub(super) struct Caller<'a> {
+    pub(super) target: &'a Struct<'a>,
+    pub(super) slot: Slot,
+    pub(super) entity: &'a TokenStream,
+    pub(super) private: &'a TokenStream,
+}
+
+impl Caller<'_> {
+    pub(super) fn methods(&self, hooks: &Hooks) -> TokenStream {
+        let Self {
+            entity, private, ..
+        } = self;
+        let key = quote!(#private::str);
+        let methods = [
+            ("validate", &hooks.validate, None),
+            ("on_hit", &hooks.on_hit, Some(("__key", &key))),
+            ("on_miss", &hooks.on_miss, Some(("__key", &key))),
+            ("on_loaded", &hooks.on_loaded, Some(("__entity", *entity))),
+        ];
+        methods
+            .into_iter()
+            .filter_map(|(name, path, argument)| Some(self.method(name, path.as_ref()?, argument)))
+            .collect()
+    }
+
+    /// The function gets a type before it is called, so that one with other arguments is told
+    /// which there should be. It is told so where it is named.
+    fn method(
+        &self,
+        name: &str,
+        path: &ExprPath,
+        argument: Option<(&str, &TokenStream)>,
+    ) -> TokenStream {
+        let last = path.path.segments.last();
+        let span = last.map_or_else(Span::call_site, |last| last.ident.span());
+        let at = Span::call_site().located_at(span);
+        let private = located_at(self.private.clone(), at);
+        let name = Ident::new(name, at);
+        // Only `validate` has no argument, and only it changes nothing.
+        let borrow = match argument {
+            None => quote_spanned!(at=> &),
+            Some(_) => quote_spanned!(at=> &mut),
+        };
+        let (this, this_type) = match self.slot {
+            Slot::Field(_) => (quote_spanned!(at=> self), quote_spanned!(at=> Self)),
+            Slot::Companion => {
+                let request = self.request();
+                (
+                    quote_spanned!(at=> #borrow self.request),
+                    quote_spanned!(at=> #request),
+                )
+            }
+        };
+        let names = argument.map(|(name, _)| Ident::new(name, at)).into_iter();
+        let names: Vec<Ident> = names.collect();
+        let types: Vec<&TokenStream> = argument.map(|(_, ty)| ty).into_iter().collect();
+        let result = quote_spanned!(at=> #private::Result<()>);
+        let function = self.function(path);
+        quote_spanned! {at=>
+            fn #name(#borrow self #(, #names: &#types)*) -> #result {
+                let __hook: fn(#borrow #this_type #(, &#types)*) -> #result = #function;
+                __hook(#this #(, #names)*)
+            }
+        }
+    }
+
+    /// In a feeder around a request, `Self` in a path still is the request.
+    fn function(&self, path: &ExprPath) -> TokenStream {
+        let mut segments = path.path.segments.iter();
+        match (self.slot, segments.next()) {
+            (Slot::Companion, Some(first)) if first.ident == "Self" && path.qself.is_none() => {
+                let request = self.request();
+                quote!(<#request> #(::#segments)*)
+            }
+            _ => path.to_token_stream(),
+        }
+    }
+
+    fn request(&self) -> TokenStream {
+        let ident = self.target.ident;
+        let ty_generics = self.target.generics.split_for_impl().1;
+        quote!(#ident #ty_generics)
+    }
+}
