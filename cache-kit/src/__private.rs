@@ -23,7 +23,7 @@ pub use crate::key::typed::{KeyParts, write_part, write_separator};
 pub use crate::schema::{CacheSchema, Probe, Schema};
 
 pub use feeder::{
-    Different, EntitiesField, EntityField, KeyField, KeyPart, KeyValue, Same, debug_feeder,
+    Different, EntitiesField, EntityField, Key, KeyField, KeyPart, KeyValue, Same, debug_feeder,
     to_keys, to_keys_behind,
 };
 

@@ -3,7 +3,7 @@
 //! `syn` reads more or less of the language, depending on what other crates of the build ask of
 //! it. So what is taken here is listed, and is the same in every build.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
@@ -88,36 +88,40 @@ fn is_place(expr: &Expr) -> bool {
 /// Gives `self` its other name, and notes the words, also those that a text like `"{a}:{b}"` has in
 /// it for `format!`.
 fn renamed(tokens: TokenStream, words: &mut Vec<String>) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|token| -> TokenTree {
-            match token {
-                TokenTree::Ident(ident) if ident == "self" => {
-                    words.push(ident.to_string());
-                    let mut request = request();
-                    request.set_span(ident.span());
-                    request.into()
-                }
-                TokenTree::Ident(ident) => {
-                    words.push(ident.unraw().to_string());
-                    ident.into()
-                }
-                TokenTree::Group(group) => {
-                    let inner = renamed(group.stream(), words);
-                    let mut renamed = proc_macro2::Group::new(group.delimiter(), inner);
-                    renamed.set_span(group.span());
-                    renamed.into()
-                }
-                TokenTree::Literal(literal) => {
-                    let text = literal.to_string();
-                    words.extend(
-                        text.split(|c: char| !(c.is_alphanumeric() || c == '_'))
-                            .map(str::to_owned),
-                    );
-                    literal.into()
-                }
-                TokenTree::Punct(punct) => punct.into(),
+    let mut after_dot = false;
+    let one = |token| {
+        // What comes after a dot belongs to something else.
+        let is_member = std::mem::take(&mut after_dot);
+        match token {
+            TokenTree::Ident(ident) if ident == "self" => {
+                words.push(ident.to_string());
+                let mut request = request();
+                request.set_span(ident.span());
+                TokenTree::Ident(request)
             }
-        })
-        .collect()
+            TokenTree::Ident(ident) => {
+                if !is_member {
+                    words.push(ident.unraw().to_string());
+                }
+                TokenTree::Ident(ident)
+            }
+            TokenTree::Group(group) => {
+                let inner = renamed(group.stream(), words);
+                let mut renamed = Group::new(group.delimiter(), inner);
+                renamed.set_span(group.span());
+                TokenTree::Group(renamed)
+            }
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string();
+                let parts = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                words.extend(parts.map(str::to_owned));
+                TokenTree::Literal(literal)
+            }
+            TokenTree::Punct(punct) => {
+                after_dot = punct.as_char() == '.';
+                TokenTree::Punct(punct)
+            }
+        }
+    };
+    tokens.into_iter().map(one).collect()
 }

@@ -46,14 +46,13 @@ impl Companion {
         } = target;
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
         let feeder = &self.name;
-        let name = ident.unraw().to_string();
         let feeder_name = feeder.unraw().to_string();
         let (answer, answer_type, none, about_answer, what) = if self.many {
             (
                 quote!(entities),
                 quote!(#private::Vec<#private::Option<#private::Arc<#entity>>>),
                 quote!(#private::Vec::new()),
-                "The answers, after the call: one for each key, in the order of the keys.",
+                " The answers, after the call: one for each key, in the order of the keys.",
                 "entities",
             )
         } else {
@@ -61,7 +60,7 @@ impl Companion {
                 quote!(entity),
                 quote!(#private::Option<#private::Arc<#entity>>),
                 quote!(#private::Option::None),
-                "The answer, after the call.",
+                " The answer, after the call.",
                 "entity",
             )
         };
@@ -71,9 +70,15 @@ impl Companion {
             quote!(#private::Option::is_some(&self.entity))
         };
         let into_answer = format_ident!("into_{what}");
-        let about = format!("Carries a [`{name}`] to the cache, and the {what} back.");
-        let about_into_answer = format!("Takes the {what} out, without the request.");
-        let about_into = format!("Makes a [`{feeder_name}`] of the request, ready for the cache.");
+        let about = format!(
+            " Carries a {} to the cache, and the {what} back.",
+            link(ident)
+        );
+        let about_into_answer = format!(" Takes the {what} out, without the request.");
+        let about_into = format!(
+            " Makes a {} of the request, ready for the cache.",
+            link(feeder)
+        );
         quote! {
             #[doc = #about]
             #vis struct #feeder #generics #where_clause {
@@ -113,5 +118,15 @@ impl Companion {
                 }
             }
         }
+    }
+}
+
+/// A name as a link in rustdoc, which knows no raw ones.
+fn link(ident: &Ident) -> String {
+    let name = ident.unraw();
+    if *ident == name {
+        format!("[`{name}`]")
+    } else {
+        format!("`{name}`")
     }
 }

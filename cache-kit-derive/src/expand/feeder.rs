@@ -52,7 +52,7 @@ struct Feed<'a> {
     /// that the user wrote.
     at: Span,
     private: TokenStream,
-    /// `<User as CacheEntity>::Key`
+    /// The type of the entity's key.
     key_type: TokenStream,
     /// The struct that the derive stands on.
     request: TokenStream,
@@ -68,7 +68,7 @@ impl<'a> Feed<'a> {
     ) -> Self {
         let at = Span::call_site().located_at(first_span(entity));
         let private = located_at(private.clone(), at);
-        let key_type = quote_spanned!(at=> <#entity as #private::CacheEntity>::Key);
+        let key_type = quote_spanned!(at=> #private::Key<#entity>);
         let request = match slot {
             Slot::Field(_) => quote_spanned!(at=> self),
             Slot::Companion => quote_spanned!(at=> self.request),
@@ -168,7 +168,7 @@ impl<'a> Feed<'a> {
         let value = match key {
             Key::Field(at) => {
                 let (ty, place) = self.held(&self.target.fields[*at]);
-                quote_spanned!(self.at=> <#ty as #private::KeyField<#key_type>>::to_key(#place))
+                quote_spanned!(self.at=> <#ty as #private::KeyField<_>>::to_key(#place))
             }
             Key::Parts(parts) => self.typed_key(parts),
             Key::Template(pieces) => self.template(pieces),
@@ -226,9 +226,9 @@ impl<'a> Feed<'a> {
                 value = match ty {
                     Type::Reference(reference) => {
                         let ty = &reference.elem;
-                        quote_spanned!(self.at=> #private::to_keys_behind::<#ty, #key_type>(#place))
+                        quote_spanned!(self.at=> #private::to_keys_behind::<#ty, _>(#place))
                     }
-                    ty => quote_spanned!(self.at=> #private::to_keys::<#ty, #key_type>(#place)),
+                    ty => quote_spanned!(self.at=> #private::to_keys::<#ty, _>(#place)),
                 };
             }
         }
@@ -276,10 +276,7 @@ impl<'a> Feed<'a> {
 
     fn template(&self, pieces: &[Piece]) -> TokenStream {
         let Self {
-            private,
-            key_type,
-            request,
-            ..
+            private, request, ..
         } = self;
         let pushes = pieces.iter().map(|piece| match piece {
             Piece::Text(text) => {
@@ -294,14 +291,13 @@ impl<'a> Feed<'a> {
         quote_spanned! {self.at=>
             let mut __key = #private::String::new();
             #(#pushes)*
-            <#private::String as #private::KeyValue<#key_type>>::into_key(__key)
+            #private::KeyValue::into_key(__key)
         }
     }
 
     fn expression(&self, expression: &Expression) -> TokenStream {
         let Self {
             private,
-            key_type,
             request: place,
             ..
         } = self;
@@ -318,9 +314,9 @@ impl<'a> Feed<'a> {
             quote_spanned!(self.at=> let #name = &#place.#member;)
         });
         let value = if expression.is_place {
-            quote_spanned!(at=> #private::KeyField::<#key_type>::to_key(&#tokens))
+            quote_spanned!(at=> #private::KeyField::to_key(&#tokens))
         } else {
-            quote_spanned!(at=> #private::KeyValue::<#key_type>::into_key(#tokens))
+            quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
         };
         quote_spanned! {self.at=>
             #whole
@@ -347,13 +343,13 @@ impl<'a> Feed<'a> {
         let Self {
             entity, private, ..
         } = self;
-        let (put, put_shared) = match self.slot {
+        let (put, share) = match self.slot {
             Slot::Field(at) => {
                 let Field { member, ty, .. } = &self.target.fields[at];
                 let field = quote_spanned!(self.at=> <#ty as #private::EntityField<#entity>>);
                 (
                     quote_spanned!(self.at=> #field::put(&mut self.#member, __entity);),
-                    quote_spanned!(self.at=> #field::put_shared(&mut self.#member, __entity);),
+                    quote_spanned!(self.at=> #field::share(&mut self.#member, __entity);),
                 )
             }
             Slot::Companion => (
@@ -367,7 +363,7 @@ impl<'a> Feed<'a> {
             }
 
             fn feed_shared(&mut self, __entity: #private::Option<#private::Arc<#entity>>) {
-                #put_shared
+                #share
             }
         }
     }

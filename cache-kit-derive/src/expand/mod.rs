@@ -10,6 +10,8 @@ mod fingerprint;
 mod hooks;
 mod schema;
 #[cfg(test)]
+mod snapshots;
+#[cfg(test)]
 mod tests;
 mod tokens;
 mod typed_key;

@@ -4,6 +4,11 @@ use std::fmt::{Debug, Formatter, Result as FmtResult};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::entity::CacheEntity;
+
+/// The key of an entity.
+pub type Key<T> = <T as CacheEntity>::Key;
+
 /// A field that the key of an entity is made of: whatever is `Into` it when it is owned.
 #[diagnostic::on_unimplemented(
     message = "a field of type `{Self}` cannot be the key: the entity's key is `{K}`",
@@ -106,7 +111,7 @@ pub trait EntityField<T> {
     fn put(&mut self, entity: Option<T>);
 
     /// Puts the answer as the cache holds it.
-    fn put_shared(&mut self, entity: Option<Arc<T>>);
+    fn share(&mut self, entity: Option<Arc<T>>);
 }
 
 #[diagnostic::do_not_recommend]
@@ -115,7 +120,7 @@ impl<T: Clone> EntityField<T> for Option<T> {
         *self = entity;
     }
 
-    fn put_shared(&mut self, entity: Option<Arc<T>>) {
+    fn share(&mut self, entity: Option<Arc<T>>) {
         *self = entity.map(Arc::unwrap_or_clone);
     }
 }
@@ -126,7 +131,7 @@ impl<T> EntityField<T> for Option<Arc<T>> {
         *self = entity.map(Arc::new);
     }
 
-    fn put_shared(&mut self, entity: Option<Arc<T>>) {
+    fn share(&mut self, entity: Option<Arc<T>>) {
         *self = entity;
     }
 }
@@ -207,7 +212,7 @@ mod tests {
     fn an_arc_field_stores_the_arc() {
         let shared = Arc::new(String::from("entity"));
         let mut field: Option<Arc<String>> = None;
-        EntityField::<String>::put_shared(&mut field, Some(Arc::clone(&shared)));
+        EntityField::<String>::share(&mut field, Some(Arc::clone(&shared)));
         assert!(field.is_some_and(|stored| Arc::ptr_eq(&stored, &shared)));
 
         let mut fields: Vec<Option<Arc<String>>> = Vec::new();

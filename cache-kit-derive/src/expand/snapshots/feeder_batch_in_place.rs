@@ -1,0 +1,27 @@
+#[derive(CacheFeeder)]
+#[feeder(entity = User, on_miss = Self::count)]
+struct Team<'a> {
+    #[feeder(key)]
+    members: &'a [&'a str],
+    #[feeder(entity)]
+    users: Vec<Option<User>>,
+    misses: usize,
+}
+
+// ↓ expands to
+
+#[automatically_derived]
+impl<'a> kit::CacheFeedMany<User> for Team<'a> {
+    fn entity_ids(&mut self) -> kit::Vec<kit::Key<User>> {
+        kit::to_keys_behind::<str, _>(self.members)
+    }
+    fn feed_many(&mut self, __entities: kit::Vec<kit::Option<kit::Arc<User>>>) {
+        <Vec<
+            Option<User>,
+        > as kit::EntitiesField<User>>::put_many(&mut self.users, __entities);
+    }
+    fn on_miss(&mut self, __key: &kit::str) -> kit::Result<()> {
+        let __hook: fn(&mut Self, &kit::str) -> kit::Result<()> = Self::count;
+        __hook(self, __key)
+    }
+}
