@@ -29,9 +29,12 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
     expand::cache_schema(input.into()).into()
 }
 
-/// Implements `CacheFeed`: carries a request to the cache and an entity back.
+/// Implements `CacheFeed`, which carries a request to the cache and an entity back, or
+/// `CacheFeedMany`, which does so for many.
 ///
-/// It has two forms.
+/// It has two forms: [around a request](#around-a-request), where the feeder is generated, and
+/// [in place](#in-place), on a feeder of one's own. Either asks for one entity, or, where the key
+/// field is a `Vec` or a slice, [for many](#many-keys).
 ///
 /// # Around a request
 ///
@@ -129,19 +132,223 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// # Attributes
 ///
+/// All go into `#[feeder(…)]`, in any order, in one attribute or in several.
+///
 /// | attribute | where | value | default |
 /// |---|---|---|---|
-/// | `entity = User` | struct | a type | none: it is needed |
-/// | `key = "user_id"` | struct, first form | the name of a field | none: it is needed |
-/// | `crate = "path"` | struct | a path, as text | `"::cache_kit"` |
-/// | `key` | field, second form | none | none: it is needed |
-/// | `entity` | field, second form | none | none: it is needed |
+/// | [`entity`](#entity) | struct | a type | none: it is needed |
+/// | [`key`](#key) | struct, around a request | text, or names in parentheses | none: it is needed |
+/// | [`name`](#name) | struct, around a request | the name of a type, as text | `GetUserFeeder` for `GetUser` |
+/// | [`validate`](#hooks) | struct | the path of a function | none: any request is fine |
+/// | [`on_hit`](#hooks), [`on_miss`](#hooks), [`on_loaded`](#hooks) | struct | the path of a function | none |
+/// | [`crate`](#crate) | struct | a path, as text | `"::cache_kit"` |
+/// | [`key`](#key-on-fields) | field, in place | none, or the name of a part | none: it is needed |
+/// | [`entity`](#entity) | field, in place | none | none: it is needed |
 ///
-/// # The key field
+/// ## `entity`
 ///
-/// It is of the entity's `Key` type, or a reference to it, and then a hit copies no key. Text of
-/// another type (`&str`, `Cow<str>`, `Box<str>`, `Arc<str>`) does for a `String` key, and an
-/// integer for a wider one. One feeder asks for one entity: a `Vec` of keys is refused.
+/// On the struct, the type that is asked for, as it is: `entity = User`, not `Arc<User>`. On a
+/// field, the place of the answer: `Option<Arc<User>>` or `Option<User>`, and for [many
+/// keys](#many-keys) `Vec<Option<Arc<User>>>` or `Vec<Option<User>>`.
+///
+/// ## `key`
+///
+/// What a request asks for. There are four ways to say it; a tuple struct's fields are named
+/// `"0"`, `"1"` and so on.
+///
+/// **`key = "user_id"`**: the field. Where it has the type of the entity's key, or is a reference
+/// to that, a hit copies no key. Anything else is converted by [`Into`] when it is owned: `&str`
+/// for a `String`, `u32` for a `u64`, an id of your own with a `From`. What cannot be converted is
+/// refused at the field.
+///
+/// **`key("order_id", "item_id")`**: the parts of a typed key, by name and in any order. Each is
+/// converted as above.
+///
+/// ```
+/// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+/// #[cache(key("order_id", "item_id"))]
+/// struct OrderItem {
+///     order_id: String,
+///     item_id: u64,
+/// }
+///
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = OrderItem, key("item_id", "order_id"))]
+/// struct GetItem<'a> {
+///     order_id: &'a str,
+///     item_id: u32,
+/// }
+///
+/// let mut feeder = GetItem { order_id: "2024:7", item_id: 3 }.into_feeder();
+/// assert_eq!(feeder.entity_id(), OrderItemKey::new("2024:7".into(), 3));
+/// // It stands for `OrderItemKey { order_id: self.request.order_id.into(), … }`.
+/// ```
+///
+/// **`key = "{year}/{number}"`**: a template, for an entity that is keyed by one.
+///
+/// **`key = "caller.id"`**: an expression. A field is named as it is called, and stands for a
+/// reference to it; `self` is the request. There may be calls, fields, operators and macros, no
+/// blocks and no closures: put what is longer into a method and call it. What the expression gives
+/// is converted as above.
+///
+/// ```
+/// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
+/// # use serde::{Deserialize, Serialize};
+/// #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+/// #[cache(key = "path")]
+/// struct Document {
+///     path: String,
+/// }
+///
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = Document, key = "format!(\"{tenant}/{name}.md\")")]
+/// struct GetPage {
+///     tenant: String,
+///     name: String,
+/// }
+///
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = Document, key = "self.path()")]
+/// struct GetIndex {
+///     tenant: String,
+/// }
+///
+/// impl GetIndex {
+///     fn path(&self) -> String {
+///         self.tenant.to_lowercase() + "/index.md"
+///     }
+/// }
+///
+/// let page = GetPage { tenant: "acme".into(), name: "faq".into() };
+/// assert_eq!(page.into_feeder().entity_id(), "acme/faq.md");
+/// let index = GetIndex { tenant: "ACME".into() };
+/// assert_eq!(index.into_feeder().entity_id(), "acme/index.md");
+/// ```
+///
+/// ## `key` on fields
+///
+/// In place, `#[feeder(key)]` marks the key. On several fields it marks the parts of a typed key,
+/// each the part of its own name; `#[feeder(key = "order_id")]` gives the name of a part where the
+/// field is called something else. The parts of a numbered key are counted from `0` in the order
+/// in which the fields stand.
+///
+/// ```
+/// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+/// # #[cache(key("order_id", "item_id"))]
+/// # struct OrderItem { order_id: String, item_id: u64 }
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = OrderItem)]
+/// struct ItemFeeder {
+///     #[feeder(key = "order_id")]
+///     order: String,
+///     #[feeder(key)]
+///     item_id: u64,
+///     #[feeder(entity)]
+///     item: Option<OrderItem>,
+/// }
+///
+/// let mut feeder = ItemFeeder { order: "7".into(), item_id: 3, item: None };
+/// assert_eq!(feeder.entity_id(), OrderItemKey::new("7".into(), 3));
+/// assert!(feeder.item.is_none());
+/// ```
+///
+/// ## `name`
+///
+/// What the feeder around a request is called: `name = "UserLookup"`.
+///
+/// ## Hooks
+///
+/// Functions that are called on the way. They get the struct that the derive stands on: in place
+/// the feeder, and around a request the request. `Self` in their paths is that struct, too.
+///
+/// | hook | is called | as |
+/// |---|---|---|
+/// | `validate` | before anything is looked up | `fn(&Self) -> cache_kit::Result<()>` |
+/// | `on_hit` | when the cache answered | `fn(&mut Self, key: &str) -> cache_kit::Result<()>` |
+/// | `on_miss` | when it was asked and could not | `fn(&mut Self, key: &str) -> cache_kit::Result<()>` |
+/// | `on_loaded` | when the repository answered with an entity | `fn(&mut Self, entity: &User) -> cache_kit::Result<()>` |
+///
+/// The key is the whole one, `user:user_001`. An error ends the call with that error, and nothing
+/// is fed. With many keys `validate` is called once, the others for each key.
+///
+/// ```
+/// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+/// # #[cache(key = "id")]
+/// # struct User { id: String }
+/// use cache_kit::{Error, Result};
+///
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = User, key = "user_id", validate = Self::check, on_miss = count)]
+/// struct GetUser {
+///     user_id: String,
+///     misses: usize,
+/// }
+///
+/// impl GetUser {
+///     fn check(&self) -> Result<()> {
+///         match self.user_id.as_str() {
+///             "" => Err(Error::ValidationError("no user id".into())),
+///             _ => Ok(()),
+///         }
+///     }
+/// }
+///
+/// fn count(request: &mut GetUser, _key: &str) -> Result<()> {
+///     request.misses += 1;
+///     Ok(())
+/// }
+///
+/// let mut feeder = GetUser { user_id: String::new(), misses: 0 }.into_feeder();
+/// assert!(feeder.validate().is_err());
+/// feeder.on_miss("user:")?;
+/// assert_eq!(feeder.request.misses, 1);
+/// # Ok::<(), cache_kit::Error>(())
+/// ```
+///
+/// ## `crate`
+///
+/// Where cache-kit is, for a crate that has it under another name or re-exports it:
+/// `crate = "vendor::cache_kit"`.
+///
+/// # Many keys
+///
+/// A key field that is a `Vec`, a slice, or a slice in a `Box`, an `Arc` or a `Cow` asks for many
+/// entities at once: `CacheFeedMany` is implemented. The answers are as many as the keys and in
+/// their order, with `None` where there is no entity. Around a request the feeder has `entities`
+/// and `into_entities`.
+///
+/// ```
+/// # use cache_kit::{CacheEntity, CacheFeedMany, CacheFeeder};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CacheEntity)]
+/// # #[cache(key = "id")]
+/// # struct User { id: String }
+/// #[derive(CacheFeeder)]
+/// #[feeder(entity = User, key = "members")]
+/// struct GetTeam<'a> {
+///     members: &'a [&'a str],
+/// }
+///
+/// // Generated:
+/// // struct GetTeamFeeder<'a> { request: GetTeam<'a>, entities: Vec<Option<Arc<User>>> }
+///
+/// let mut feeder = GetTeam { members: &["ada", "bob"] }.into_feeder();
+/// assert_eq!(feeder.entity_ids(), ["ada", "bob"]);
+/// feeder.feed_many(vec![None, None]);
+/// assert_eq!(feeder.into_entities(), [None, None]);
+/// ```
+///
+/// # What it refuses
+///
+/// - Enums, unions and structs without fields: implement `CacheFeed` by hand.
+/// - Keys without an order, such as a `HashSet`: hold them in a `Vec`.
+/// - A feeder that is not `Send`: it goes through an `async` call.
 #[proc_macro_derive(CacheFeeder, attributes(feeder))]
 pub fn derive_cache_feeder(input: TokenStream) -> TokenStream {
     expand::cache_feeder(input.into()).into()
