@@ -4,6 +4,7 @@
     reason = "a failed unwrap is a failed test, and says where"
 )]
 
+mod attributes;
 mod batch;
 mod composite;
 mod entity;

@@ -1,0 +1,211 @@
+//! Every attribute that the derives know has a case in `ui/pass` that uses it, and another one that
+//! gets it wrong. What they know is read off their source: the table that they go by themselves.
+//!
+//! `scripts/attributes.sh` prints the list.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proc_macro2::{LineColumn, TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Expr, ExprStruct, Field, ItemEnum, ItemStruct, ItemUnion, Lit, Member, Meta};
+
+/// An attribute: `("feeder", "struct", "entity")`.
+type Word = (String, String, String);
+
+/// The cases of an attribute.
+#[derive(Default)]
+struct Cases {
+    passing: Vec<String>,
+    failing: Vec<String>,
+}
+
+fn folder(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The Rust files in a folder and those under it.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Finds `Words { attribute: "feeder", on_struct: &["entity"], … }`.
+#[derive(Default)]
+struct Table {
+    words: Vec<Word>,
+}
+
+impl Visit<'_> for Table {
+    fn visit_expr_struct(&mut self, table: &ExprStruct) {
+        if table.path.is_ident("Words") {
+            let values = |name: &str| {
+                let mut fields = table.fields.iter();
+                let is_it = |member: &Member| matches!(member, Member::Named(n) if n == name);
+                fields
+                    .find(|field| is_it(&field.member))
+                    .map(|field| texts(&field.expr))
+                    .unwrap_or_default()
+            };
+            let attribute = values("attribute").concat();
+            for (place, field) in [("struct", "on_struct"), ("field", "on_field")] {
+                let words = values(field).into_iter();
+                self.words
+                    .extend(words.map(|word| (attribute.clone(), place.to_owned(), word)));
+            }
+        }
+        visit::visit_expr_struct(self, table);
+    }
+}
+
+/// `"a"` or `&["a", "b"]`
+fn texts(expr: &Expr) -> Vec<String> {
+    match expr {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => vec![text.value()],
+            _ => Vec::new(),
+        },
+        Expr::Reference(reference) => texts(&reference.expr),
+        Expr::Array(array) => array.elems.iter().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The attributes in a file, each with where it begins and ends.
+#[derive(Default)]
+struct Used {
+    words: Vec<(Word, LineColumn, LineColumn)>,
+}
+
+impl Used {
+    fn read(&mut self, attrs: &[Attribute], place: &str) {
+        for attr in attrs {
+            if let (Some(name), Meta::List(list)) = (attr.path().get_ident(), &attr.meta) {
+                self.list(&name.to_string(), place, list.tokens.clone());
+            }
+        }
+    }
+
+    fn list(&mut self, attribute: &str, place: &str, tokens: TokenStream) {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let is_comma =
+            |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == ',');
+        for word in tokens.split(is_comma) {
+            let (Some(TokenTree::Ident(name)), Some(last)) = (word.first(), word.last()) else {
+                continue;
+            };
+            let word = (attribute.to_owned(), place.to_owned(), name.to_string());
+            self.words
+                .push((word, name.span().start(), last.span().end()));
+        }
+    }
+}
+
+impl Visit<'_> for Used {
+    fn visit_item_struct(&mut self, item: &ItemStruct) {
+        self.read(&item.attrs, "struct");
+        visit::visit_item_struct(self, item);
+    }
+
+    fn visit_item_enum(&mut self, item: &ItemEnum) {
+        self.read(&item.attrs, "struct");
+        visit::visit_item_enum(self, item);
+    }
+
+    fn visit_item_union(&mut self, item: &ItemUnion) {
+        self.read(&item.attrs, "struct");
+        visit::visit_item_union(self, item);
+    }
+
+    fn visit_field(&mut self, field: &Field) {
+        self.read(&field.attrs, "field");
+        visit::visit_field(self, field);
+    }
+}
+
+fn used(path: &Path) -> Used {
+    let file = syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap();
+    let mut used = Used::default();
+    used.visit_file(&file);
+    used
+}
+
+/// Where the errors of a case are: `--> ui/feeder/name.rs:13:44`.
+fn errors(case: &Path) -> Vec<LineColumn> {
+    let text = fs::read_to_string(case.with_extension("stderr")).unwrap_or_default();
+    let places = text
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--> ui/"));
+    let numbers = places.map(|place| {
+        let mut numbers = place.rsplit(':').map(str::parse::<usize>);
+        let column = numbers.next()?.ok()? - 1;
+        let line = numbers.next()?.ok()?;
+        Some(LineColumn { line, column })
+    });
+    numbers.map(Option::unwrap).collect()
+}
+
+fn cases() -> BTreeMap<Word, Cases> {
+    let mut table = Table::default();
+    for path in sources(&folder("../cache-kit-derive/src/attr")) {
+        table.visit_file(&syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap());
+    }
+    let words = table.words.into_iter();
+    let mut cases: BTreeMap<Word, Cases> = words.map(|word| (word, Cases::default())).collect();
+    for path in sources(&folder("ui")) {
+        let name = path
+            .strip_prefix(folder("ui"))
+            .unwrap()
+            .display()
+            .to_string();
+        let passes = path.starts_with(folder("ui/pass"));
+        let errors = errors(&path);
+        for (word, start, end) in used(&path).words {
+            let Some(cases) = cases.get_mut(&word) else {
+                continue;
+            };
+            let list = if passes {
+                &mut cases.passing
+            } else if errors.iter().any(|at| start <= *at && *at < end) {
+                &mut cases.failing
+            } else {
+                continue;
+            };
+            if !list.contains(&name) {
+                list.push(name.clone());
+            }
+        }
+    }
+    cases
+}
+
+#[test]
+fn every_attribute_has_a_passing_and_a_failing_case() {
+    let cases = cases();
+    let mut missing = Vec::new();
+    for ((attribute, place, word), cases) in &cases {
+        println!("#[{attribute}({word})] on a {place}");
+        for (what, list) in [("passes", &cases.passing), ("fails", &cases.failing)] {
+            println!("    {what:6} {}", list.join(", "));
+            if list.is_empty() {
+                missing.push(format!("#[{attribute}({word})] on a {place} never {what}"));
+            }
+        }
+    }
+    // Neither table has been overlooked.
+    for known in [("cache", "struct", "prefix"), ("feeder", "field", "entity")] {
+        let (attribute, place, word) = known;
+        assert!(cases.contains_key(&(attribute.into(), place.into(), word.into())));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
