@@ -59,6 +59,7 @@
 //!
 //! # Where to read on
 //!
+//! - [`guide`]: from everything written by hand to two derives.
 //! - [`CacheStrategy`]: what one call may do.
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: what keeps entries, and the protocol of leases and fences.
@@ -121,6 +122,10 @@ pub use strategy::CacheStrategy;
 
 #[cfg(feature = "derive")]
 pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
+
+#[cfg(all(any(doc, doctest), feature = "derive"))]
+#[doc = include_str!("guide.md")]
+pub mod guide {}
 
 /// The code in the README compiles and runs.
 #[cfg(all(doctest, feature = "derive", feature = "redis"))]
