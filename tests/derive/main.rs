@@ -12,6 +12,7 @@ mod feeder;
 mod hooks;
 mod hygiene;
 mod keys;
+mod pedantic;
 mod schema;
 mod service;
 mod ui;
