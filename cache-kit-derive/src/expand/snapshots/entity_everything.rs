@@ -1,0 +1,48 @@
+#[derive(CacheEntity)]
+#[cache(prefix = "account", key_with = Self::number, key_type = u64, ttl = "1h30m", stale = "10m", negative_ttl = "5s", max_bytes = "64KiB", version = 2, validate = Self::check)]
+enum Account {
+    Open { number: u64, owner: Owner },
+    #[serde(rename = "shut")]
+    Closed(u64),
+}
+
+// ↓ expands to
+
+#[automatically_derived]
+impl kit::CacheEntity for Account {
+    type Key = u64;
+    fn cache_key(&self) -> u64 {
+        let __function: fn(_) -> u64 = Self::number;
+        __function(self)
+    }
+    fn cache_prefix() -> &'static kit::str {
+        "account"
+    }
+    fn cache_schema() -> kit::u64 {
+        kit::Schema::of::<Self>()
+    }
+    fn cache_ttl() -> kit::Option<kit::Duration> {
+        kit::Option::Some(kit::Duration::new(5400, 0))
+    }
+    fn cache_stale() -> kit::Option<kit::Duration> {
+        kit::Option::Some(kit::Duration::new(600, 0))
+    }
+    fn cache_negative_ttl() -> kit::Option<kit::Duration> {
+        kit::Option::Some(kit::Duration::new(5, 0))
+    }
+    fn cache_max_bytes() -> kit::Option<kit::usize> {
+        kit::Option::Some(65536)
+    }
+    fn cache_validate(&self) -> kit::Result<()> {
+        let __function: fn(_) -> kit::Result<()> = Self::check;
+        __function(self)
+    }
+}
+
+#[automatically_derived]
+impl kit::CacheSchema for Account {
+    fn cache_shape(__schema: &mut kit::Schema) {
+        __schema.number(14875863318523669838);
+        kit::Probe::<Owner>::NEW.tell_cache_shape(__schema);
+    }
+}
