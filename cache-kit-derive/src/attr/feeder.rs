@@ -4,7 +4,7 @@ use proc_macro2::{Group, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, ExprPath, Ident, LitStr, Token, Type, token};
 
-use super::{Place, Words, equals, path, set, text, texts};
+use super::{Place, Words, function, path, set, text, texts, ty};
 use crate::ast::Crate;
 use crate::diag::Errors;
 
@@ -83,7 +83,7 @@ impl FeederAttr {
             match name.to_string().as_str() {
                 "entity" => {
                     let value =
-                        entity(name, input).inspect_err(|_| found.entity_is_broken = true)?;
+                        ty(name, input, ENTITY).inspect_err(|_| found.entity_is_broken = true)?;
                     set(&mut found.entity, name, value, errors);
                 }
                 "key" => {
@@ -99,14 +99,14 @@ impl FeederAttr {
                     let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
                     set(&mut found.krate.path, name, value, errors);
                 }
-                hook => {
-                    let slot = match hook {
+                other => {
+                    let slot = match other {
                         "validate" => &mut found.hooks.validate,
                         "on_hit" => &mut found.hooks.on_hit,
                         "on_miss" => &mut found.hooks.on_miss,
                         _ => &mut found.hooks.on_loaded,
                     };
-                    let value = function(name, input)?;
+                    let value = hook(name, input)?;
                     set(slot, name, value, errors);
                 }
             }
@@ -160,28 +160,6 @@ fn alone(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
     Err(syn::Error::new_spanned(found, message))
 }
 
-/// Reads `= User`.
-fn entity(name: &Ident, input: ParseStream<'_>) -> syn::Result<Type> {
-    equals(name, input, ENTITY)?;
-    if let Ok(literal) = input.fork().parse::<LitStr>() {
-        return Err(syn::Error::new_spanned(
-            &literal,
-            format!(
-                "`entity` takes a type: remove the quotes, `entity = {}`",
-                literal.value().escape_debug()
-            ),
-        ));
-    }
-    // On a fork, since a type that is not closed may swallow the words after it.
-    if input.fork().parse::<Type>().is_err() {
-        return Err(syn::Error::new_spanned(
-            input.fork().parse::<TokenTree>()?,
-            format!("`entity` takes a type, as in `{ENTITY}`"),
-        ));
-    }
-    input.parse()
-}
-
 /// Reads `= "user_id"` or `("order_id", "item_id")`.
 fn key(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<KeyAttr> {
     if input.peek(token::Paren) {
@@ -192,34 +170,15 @@ fn key(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result
     text(name, input, KEY).map(KeyAttr::Text)
 }
 
-/// Reads `= path::to::function`.
-fn function(name: &Ident, input: ParseStream<'_>) -> syn::Result<ExprPath> {
+/// Reads `= path::to::function`, and sees that it is named and not called.
+fn hook(name: &Ident, input: ParseStream<'_>) -> syn::Result<ExprPath> {
     let example = format!("{name} = Self::check");
-    equals(name, input, &example)?;
-    if let Ok(literal) = input.fork().parse::<LitStr>() {
-        return Err(syn::Error::new_spanned(
-            &literal,
-            format!(
-                "`{name}` takes the path of a function: remove the quotes, `{name} = {}`",
-                literal.value().escape_debug()
-            ),
-        ));
+    let path = function(name, input, &example)?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(path);
     }
-    let wrong = |found: TokenTree| {
-        syn::Error::new_spanned(
-            found,
-            format!(
-                "`{name}` takes the path of a function, as in `{example}`: put the code into one"
-            ),
-        )
-    };
-    let ahead = input.fork();
-    let is_path = ahead.parse::<ExprPath>().is_ok();
-    if !is_path {
-        return Err(wrong(input.fork().parse()?));
-    }
-    if !(ahead.is_empty() || ahead.peek(Token![,])) {
-        return Err(wrong(ahead.parse()?));
-    }
-    input.parse()
+    Err(syn::Error::new_spanned(
+        input.fork().parse::<TokenTree>()?,
+        format!("`{name}` takes the path of a function, as in `{example}`: put the code into one"),
+    ))
 }

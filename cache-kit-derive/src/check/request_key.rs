@@ -28,7 +28,9 @@ fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Ke
         return Some(Key::Expression(expression));
     }
     // Code that has braces, too, is more than is taken here.
-    let is_code = text.contains(['(', ';', '|']) || text.contains(" {") || text.contains("{ ");
+    let is_code = ["()", "(|", "{ ", "=>"]
+        .iter()
+        .any(|code| text.contains(code));
     if template::is_template(&text) && !is_code {
         return from_template(target, literal, &text, errors);
     }
@@ -136,4 +138,64 @@ fn named(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<u
 fn is_name(text: &str) -> bool {
     let text = text.strip_prefix("r#").unwrap_or(text);
     text.chars().all(|c| c == '_' || c.is_alphanumeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a text is taken for, over the fields `a`, `b` and `user`.
+    fn taken_for(text: &str) -> &'static str {
+        let source = "struct Get { a: String, b: String, user: User }";
+        let Ok(input) = syn::parse_str(source) else {
+            return "no input";
+        };
+        let mut errors = Errors::default();
+        let literal = LitStr::new(text, proc_macro2::Span::call_site());
+        let Some(target) = Struct::new(&input, "CacheFeed", &mut errors) else {
+            return "no struct";
+        };
+        match key(&target, &KeyAttr::Text(literal), &mut errors) {
+            _ if !errors.is_empty() => "refused",
+            Some(Key::Field(_)) => "field",
+            Some(Key::Template(_)) => "template",
+            Some(Key::Expression(_)) => "expression",
+            Some(Key::Parts(_)) => "parts",
+            None => "nothing",
+        }
+    }
+
+    #[test]
+    fn a_text_is_a_field_or_a_template_or_an_expression() {
+        for (text, expected) in [
+            ("a", "field"),
+            ("r#a", "field"),
+            ("self.a", "field"),
+            ("c", "refused"),
+            ("", "refused"),
+            ("{a}:{b}", "template"),
+            ("{a} {b}", "template"),
+            ("({a}|{b})", "template"),
+            ("v{a}", "template"),
+            ("-{a}", "template"),
+            ("{a}.{b}", "template"),
+            ("{c}", "refused"),
+            ("{a", "refused"),
+            ("user.id", "expression"),
+            ("self.user.id", "expression"),
+            ("a.clone() + &b", "expression"),
+            ("format!(\"{a}:{b}\")", "expression"),
+            ("Key::new(a, *b as u8)", "expression"),
+            ("(a.clone(), b.clone())", "expression"),
+            ("a b", "refused"),
+            ("if x { a } else { b }", "refused"),
+            ("match a { _ => b }", "refused"),
+            ("user.ids().map(|a| {a})", "refused"),
+            ("Key { a, b }", "refused"),
+            ("[a, b]", "refused"),
+            ("a; b", "refused"),
+        ] {
+            assert_eq!(taken_for(text), expected, "{text}");
+        }
+    }
 }
