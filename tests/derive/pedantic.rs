@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use cache_kit::{CacheEntity, CacheFeed, CacheFeedMany, CacheFeeder, Result};
+use cache_kit::{CacheEntity, CacheFeed, CacheFeedMany, CacheFeeder, Error, Result};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize, CacheEntity)]
@@ -41,15 +41,21 @@ struct GetUser<'a, T> {
 }
 
 impl<T> GetUser<'_, T> {
-    const fn check(&self) -> Result<()> {
-        let _ = (self.text, &self.rest);
-        Ok(())
+    fn check(&self) -> Result<()> {
+        refuse(self.text.len() > 9)
     }
 
     fn note(&mut self, key: &str) -> Result<()> {
-        self.id += u32::from(key.is_empty());
-        Ok(())
+        self.id += 1;
+        refuse(key.is_empty())
     }
+}
+
+fn refuse(it: bool) -> Result<()> {
+    if it {
+        return Err(Error::ValidationError("refused".to_owned()));
+    }
+    Ok(())
 }
 
 #[derive(CacheFeeder)]
@@ -110,6 +116,7 @@ fn every_form_is_used() {
     .into_feeder();
     assert_eq!(get.entity_id(), user.cache_key());
     assert!(get.validate().is_ok() && get.on_miss("k").is_ok());
+    assert_eq!((get.request.id, get.request.rest), (2, ()));
     get.feed(Some(user));
     assert_eq!(get.into_entity().map(|user| user.name.len()), Some(3));
     let mut users = GetUsers { ids: vec![1] }.into_feeder();

@@ -102,7 +102,6 @@ impl<'a> Feed<'a> {
         let caller = Caller {
             target: self.target,
             slot: self.slot,
-            many,
             entity,
             private,
         };
