@@ -170,7 +170,7 @@ struct Team {
     members: Vec<String>,
     #[feeder(entity)]
     users: Vec<Option<Arc<User>>>,
-    hits: usize,
+    hits: Vec<usize>,
 }
 
 impl Team {
@@ -178,8 +178,8 @@ impl Team {
         self.members.iter().try_for_each(|id| not_empty(id))
     }
 
-    fn on_hit(&mut self, _: &str) -> cache_kit::Result<()> {
-        self.hits += 1;
+    fn on_hit(&mut self, position: usize, _: &str) -> cache_kit::Result<()> {
+        self.hits.push(position);
         Ok(())
     }
 }
@@ -189,15 +189,15 @@ fn a_batch_has_the_same_hooks() {
     let mut team = Team {
         members: vec!["ada".to_owned(), String::new()],
         users: Vec::new(),
-        hits: 0,
+        hits: Vec::new(),
     };
     assert!(team.validate().is_err());
     team.members.pop();
     assert!(team.validate().is_ok());
-    CacheFeedMany::on_hit(&mut team, "user:ada").unwrap();
-    CacheFeedMany::on_miss(&mut team, "user:ada").unwrap();
-    CacheFeedMany::on_loaded(&mut team, &user("ada")).unwrap();
-    assert_eq!(team.hits, 1);
+    CacheFeedMany::on_hit(&mut team, 0, "user:ada").unwrap();
+    CacheFeedMany::on_miss(&mut team, 0, "user:ada").unwrap();
+    CacheFeedMany::on_loaded(&mut team, 0, &user("ada")).unwrap();
+    assert_eq!(team.hits, [0]);
     assert_eq!(team.entity_ids(), ["ada"]);
     team.feed_many(vec![None]);
     assert_eq!(team.users, [None]);

@@ -102,6 +102,7 @@ impl<'a> Feed<'a> {
         let caller = Caller {
             target: self.target,
             slot: self.slot,
+            many,
             entity,
             private,
         };

@@ -13,6 +13,8 @@ use crate::check::feeder::Slot;
 pub(super) struct Caller<'a> {
     pub(super) target: &'a Struct<'a>,
     pub(super) slot: Slot,
+    /// Whether it feeds a batch, whose hooks learn the position of their key, too.
+    pub(super) many: bool,
     pub(super) entity: &'a TokenStream,
     pub(super) private: &'a TokenStream,
 }
@@ -22,12 +24,13 @@ impl Caller<'_> {
         let Self {
             entity, private, ..
         } = self;
-        let key = quote!(#private::str);
+        let key = ("__key", quote!(&#private::str));
+        let entity = ("__entity", quote!(&#entity));
         let methods = [
             ("validate", &hooks.validate, None),
-            ("on_hit", &hooks.on_hit, Some(("__key", &key))),
-            ("on_miss", &hooks.on_miss, Some(("__key", &key))),
-            ("on_loaded", &hooks.on_loaded, Some(("__entity", *entity))),
+            ("on_hit", &hooks.on_hit, Some(&key)),
+            ("on_miss", &hooks.on_miss, Some(&key)),
+            ("on_loaded", &hooks.on_loaded, Some(&entity)),
         ];
         methods
             .into_iter()
@@ -41,7 +44,7 @@ impl Caller<'_> {
         &self,
         name: &str,
         path: &ExprPath,
-        argument: Option<(&str, &TokenStream)>,
+        argument: Option<&(&str, TokenStream)>,
     ) -> TokenStream {
         let last = path.path.segments.last();
         let span = last.map_or_else(Span::call_site, |last| last.ident.span());
@@ -63,14 +66,18 @@ impl Caller<'_> {
                 )
             }
         };
-        let names = argument.map(|(name, _)| Ident::new(name, at)).into_iter();
-        let names: Vec<Ident> = names.collect();
-        let types: Vec<&TokenStream> = argument.map(|(_, ty)| ty).into_iter().collect();
+        let position = ("__position", quote!(#private::usize));
+        let position = argument.filter(|_| self.many).map(|_| &position);
+        let (names, types): (Vec<Ident>, Vec<&TokenStream>) = position
+            .into_iter()
+            .chain(argument)
+            .map(|(name, ty)| (Ident::new(name, at), ty))
+            .unzip();
         let result = quote_spanned!(at=> #private::Result<()>);
         let function = self.function(path);
         quote_spanned! {at=>
-            fn #name(#borrow self #(, #names: &#types)*) -> #result {
-                let __hook: fn(#borrow #this_type #(, &#types)*) -> #result = #function;
+            fn #name(#borrow self #(, #names: #types)*) -> #result {
+                let __hook: fn(#borrow #this_type #(, #types)*) -> #result = #function;
                 __hook(#this #(, #names)*)
             }
         }
