@@ -273,7 +273,8 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// | `on_loaded` | when the repository answered with an entity | `fn(&mut Self, entity: &User) -> cache_kit::Result<()>` |
 ///
 /// The key is the whole one, `user:user_001`. An error ends the call with that error, and nothing
-/// is fed. With many keys `validate` is called once, the others for each key.
+/// is fed. With many keys `validate` is called once, the others for each key, with its position in
+/// the batch before it: `fn(&mut Self, position: usize, key: &str)`.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
