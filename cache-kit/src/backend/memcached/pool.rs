@@ -6,7 +6,7 @@
 //! that was started since.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
@@ -77,49 +77,13 @@ impl Pool {
     /// A connection, whatever its age. The youngest one at hand, since the older ones are good for
     /// more leases.
     pub(super) async fn any(&self) -> Result<Lent<'_>> {
-        self.lent(|_| true).await
-    }
-
-    /// A connection for a batch of look-ups: a sure one if there is one at hand.
-    pub(super) async fn sure(&self) -> Result<Lent<'_>> {
-        self.lent(|idle| idle.connection.is_sure()).await
-    }
-
-    /// A connection like this, or any, or a new one.
-    async fn lent(&self, best: impl Fn(&Idle) -> bool) -> Result<Lent<'_>> {
         let (permit, runtime) = (self.permit().await?, self.runtime()?);
-        let mine = |idle: &Idle| idle.origin.runtime == runtime;
-        let idle = {
-            let mut state = self.lock();
-            let idle = state.take(|idle| mine(idle) && best(idle));
-            idle.or_else(|| state.take(mine))
-        };
+        let idle = self.lock().take(|idle| idle.origin.runtime == runtime);
         match idle {
             Some(idle) => Ok(self.lend(idle, permit, true)),
             // Boxed, since every command would carry its room.
             None => Box::pin(self.connect(permit, runtime)).await,
         }
-    }
-
-    /// Makes a connection sure that a batch left behind, in a task of its own: the next batch would
-    /// have to wait for it.
-    pub(super) fn make_sure(self: &Arc<Self>) {
-        let pool = Arc::clone(self);
-        tokio::spawn(async move {
-            let (Ok(permit), Ok(runtime)) = (pool.permit().await, pool.runtime()) else {
-                return;
-            };
-            let unsure = |idle: &Idle| idle.origin.runtime == runtime && !idle.connection.is_sure();
-            let idle = pool.lock().take(unsure);
-            if let Some(idle) = idle {
-                let mut lent = pool.lend(idle, permit, true);
-                let sure = lent.connection().make_sure();
-                // Without an answer by then the connection is closed.
-                if let Ok(answer) = tokio::time::timeout(pool.connect_deadline, sure).await {
-                    let _ = lent.settle(answer, &mut false);
-                }
-            }
-        });
     }
 
     async fn connect<'p>(&'p self, permit: SemaphorePermit<'p>, runtime: Id) -> Result<Lent<'p>> {

@@ -1,7 +1,6 @@
 //! [`MemcachedStore`]: the bytes that one server keeps.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::config::{Address, MemcachedConfig};
@@ -15,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// The bytes that one server of a [`MemcachedBackend`](super::MemcachedBackend) keeps.
 pub struct MemcachedStore {
-    pool: Arc<Pool>,
+    pool: Pool,
     clock: Clock,
 }
 
@@ -30,11 +29,7 @@ pub struct MemcachedToken {
 impl MemcachedStore {
     pub(super) fn new(address: Address, config: &MemcachedConfig) -> Self {
         Self {
-            pool: Arc::new(Pool::new(
-                address,
-                config.max_connections(),
-                config.connect_deadline(),
-            )),
+            pool: Pool::new(address, config.max_connections(), config.connect_deadline()),
             clock: Clock::system(),
         }
     }
@@ -68,10 +63,9 @@ impl ByteStore for MemcachedStore {
         }
         let keys: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
         loop {
-            let mut lent = self.pool.sure().await?;
+            let mut lent = self.pool.any().await?;
             let values = lent.connection().values(&keys).await;
             if let Some(values) = lent.settle(values, &mut again)? {
-                self.pool.make_sure();
                 return Ok(values);
             }
         }

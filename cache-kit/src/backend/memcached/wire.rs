@@ -3,8 +3,8 @@
 //! Meta commands echo an opaque token. Without it an answer that comes twice would be taken for
 //! that of the next command on the connection, and the client could not tell. Only a batch of
 //! look-ups is sent without: as `get` it costs half of what it costs as meta commands. Its answer
-//! can be mistaken for that of another `get` alone, so two of them never follow each other on one
-//! connection without a marked command in between ([`Connection::is_sure`]).
+//! can be mistaken for that of another `get` alone, so each asks for one key more, in turns for one
+//! of two that are always there.
 
 use std::borrow::Cow;
 
@@ -25,12 +25,16 @@ const BATCH_BYTES: usize = 64 * 1_024;
 /// arrives, so a long one costs more than the way there and back that another `get` takes.
 const BATCH_KEYS: usize = 200;
 
+/// What every `get` asks for besides, one after the other: an answer that comes twice then has the
+/// wrong one.
+const TURNS: [&str; 2] = ["cache-kit:turn:0", "cache-kit:turn:1"];
+
 /// A connection to a server. After a [`Failure`], or a command that was dropped before its end, it
 /// is no good any more.
 pub(super) struct Connection {
     client: Client,
     commands: u64,
-    sure: bool,
+    gets: usize,
 }
 
 /// Why a command has no answer.
@@ -66,7 +70,7 @@ impl Connection {
         let mut connection = Self {
             client,
             commands: 0,
-            sure: false,
+            gets: 0,
         };
         connection.look("cache-kit:hello", &["s"]).await?;
         Ok(connection)
@@ -78,36 +82,31 @@ impl Connection {
         Ok(found.map(|item| item.data.unwrap_or_default()))
     }
 
-    /// Whether the last command was marked, so that no copy of an unmarked answer is to come.
-    pub(super) fn is_sure(&self) -> bool {
-        self.sure
-    }
-
-    /// Sends a marked command that asks for nothing.
-    pub(super) async fn make_sure(&mut self) -> Answer<()> {
-        self.look("cache-kit:done", &["s"]).await.map(|_| ())
-    }
-
     /// The values under `keys`.
     pub(super) async fn values(&mut self, keys: &[Cow<'_, str>]) -> Answer<Vec<Option<Vec<u8>>>> {
-        if !self.sure {
-            self.make_sure().await?;
-        }
-        self.sure = false;
         let mut values = Vec::with_capacity(keys.len());
         for keys in chunks(keys, |key| key.len()) {
-            // Misses are not answered, so the items found are matched to the keys in order.
-            let items = match self.client.get_multi(bytes_of(keys)).await {
+            self.gets += 1;
+            let turn = TURNS[self.gets % TURNS.len()];
+            let mut wanted = bytes_of(keys);
+            wanted.push(turn.as_bytes());
+            let items = match self.client.get_multi(wanted).await {
                 Err(ClientError::Protocol(Status::NotFound)) => Vec::new(),
                 items => items?,
             };
+            // Misses are not answered, so the items found are matched to the keys in order.
             let mut items = items.into_iter().peekable();
             for key in keys {
                 let item = items.next_if(|item| item.key == key.as_bytes());
                 values.push(item.map(|item| item.data.unwrap_or_default()));
             }
-            if items.next().is_some() {
-                return Err(Failure::Lost(UNASKED.into()));
+            match items.next() {
+                Some(item) if item.key == turn.as_bytes() && items.next().is_none() => {}
+                Some(_) => return Err(Failure::Lost(UNASKED.into())),
+                // The server is new, or needed the room: a marked answer has to do.
+                None => {
+                    self.put(turn, b"", "ME", None).await?;
+                }
             }
         }
         Ok(values)
@@ -168,20 +167,19 @@ impl Connection {
         if let [key] = keys {
             return self.delete(key, None).await.map(|_| ());
         }
-        self.sure = false;
         for keys in chunks(keys, |key| key.len()) {
             self.client.delete_multi_no_reply(&bytes_of(keys)).await?;
         }
         // A server does one command of a connection after the other: when this one is answered,
         // those before it have been done. Had one of them failed, its error would come first.
-        self.make_sure().await
+        self.look("cache-kit:done", &["s"]).await.map(|_| ())
     }
 
     async fn look(&mut self, key: &str, flags: &[&str]) -> Answer<Option<MetaValue>> {
         let mark = self.mark();
         let opaque = Some(opaque(&mark));
         let item = self.client.meta_get(key, false, opaque, Some(flags)).await;
-        let item = self.marked(item?, &mark)?;
+        let item = Self::marked(item?, &mark)?;
         Ok((item.status != Some(Status::NotFound)).then_some(item))
     }
 
@@ -204,7 +202,7 @@ impl Connection {
             .client
             .meta_set(key, value, false, opaque, Some(&flags))
             .await?;
-        let item = self.marked(item, &mark)?;
+        let item = Self::marked(item, &mark)?;
         match item.status {
             Some(Status::Stored) => number(&item).map(Some),
             Some(Status::NotStored | Status::Exists | Status::NotFound) => Ok(None),
@@ -222,7 +220,7 @@ impl Connection {
             .client
             .meta_delete(key, false, opaque, Some(&flags))
             .await?;
-        match self.marked(item, &mark)?.status {
+        match Self::marked(item, &mark)?.status {
             Some(Status::Deleted) => Ok(true),
             Some(Status::Exists | Status::NotFound) => Ok(false),
             _ => Err(Failure::Lost(UNASKED.into())),
@@ -230,11 +228,9 @@ impl Connection {
     }
 
     /// The answer, if it bears the mark.
-    fn marked(&mut self, item: Option<MetaValue>, mark: &Flag) -> Answer<MetaValue> {
-        let item = item.filter(|item| item.opaque_token.as_deref() == Some(opaque(mark)));
-        let item = item.ok_or_else(|| Failure::Lost(UNASKED.into()))?;
-        self.sure = true;
-        Ok(item)
+    fn marked(item: Option<MetaValue>, mark: &Flag) -> Answer<MetaValue> {
+        item.filter(|item| item.opaque_token.as_deref() == Some(opaque(mark)))
+            .ok_or_else(|| Failure::Lost(UNASKED.into()))
     }
 
     /// The flag that asks for a mark which no other answer on this connection bears.
