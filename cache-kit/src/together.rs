@@ -209,7 +209,9 @@ mod tests {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..500).map(|_| tokio::sync::oneshot::channel()).unzip();
         let mut together = Together::new();
-        for mut receiver in receivers {
+        for receiver in receivers {
+            // Otherwise tokio has some of them polled again for the sake of fairness.
+            let mut receiver = tokio::task::unconstrained(receiver);
             let polls = Arc::clone(&polls);
             together.push(poll_fn(move |cx| {
                 polls.fetch_add(1, Ordering::AcqRel);

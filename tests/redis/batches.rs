@@ -252,16 +252,21 @@ async fn what_another_process_does_not_finish_is_loaded_after_a_while() {
 #[tokio::test]
 async fn what_another_process_gives_up_is_loaded_at_once() {
     let (server, database) = scene(Gated::closed());
-    let (here, there) = (service(&server.url()), service(&server.url()));
+    let here = service(&server.url());
+    let patient = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let there: Service = CacheExpander::new(RedisBackend::new(patient).unwrap())
+        .with_lease_wait(Duration::from_secs(3_600))
+        .into();
     let gives_up = spawn(&here, &database, &["a", "b"], Refresh);
     database.entered(1).await;
     let waits = spawn(&there, &database, &["a", "b"], Refresh);
-    // It waits for 30 s at most, and this test does not.
-    while there.expander().loads_in_flight() < 2 {
-        tokio::task::yield_now().await;
-    }
+    eventually_async("it has boarded", PATIENCE, || {
+        there.expander().loads_in_flight() == 2
+    })
+    .await;
     gives_up.abort();
-    database.entered(2).await;
+    let loads = || database.loads() == 2;
+    eventually_async("it loads for itself", PATIENCE, loads).await;
     database.let_through(1);
     let (outcomes, seen) = waits.await.unwrap().unwrap();
     assert_eq!(seen, [Some(1); 2]);
