@@ -49,7 +49,8 @@ use crate::error::Result;
     message = "`{Self}` does not feed a `{T}`",
     label = "not a feeder for `{T}`",
     note = "use `GenericFeeder::<{T}>::new(id)`, or derive `CacheFeeder` with `#[feeder(entity = {T})]`",
-    note = "a request that has derived it becomes a feeder by `.into_feeder()`"
+    note = "a request that has derived it becomes a feeder by `.into_feeder()`",
+    note = "a feeder of many keys goes to `execute_many`"
 )]
 pub trait CacheFeed<T: CacheEntity>: Send {
     /// The key of the entity that is asked for.
