@@ -199,7 +199,7 @@ async fn a_batch_is_all_its_own_or_an_error() {
             Ok(values) => {
                 assert!(fits, "{told:?}: {values:?}");
                 for (value, own) in values.iter().zip([a, b, c]) {
-                    let expected = told.contains(&own).then(|| own.1.as_bytes());
+                    let expected = told.contains(&own).then_some(own.1.as_bytes());
                     assert_eq!(value.as_deref(), expected, "{told:?}");
                 }
             }
