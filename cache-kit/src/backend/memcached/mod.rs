@@ -1,7 +1,6 @@
 //! [`MemcachedBackend`]: entries in Memcached, shared by all processes that use it.
 
 mod config;
-mod join;
 mod key;
 mod lifetime;
 mod pool;
@@ -9,6 +8,7 @@ mod route;
 mod store;
 mod wire;
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -21,15 +21,11 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::together::join;
 
 pub use config::MemcachedConfig;
-use join::join_all;
 use route::Route;
 pub use store::{MemcachedStore, MemcachedToken};
-
-/// Over how many connections to one server a batch is spread whose commands go one by one: the
-/// client sends a pipeline of look-ups, and none of compare-and-store.
-const LANES: usize = 4;
 
 /// Keeps entries in Memcached, where all processes share them.
 ///
@@ -135,43 +131,40 @@ impl MemcachedBackend {
         &self.shared.servers[self.shared.route.of(key)]
     }
 
-    /// Hands each server its part of a batch, in up to `lanes` parts, all at once, and puts the answers
-    /// into order.
+    /// Hands each server its part of a batch, all at once, and puts the answers into order.
     async fn spread<'b, I, O, F>(
         &'b self,
         items: Vec<I>,
-        lanes: usize,
         key: impl Fn(&I) -> &str,
         run: impl Fn(&'b Encoded<MemcachedStore>, Vec<I>) -> F,
     ) -> Vec<O>
     where
-        O: Unpin,
         F: Future<Output = Vec<O>>,
     {
         let servers = &self.shared.servers;
         let count = items.len();
-        if count == 1 || servers.len() * lanes == 1 {
+        if count == 1 || servers.len() == 1 {
             let server = items
                 .first()
                 .map_or(0, |item| self.shared.route.of(key(item)));
             return run(&servers[server], items).await;
         }
         let mut parts: Vec<(Vec<usize>, Vec<I>)> = Vec::new();
-        parts.resize_with(servers.len() * lanes, Default::default);
+        parts.resize_with(servers.len(), Default::default);
         for (place, item) in items.into_iter().enumerate() {
-            let server = self.shared.route.of(key(&item));
-            let (places, part) = &mut parts[server * lanes + place % lanes];
+            let (places, part) = &mut parts[self.shared.route.of(key(&item))];
             places.push(place);
             part.push(item);
         }
         let (mut places, mut running) = (Vec::with_capacity(count), Vec::new());
-        for (at, (part_places, part)) in parts.into_iter().enumerate() {
+        for (server, (part_places, part)) in servers.iter().zip(parts) {
             if !part.is_empty() {
                 places.extend(part_places);
-                running.push(run(&servers[at / lanes], part));
+                running.push(run(server, part));
             }
         }
-        let answers = join_all(running).await.into_iter().flatten();
+        let answers = join(running.into_iter(), usize::MAX).await;
+        let answers = answers.into_iter().flatten();
         let mut answers: Vec<(usize, O)> = places.into_iter().zip(answers).collect();
         answers.sort_unstable_by_key(|(place, _)| *place);
         answers.into_iter().map(|(_, answer)| answer).collect()
@@ -222,7 +215,6 @@ impl CacheBackend for MemcachedBackend {
     ) -> Vec<Result<Lookup<T>>> {
         self.spread(
             keys.to_vec(),
-            1,
             |key| key,
             |server, keys| async move { server.get_many(&keys, now).await },
         )
@@ -233,13 +225,22 @@ impl CacheBackend for MemcachedBackend {
         &self,
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Lease>>> {
-        self.spread(
-            requests.to_vec(),
-            LANES,
+        // Side by side on several connections, two requests for one key would have no order.
+        let mut seen = HashSet::with_capacity(requests.len());
+        let (first, again): (Vec<usize>, Vec<usize>) =
+            (0..requests.len()).partition(|place| seen.insert(requests[*place].0));
+        let leased = self.spread(
+            first.iter().map(|place| requests[*place]).collect(),
             |(key, _)| key,
             |server, requests| async move { server.lease_many::<T>(&requests).await },
-        )
-        .await
+        );
+        let mut answers: Vec<_> = first.iter().copied().zip(leased.await).collect();
+        for place in again {
+            let (key, request) = requests[place];
+            answers.push((place, self.lease::<T>(key, request).await));
+        }
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     async fn store_many<T: CacheEntity>(
@@ -249,7 +250,6 @@ impl CacheBackend for MemcachedBackend {
     ) -> Vec<Result<Stored>> {
         self.spread(
             entries,
-            LANES,
             |(key, ..)| key,
             |server, entries| server.store_many(entries, now),
         )
@@ -259,7 +259,6 @@ impl CacheBackend for MemcachedBackend {
     async fn release_many<T: CacheEntity>(&self, leases: Vec<(&str, Lease)>) -> Vec<Result<()>> {
         self.spread(
             leases,
-            LANES,
             |(key, _)| key,
             |server, leases| server.release_many::<T>(leases),
         )
@@ -269,7 +268,6 @@ impl CacheBackend for MemcachedBackend {
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         self.spread(
             keys.to_vec(),
-            1,
             |key| key,
             |server, keys| async move { server.invalidate_many::<T>(&keys).await },
         )
