@@ -71,12 +71,7 @@ enum Mark {
 impl Schema {
     /// The number that stands for `T`; never 0.
     pub fn of<T: CacheSchema + ?Sized>() -> u64 {
-        let mut schema = Self {
-            state: 0xcbf2_9ce4_8422_2325,
-            told: Vec::new(),
-        };
-        schema.nested::<T>();
-        schema.state.max(1)
+        Self::root(TypeId::of::<T>(), T::cache_shape)
     }
 
     /// Adds a number that stands for a shape.
@@ -86,13 +81,27 @@ impl Schema {
 
     /// Adds the shape of a type inside this one.
     pub fn nested<T: CacheSchema + ?Sized>(&mut self) {
-        let id = TypeId::of::<T>();
+        self.enter(TypeId::of::<T>(), T::cache_shape);
+    }
+
+    // What is generic above is compiled for every type of a service: it does nothing but call these.
+
+    fn root(id: TypeId, shape: fn(&mut Self)) -> u64 {
+        let mut schema = Self {
+            state: 0xcbf2_9ce4_8422_2325,
+            told: Vec::new(),
+        };
+        schema.enter(id, shape);
+        schema.state.max(1)
+    }
+
+    fn enter(&mut self, id: TypeId, shape: fn(&mut Self)) {
         match self.told.iter().position(|told| *told == id) {
             Some(at) => self.mix(Mark::Again, at as u64),
             None => {
                 self.mix(Mark::Enter, 0);
                 self.told.push(id);
-                T::cache_shape(self);
+                shape(self);
                 self.mix(Mark::Leave, 0);
             }
         }
@@ -134,7 +143,7 @@ impl<T: ?Sized> Probe<T> {
 impl<T: CacheSchema + ?Sized> Probe<T> {
     /// Adds the shape of `T`.
     pub fn tell_cache_shape(&self, schema: &mut Schema) {
-        schema.nested::<T>();
+        schema.enter(TypeId::of::<T>(), T::cache_shape);
     }
 }
 

@@ -19,6 +19,24 @@ impl CacheEntity for Product {
     }
 }
 
+#[derive(Clone, Serialize, Deserialize)]
+struct Keyed<T>(T);
+
+impl<T> CacheEntity for Keyed<T>
+where
+    T: Clone + Serialize + serde::de::DeserializeOwned + Send + Sync + 'static,
+{
+    type Key = u8;
+
+    fn cache_key(&self) -> u8 {
+        1
+    }
+
+    fn cache_prefix() -> &'static str {
+        "keyed"
+    }
+}
+
 fn copy<T: CacheEntity>(entity: &T) -> (T, T::Key) {
     fn stored<T: Clone + Serialize + serde::de::DeserializeOwned>(entity: &T) -> T {
         entity.clone()
@@ -29,4 +47,5 @@ fn copy<T: CacheEntity>(entity: &T) -> (T, T::Key) {
 fn main() {
     let (product, key) = copy(&Product { id: 7 });
     assert_eq!((product.id, key), (7, 7));
+    assert_eq!(copy(&Keyed("x".to_owned())).0.0, "x");
 }

@@ -58,13 +58,13 @@ pub mod open {
     /// A part that has neither an order nor a way back from its text.
     #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, CacheSchema)]
     pub struct Tag {
-        /// Its number.
-        pub number: u8,
+        /// Its name.
+        pub name: String,
     }
 
     impl std::fmt::Display for Tag {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            write!(f, "#{}", self.number)
+            f.write_str(&self.name)
         }
     }
 
@@ -83,6 +83,18 @@ pub mod open {
         fn check(&self) -> cache_kit::Result<()> {
             Ok(())
         }
+    }
+
+    /// A place, with a key that could be `Copy`.
+    #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(key("row", "seat"))]
+    pub struct Place {
+        /// The row.
+        pub row: u16,
+        /// The seat.
+        pub seat: u32,
+        /// Who sits there.
+        pub guest: String,
     }
 
     /// What a page is made of.
