@@ -159,7 +159,10 @@ pub(super) struct InFlight<'l> {
 
 impl InFlight<'_> {
     pub(super) fn answered(mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take()
+            // Not written while all is well: every task reads the line that it stands on.
+            && connection.unanswered.load(Ordering::Relaxed) != 0
+        {
             connection.unanswered.store(0, Ordering::Relaxed);
         }
     }
