@@ -1,5 +1,6 @@
 //! A server that is dead, dies, hangs, is full, refuses, or has become a replica.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
@@ -8,8 +9,9 @@ use cache_kit::observability::StoreResult;
 use cache_kit::{CacheService, ErrorKind, Source};
 use cache_kit_tests::servers::{RedisServer, eventually_async};
 use cache_kit_tests::{Gated, Row};
+use tokio::task::JoinSet;
 
-use super::{Service, call, config, scene, service_by_default as service};
+use super::{Service, call, config, scene, service as patient, service_by_default as service};
 
 /// The cache is no help, and costs nothing but time.
 async fn answers_from_the_repository(service: &Service, database: &Gated) {
@@ -128,6 +130,41 @@ async fn stopped_for_ten_seconds_nobody_waits_longer_than_a_deadline() {
     serves_again(&service, &database).await;
     let (_, seen) = call(&other, &database, "k", Refresh).await.unwrap();
     assert_eq!(seen, Some(2));
+}
+
+/// The connections to `server` that are not those of this question.
+fn connections(server: &RedisServer) -> BTreeSet<String> {
+    let list = server.command(&["CLIENT", "LIST"]).text().unwrap();
+    list.lines()
+        .filter(|line| !line.contains("cmd=client|list"))
+        .filter_map(|line| line.split(' ').next().map(str::to_owned))
+        .collect()
+}
+
+#[tokio::test]
+async fn many_calls_that_are_dropped_together_cost_no_connection() {
+    let (server, database) = scene();
+    let service = patient(&server.url());
+    call(&service, &database, "k", Refresh).await.unwrap();
+    let before = connections(&server);
+    assert_eq!(before.len(), 1);
+    server.stop();
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let (service, database) = (service.clone(), database.clone());
+        calls.spawn(async move { call(&service, &database, "k", Fresh).await.is_ok() });
+    }
+    // Every task has sent its command when all have been polled.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    calls.shutdown().await;
+    server.cont();
+    for _ in 0..10 {
+        let (outcome, _) = call(&service, &database, "k", Refresh).await.unwrap();
+        assert!(outcome.is_hit());
+    }
+    assert_eq!(connections(&server), before);
 }
 
 #[tokio::test]

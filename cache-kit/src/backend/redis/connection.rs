@@ -16,7 +16,8 @@ use super::RedisConfig;
 use crate::error::{Error, Result};
 
 /// After this many commands in a row that were given up without an answer, the connection counts
-/// as black-holed.
+/// as black-holed. Those that were under way together are one: a batch that is dropped says no more
+/// than a single command does.
 const UNANSWERED: u32 = 3;
 
 pub(super) struct Link {
@@ -142,6 +143,7 @@ impl Link {
     pub(super) fn watch<'l>(&'l self, connection: &'l Connection) -> InFlight<'l> {
         InFlight {
             link: self,
+            before: connection.unanswered.load(Ordering::Relaxed),
             connection: Some(connection),
         }
     }
@@ -154,6 +156,8 @@ impl Link {
 /// A command that has not been answered.
 pub(super) struct InFlight<'l> {
     link: &'l Link,
+    /// How many had not been answered in a row when it was sent.
+    before: u32,
     connection: Option<&'l Connection>,
 }
 
@@ -170,9 +174,17 @@ impl InFlight<'_> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take()
-            && connection.unanswered.fetch_add(1, Ordering::Relaxed) + 1 >= UNANSWERED
-        {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        let (before, now) = (self.before, self.before + 1);
+        let counted = connection.unanswered.compare_exchange(
+            before,
+            now,
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        if counted.is_ok() && now >= UNANSWERED {
             self.link.replace(connection);
         }
     }
