@@ -1,6 +1,6 @@
 //! How an entity is keyed.
 
-use proc_macro2::Ident;
+use proc_macro2::{Group, Ident};
 use syn::ext::IdentExt;
 use syn::{ExprPath, LitStr, Type};
 
@@ -174,60 +174,73 @@ fn stated_key<'a>(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) ->
         KeyAttr::Text(_, literal) => {
             let text = literal.value();
             if template::is_template(&text) {
-                template_key(target, literal, &text, errors)
+                pieces(target, literal, &text, errors).map(Key::Template)
             } else {
-                field_named(target, literal, errors).map(Key::Field)
+                field_named(target, literal, &text, errors).map(Key::Field)
             }
         }
         KeyAttr::Parts(_, group, names) => {
-            if names.is_empty() {
-                // A part that is no text has been reported.
-                if group.stream().is_empty() {
-                    errors.at(
-                        group,
-                        "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
-                    );
-                }
-                return None;
-            }
-            let mut parts: Vec<usize> = Vec::new();
-            for name in names {
-                let Some(at) = field_named(target, name, errors) else {
-                    continue;
-                };
-                if parts.contains(&at) {
-                    errors.at(
-                        name,
-                        format!(
-                            "`{}` is part of the key already: remove this one",
-                            target.fields[at].name
-                        ),
-                    );
-                } else {
-                    parts.push(at);
-                }
-            }
+            let parts = parts(target, group, names, str::to_owned, errors);
             if let [only] = names.as_slice() {
-                let name = only.value();
-                errors.at(
-                    only,
-                    format!(
-                        "a key of one field needs no parentheses: write `key = \"{}\"`",
-                        name.escape_debug()
-                    ),
-                );
+                lone_part(only, errors);
             }
             (!parts.is_empty()).then_some(Key::Parts(parts))
         }
     }
 }
 
-fn template_key<'a>(
+/// The fields that are the parts of a key, each once; `bare` makes the name of a field of a text.
+pub(super) fn parts(
+    target: &Struct<'_>,
+    group: &Group,
+    names: &[LitStr],
+    bare: fn(&str) -> String,
+    errors: &mut Errors,
+) -> Vec<usize> {
+    // A part that is no text has been reported.
+    if group.stream().is_empty() {
+        errors.at(
+            group,
+            "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
+        );
+    }
+    let mut parts: Vec<usize> = Vec::new();
+    for name in names {
+        let Some(at) = field_named(target, name, &bare(&name.value()), errors) else {
+            continue;
+        };
+        if parts.contains(&at) {
+            errors.at(
+                name,
+                format!(
+                    "`{}` is part of the key already: remove this one",
+                    target.fields[at].name
+                ),
+            );
+        } else {
+            parts.push(at);
+        }
+    }
+    parts
+}
+
+pub(super) fn lone_part(only: &LitStr, errors: &mut Errors) {
+    errors.at(
+        only,
+        format!(
+            "a key of one field needs no parentheses: write `key = \"{}\"`",
+            only.value().escape_debug()
+        ),
+    );
+}
+
+/// What a template is made of.
+pub(super) fn pieces(
     target: &Struct<'_>,
     literal: &LitStr,
     text: &str,
     errors: &mut Errors,
-) -> Option<Key<'a>> {
+) -> Option<Vec<Piece>> {
     let pieces = template::parse(text)
         .map_err(|message| errors.at(literal, message))
         .ok()?;
@@ -242,14 +255,19 @@ fn template_key<'a>(
             },
         }
     }
-    Some(Key::Template(known))
+    Some(known)
 }
 
-fn field_named(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<usize> {
-    let name = literal.value();
-    let found = target.field(&name);
+/// The field `name`, which stands in `literal`.
+pub(super) fn field_named(
+    target: &Struct<'_>,
+    literal: &LitStr,
+    name: &str,
+    errors: &mut Errors,
+) -> Option<usize> {
+    let found = target.field(name);
     if found.is_none() {
-        errors.at(literal, target.no_such_field(&name));
+        errors.at(literal, target.no_such_field(name));
     }
     found
 }

@@ -7,7 +7,7 @@ use super::expression::Expression;
 use super::feeder::{Key, Part};
 use crate::ast::{Field, Struct};
 use crate::attr::feeder::KeyAttr;
-use crate::check::key::Piece;
+use crate::check::key;
 use crate::diag::Errors;
 use crate::text::template;
 
@@ -22,7 +22,7 @@ pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) ->
 fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Key> {
     let text = literal.value();
     if is_name(&text) || is_name(text.strip_prefix("self.").unwrap_or("-")) {
-        return named(target, literal, errors).map(Key::Field);
+        return key::field_named(target, literal, &bare(&text), errors).map(Key::Field);
     }
     if let Some(expression) = Expression::parse(literal, target) {
         return Some(Key::Expression(expression));
@@ -32,7 +32,7 @@ fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Ke
         .iter()
         .any(|code| text.contains(code));
     if template::is_template(&text) && !is_code {
-        return from_template(target, literal, &text, errors);
+        return key::pieces(target, literal, &text, errors).map(Key::Template);
     }
     errors.at(
         literal,
@@ -43,65 +43,12 @@ fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Ke
     None
 }
 
-fn from_template(
-    target: &Struct<'_>,
-    literal: &LitStr,
-    text: &str,
-    errors: &mut Errors,
-) -> Option<Key> {
-    let pieces = template::parse(text)
-        .map_err(|message| errors.at(literal, message))
-        .ok()?;
-    let mut known = Vec::new();
-    for piece in pieces {
-        match piece {
-            template::Piece::Text(text) => known.push(Piece::Text(text)),
-            template::Piece::Field(name) => match target.field(&name) {
-                Some(at) => known.push(Piece::Field(at)),
-                None => errors.at(literal, target.no_such_field(&name)),
-            },
-        }
-    }
-    Some(Key::Template(known))
-}
-
 fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Errors) -> Option<Key> {
-    let mut fields: Vec<usize> = Vec::new();
-    for name in names {
-        let Some(at) = named(target, name, errors) else {
-            continue;
-        };
-        if fields.contains(&at) {
-            errors.at(
-                name,
-                format!(
-                    "`{}` is part of the key already: remove this one",
-                    target.fields[at].name
-                ),
-            );
-        } else {
-            fields.push(at);
-        }
-    }
+    let fields = key::parts(target, group, names, bare, errors);
     match names {
-        [] => {
-            // A part that is no text has been reported.
-            if group.stream().is_empty() {
-                errors.at(
-                    group,
-                    "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
-                );
-            }
-            return None;
-        }
+        [] => return None,
         // Another part, which is no text, may have been reported.
-        [only] if group.stream().into_iter().count() <= 2 => errors.at(
-            only,
-            format!(
-                "a key of one field needs no parentheses: write `key = \"{}\"`",
-                only.value().escape_debug()
-            ),
-        ),
+        [only] if group.stream().into_iter().count() <= 2 => key::lone_part(only, errors),
         _ => {}
     }
     let parts = fields.into_iter().enumerate();
@@ -124,14 +71,9 @@ pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
     }
 }
 
-fn named(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<usize> {
-    let text = literal.value();
-    let name = text.strip_prefix("self.").unwrap_or(&text);
-    let found = target.field(name);
-    if found.is_none() {
-        errors.at(literal, target.no_such_field(name));
-    }
-    found
+/// The name of a field, which may be said with `self.` before it.
+fn bare(text: &str) -> String {
+    text.strip_prefix("self.").unwrap_or(text).to_owned()
 }
 
 /// Whether the text can be meant as nothing but the name of a field.
