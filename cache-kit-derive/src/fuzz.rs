@@ -5,12 +5,13 @@ use std::thread;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
+use crate::expand::tests::SOURCES as BASICS;
 use crate::expand::{cache_entity, cache_feeder, cache_schema};
 
 const INPUTS: usize = 100_000;
 const THREADS: usize = 4;
 
-/// Every construct that the derives know, right and wrong.
+/// Every construct that the derives know, right and wrong, and how they go together.
 const SOURCES: &[&str] = &[
     "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", stale = \"10m\", negative_ttl = \"5s\", version = 2)]
      pub struct User { id: String, #[serde(skip)] name: Option<Name>, address: Vec<Address> }",
@@ -178,6 +179,7 @@ fn feed(rounds: usize, seed: u64) -> [usize; 3] {
     let mut numbers = Numbers(seed);
     let corpus: Vec<TokenStream> = SOURCES
         .iter()
+        .chain(BASICS)
         .map(|source| source.parse().unwrap_or_default())
         .collect();
     assert!(corpus.iter().all(|source| !source.is_empty()));

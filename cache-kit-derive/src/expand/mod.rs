@@ -12,7 +12,7 @@ mod schema;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tokens;
 mod typed_key;
 
