@@ -9,11 +9,15 @@
 )]
 
 mod batches;
+#[path = "../../examples/byte_store.rs"]
+#[allow(dead_code, reason = "an example of its own, which has a main")]
+mod byte_store;
 mod counted;
 mod faults;
 mod fences;
 mod flights;
 mod freshness;
+mod gather;
 mod hooks;
 mod memory;
 mod oracle;

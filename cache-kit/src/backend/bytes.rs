@@ -48,6 +48,14 @@ pub trait ByteStore: Send + Sync + 'static {
     /// and an entry that is found under another key is a miss, whatever its checksums say.
     const NARROW_KEYS: bool = false;
 
+    /// The value under `key`. By default it is asked for as a batch of one.
+    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send {
+        async move {
+            let values = self.get_many(&[key]).await?;
+            Ok(values.into_iter().next().flatten())
+        }
+    }
+
     /// The values under `keys`, in order; `None` where there is none.
     fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
 

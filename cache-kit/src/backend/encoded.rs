@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
+use super::gather::Gather;
 use super::guard::{BreakerPolicy, Guard, GuardPolicy, Health};
 use crate::backend::{
     CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
@@ -100,6 +102,7 @@ impl Default for EncodedConfig {
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
 pub struct Encoded<S: ByteStore> {
     guard: Guard<S>,
+    gather: Arc<Gather<S>>,
     config: EncodedConfig,
 }
 
@@ -140,8 +143,10 @@ impl<S: ByteStore> Encoded<S> {
             pending_limit: config.pending_invalidations,
             lease_lifetime: config.lease_lifetime,
         };
+        let guard = Guard::new(store, policy);
         Self {
-            guard: Guard::new(store, policy),
+            gather: Arc::new(Gather::new(guard.clone())),
+            guard,
             config,
         }
     }
@@ -245,9 +250,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     type Lease = EncodedLease<S::Token>;
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let values = self.guard.run(pin!(self.store().get_many(&[key]))).await?;
-        let value = values.first().and_then(Option::as_deref);
-        Ok(self.lookup(key, value, now))
+        let value = self.gather.get(key).await?;
+        Ok(self.lookup(key, value.as_deref(), now))
     }
 
     async fn lease<T: CacheEntity>(
@@ -420,6 +424,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
     fn clone(&self) -> Self {
         Self {
             guard: self.guard.clone(),
+            gather: Arc::clone(&self.gather),
             config: self.config.clone(),
         }
     }

@@ -16,6 +16,8 @@ mod bytes;
 #[cfg(feature = "codec")]
 mod encoded;
 #[cfg(feature = "codec")]
+mod gather;
+#[cfg(feature = "codec")]
 mod guard;
 mod inmemory;
 #[cfg(feature = "memcached")]

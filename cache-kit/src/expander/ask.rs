@@ -1,5 +1,6 @@
 //! One call, from what the feeder asks to what it is fed.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,23 +28,15 @@ pub(super) struct Call<'c, T: CacheEntity> {
 }
 
 /// How far a call comes without awaiting.
-pub(super) enum Begun<T: CacheEntity> {
+pub(super) enum Begun<A> {
     /// Answered from the cache.
     Hit {
         created: Timestamp,
         now: Timestamp,
     },
     Refused(Error),
-    Asking(Box<Asking<T>>),
-}
-
-/// A call that has not been answered yet.
-pub(super) struct Asking<T: CacheEntity> {
-    key: KeyText,
-    /// The key, if the feeder gave it away.
-    id: Option<T::Key>,
-    /// `None` where the strategy asks for none.
-    look_up: Option<LookUp>,
+    /// The rest of it. Boxed, so that the future of a hit has no room for what a hit does not need.
+    Asking(Pin<Box<A>>),
 }
 
 /// A look-up that has begun.
@@ -63,10 +56,17 @@ pub(super) struct Asked<T> {
 impl<B: CacheBackend> CacheExpander<B> {
     /// Does what needs no awaiting, which is all of a hit in memory.
     #[inline(always)]
-    pub(super) fn at_once<T, F>(&self, feeder: &mut F, strategy: CacheStrategy) -> Begun<T>
+    pub(super) fn begin<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
     {
         if let Err(error) = feeder.validate() {
             return Begun::Refused(error);
@@ -101,13 +101,20 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
             look_up = Some(LookUp { since, began, now });
         }
-        Begun::Asking(Box::new(Asking { key, id, look_up }))
+        let asking = self.ask(key, id, look_up, feeder, repository, strategy, config);
+        Begun::Asking(Box::pin(asking))
     }
 
     /// Does everything else.
-    pub(super) async fn ask<T, F, R>(
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "of one caller, each used as it is"
+    )]
+    async fn ask<T, F, R>(
         &self,
-        mut asking: Box<Asking<T>>,
+        key: KeyText,
+        id: Option<T::Key>,
+        look_up: Option<LookUp>,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
@@ -118,18 +125,17 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        // Not moved out of its box: this future is a box of its own, and the smaller the cheaper.
-        let id = match (asking.id.take(), feeder.borrowed_id()) {
+        let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),
             (None, None) => feeder.entity_id(),
         };
         let call = Call {
-            key: asking.key.as_str(),
+            key: key.as_str(),
             id: &id,
             config: &config,
         };
-        let asked = match asking.look_up.take() {
+        let asked = match look_up {
             Some(look_up) => Some(self.look_up(&call, look_up).await),
             None => None,
         };

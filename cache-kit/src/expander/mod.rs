@@ -189,13 +189,10 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        // What a hit does not need is boxed, so that its future stays small.
-        match self.at_once(feeder, strategy) {
+        match self.begin(feeder, repository, strategy, config) {
             Begun::Hit { created, now } => Ok(Outcome::of(Source::Cache).aged(created, now)),
             Begun::Refused(error) => Err(error),
-            Begun::Asking(asking) => {
-                Box::pin(self.ask(asking, feeder, repository, strategy, config)).await
-            }
+            Begun::Asking(asking) => asking.await,
         }
     }
 

@@ -121,6 +121,14 @@ impl<S: ByteStore> Guard<S> {
         answer
     }
 
+    /// Waits for what somebody else runs, within the deadline of a command.
+    pub(super) async fn within_deadline<O>(
+        &self,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
+    ) -> Result<O> {
+        within(self.shared.policy.deadline, command).await
+    }
+
     /// Runs a command that invalidates `keys`. If it fails, or is given up, the invalidations are
     /// queued: `Ok(None)`.
     ///

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
@@ -18,31 +18,28 @@ use crate::error::{Error, Result};
 /// After this many commands in a row that were given up without an answer, the connection counts
 /// as black-holed. Those that were under way together are one: a batch that is dropped says no more
 /// than a single command does.
-const UNANSWERED: u32 = 3;
+const UNANSWERED: u64 = 3;
 
 pub(super) struct Link {
     client: Client,
     /// For servers that do not speak RESP3; `None` if the URL chose the protocol.
     fallback: Option<Client>,
     connect_deadline: Duration,
-    current: Mutex<Option<Arc<Connection>>>,
+    current: Mutex<Option<Connection>>,
     /// One caller connects, the others wait for it.
     connecting: tokio::sync::Mutex<()>,
-    next: AtomicU64,
+    next: AtomicU32,
+    unanswered: Unanswered,
 }
 
-/// A connection, and what is known of it.
-pub(super) struct Connection {
+/// A connection, and the command that it is for.
+pub(super) type Usable<'l> = (MultiplexedConnection, InFlight<'l>);
+
+/// A connection, and where it lives.
+struct Connection {
     inner: MultiplexedConnection,
-    number: u64,
+    number: u32,
     runtime: tokio::runtime::Id,
-    unanswered: AtomicU32,
-}
-
-impl Connection {
-    pub(super) fn get(&self) -> MultiplexedConnection {
-        self.inner.clone()
-    }
 }
 
 impl Link {
@@ -71,42 +68,46 @@ impl Link {
             connect_deadline: config.connect_deadline(),
             current: Mutex::new(None),
             connecting: tokio::sync::Mutex::new(()),
-            next: AtomicU64::new(0),
+            next: AtomicU32::new(0),
+            unanswered: Unanswered::default(),
         })
     }
 
     /// The connection, made anew if there is none or if its runtime is not this one: the task that
-    /// drives it may be gone, and without it commands would wait for ever.
-    pub(super) async fn connection(&self) -> Result<Arc<Connection>> {
+    /// drives it may be gone, and without it commands would wait for ever. A command that is dropped
+    /// without an answer counts against it.
+    pub(super) async fn connection(&self) -> Result<Usable<'_>> {
         let runtime = Handle::try_current()
             .map_err(|_| Error::ConfigError("redis needs a tokio runtime around it".into()))?
             .id();
         match self.usable(runtime) {
-            Some(connection) => Ok(connection),
+            Some(usable) => Ok(usable),
             // Boxed, since every command would carry its three kilobytes.
             None => Box::pin(self.connect_anew(runtime)).await,
         }
     }
 
-    fn usable(&self, runtime: tokio::runtime::Id) -> Option<Arc<Connection>> {
+    fn usable(&self, runtime: tokio::runtime::Id) -> Option<Usable<'_>> {
         let current = self.lock();
-        current.as_ref().filter(|it| it.runtime == runtime).cloned()
+        let connection = current.as_ref().filter(|it| it.runtime == runtime)?;
+        Some((connection.inner.clone(), self.watch(connection.number)))
     }
 
-    async fn connect_anew(&self, runtime: tokio::runtime::Id) -> Result<Arc<Connection>> {
+    async fn connect_anew(&self, runtime: tokio::runtime::Id) -> Result<Usable<'_>> {
         let _turn = self.connecting.lock().await;
-        if let Some(connection) = self.usable(runtime) {
-            return Ok(connection);
+        if let Some(usable) = self.usable(runtime) {
+            return Ok(usable);
         }
         let inner = self.connect().await.map_err(|error| super::said(&error))?;
-        let connection = Arc::new(Connection {
-            inner,
-            number: self.next.fetch_add(1, Ordering::Relaxed),
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut current = self.lock();
+        *current = Some(Connection {
+            inner: inner.clone(),
+            number,
             runtime,
-            unanswered: AtomicU32::new(0),
         });
-        *self.lock() = Some(Arc::clone(&connection));
-        Ok(connection)
+        self.unanswered.begin(number);
+        Ok((inner, self.watch(number)))
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
@@ -128,64 +129,88 @@ impl Link {
         }
     }
 
-    /// Makes the next command connect anew, unless somebody has replaced `connection` already.
-    pub(super) fn replace(&self, connection: &Connection) {
+    /// Makes the next command connect anew, unless somebody has replaced the connection already.
+    pub(super) fn replace(&self, number: u32) {
         let mut current = self.lock();
-        if current
-            .as_ref()
-            .is_some_and(|it| it.number == connection.number)
-        {
-            *current = None;
-        }
+        // What is dropped is dropped outside of the lock.
+        let replaced = current.take_if(|it| it.number == number);
+        drop(current);
+        drop(replaced);
     }
 
-    /// Counts a command that is dropped without an answer against its connection.
-    pub(super) fn watch<'l>(&'l self, connection: &'l Connection) -> InFlight<'l> {
+    fn watch(&self, number: u32) -> InFlight<'_> {
         InFlight {
             link: self,
-            before: connection.unanswered.load(Ordering::Relaxed),
-            connection: Some(connection),
+            number,
+            before: Some(self.unanswered.now()),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Connection>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many commands in a row were given up on which connection: its number, then theirs.
+#[derive(Default)]
+struct Unanswered(AtomicU64);
+
+impl Unanswered {
+    fn now(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self, connection: u32) {
+        self.0.store(u64::from(connection) << 32, Ordering::Relaxed);
+    }
+
+    /// Adds one to what it was `before`. What others have done to it since stands.
+    fn add(&self, before: u64) -> Option<u64> {
+        let now = before + 1;
+        let added = self
+            .0
+            .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
+        added.is_ok().then_some(now & u64::from(u32::MAX))
+    }
+
+    fn clear(&self, connection: u32) {
+        let begun = u64::from(connection) << 32;
+        // Not written while all is well: every task reads the line that it stands on.
+        let counted = |now: u64| now > begun && now - begun <= u64::from(u32::MAX);
+        let cleared = |now| counted(now).then_some(begun);
+        let _ = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, cleared);
     }
 }
 
 /// A command that has not been answered.
 pub(super) struct InFlight<'l> {
     link: &'l Link,
-    /// How many had not been answered in a row when it was sent.
-    before: u32,
-    connection: Option<&'l Connection>,
+    /// The number of its connection.
+    number: u32,
+    /// What had not been answered when it was sent.
+    before: Option<u64>,
 }
 
 impl InFlight<'_> {
-    pub(super) fn answered(mut self) {
-        if let Some(connection) = self.connection.take()
-            // Not written while all is well: every task reads the line that it stands on.
-            && connection.unanswered.load(Ordering::Relaxed) != 0
-        {
-            connection.unanswered.store(0, Ordering::Relaxed);
-        }
+    /// Tells which connection has answered.
+    pub(super) fn answered(mut self) -> u32 {
+        self.before = None;
+        self.link.unanswered.clear(self.number);
+        self.number
     }
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else {
+        let Some(before) = self.before else {
             return;
         };
-        let (before, now) = (self.before, self.before + 1);
-        let counted = connection.unanswered.compare_exchange(
-            before,
-            now,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
-        if counted.is_ok() && now >= UNANSWERED {
-            self.link.replace(connection);
+        if before >> 32 == u64::from(self.number)
+            && self.link.unanswered.add(before) >= Some(UNANSWERED)
+        {
+            self.link.replace(self.number);
         }
     }
 }

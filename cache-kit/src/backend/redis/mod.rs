@@ -82,16 +82,15 @@ impl RedisStore {
     {
         let mut again = true;
         loop {
-            let connection = self.link.connection().await?;
-            let in_flight = self.link.watch(&connection);
-            let answer = command(connection.get()).await;
-            in_flight.answered();
+            let (connection, in_flight) = self.link.connection().await?;
+            let answer = command(connection).await;
+            let number = in_flight.answered();
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
                     let lost = connection::is_lost(&error);
                     if lost || connection::is_demoted(&error) {
-                        self.link.replace(&connection);
+                        self.link.replace(number);
                     }
                     if !(lost && again) {
                         return Err(said(&error));
@@ -106,19 +105,23 @@ impl RedisStore {
 impl ByteStore for RedisStore {
     type Token = Vec<u8>;
 
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.run(|mut connection| async move {
+            let value = ::redis::cmd("GET")
+                .arg(key)
+                .query_async(&mut connection)
+                .await;
+            // A list or a hash under the key is a miss like any other foreign value.
+            match value {
+                Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
+                value => value,
+            }
+        })
+        .await
+    }
+
     async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         self.run(|mut connection| async move {
-            if let [key] = keys {
-                let value = ::redis::cmd("GET")
-                    .arg(key)
-                    .query_async(&mut connection)
-                    .await;
-                // A list or a hash under the key is a miss like any other foreign value.
-                return match value {
-                    Err(error) if error.code() == Some("WRONGTYPE") => Ok(vec![None]),
-                    value => Ok(vec![value?]),
-                };
-            }
             ::redis::cmd("MGET")
                 .arg(keys)
                 .query_async(&mut connection)

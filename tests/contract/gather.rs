@@ -1,0 +1,274 @@
+//! Look-ups of many callers travel in few commands, and nobody pays for it.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use cache_kit::backend::{ByteStore, Claim, Encoded};
+use cache_kit::{
+    CacheService, CacheStrategy, Error, InMemoryRepository, Outcome, Result, SharedFeeder,
+};
+use cache_kit_tests::{Row, Step, row};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::byte_store::MapStore;
+
+/// So many callers go alone.
+const FEW: usize = 16;
+
+/// What becomes of a command for many keys.
+#[derive(Clone, Copy, PartialEq)]
+enum Batches {
+    Answer,
+    Fail,
+    Panic,
+}
+
+/// A store that writes down what it is asked for, and answers when its gate is open.
+#[derive(Clone)]
+struct Gatekept {
+    inner: MapStore,
+    asked: Arc<watch::Sender<Vec<Vec<String>>>>,
+    gate: Arc<Semaphore>,
+    batches: Arc<Mutex<Batches>>,
+}
+
+impl Gatekept {
+    fn new() -> Self {
+        Self {
+            inner: MapStore::default(),
+            asked: Arc::default(),
+            gate: Arc::new(Semaphore::new(0)),
+            batches: Arc::new(Mutex::new(Batches::Answer)),
+        }
+    }
+
+    fn open(&self) {
+        self.gate.add_permits(Semaphore::MAX_PERMITS / 2);
+    }
+
+    async fn note(&self, keys: &[&str]) {
+        let keys = keys.iter().map(ToString::to_string).collect();
+        self.asked.send_modify(|asked| asked.push(keys));
+        drop(self.gate.acquire().await.unwrap());
+    }
+
+    /// What has been asked for, once it is `keys` keys.
+    async fn asked(&self, keys: usize) -> Vec<Vec<String>> {
+        let mut asked = self.asked.subscribe();
+        let enough = |asked: &Vec<Vec<String>>| asked.iter().flatten().count() >= keys;
+        asked.wait_for(enough).await.unwrap().clone()
+    }
+}
+
+impl ByteStore for Gatekept {
+    type Token = Vec<u8>;
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.note(&[key]).await;
+        Ok(self.inner.get_many(&[key]).await?.remove(0))
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+        self.note(keys).await;
+        let batches = *self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        match batches {
+            Batches::Answer => self.inner.get_many(keys).await,
+            Batches::Fail => Err(Error::BackendError("no batches today".into())),
+            Batches::Panic => panic!("a store that panics"),
+        }
+    }
+
+    async fn claim(&self, key: &str, mark: &[u8], life: Duration) -> Result<Claim<Vec<u8>>> {
+        self.inner.claim(key, mark, life).await
+    }
+
+    async fn swap(
+        &self,
+        key: &str,
+        old: &Vec<u8>,
+        new: &[u8],
+        life: Option<Duration>,
+    ) -> Result<bool> {
+        self.inner.swap(key, old, new, life).await
+    }
+
+    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+        self.inner.remove(key, old).await
+    }
+
+    async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {
+        self.inner.set(key, value, life).await
+    }
+
+    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+        self.inner.delete_many(keys).await
+    }
+}
+
+type Service = CacheService<Encoded<Gatekept>>;
+
+/// A service whose store has the rows `0..rows`, each in the version of its number. The gate is
+/// closed, and nothing is written down.
+async fn filled(rows: usize) -> (Gatekept, Service) {
+    let store = Gatekept::new();
+    let service = CacheService::new(Encoded::over(store.clone()));
+    let mut table = InMemoryRepository::new();
+    for version in 0..rows {
+        let id = version.to_string();
+        table.insert(id.clone(), row(&id, version as u64));
+    }
+    store.gate.add_permits(1);
+    for version in 0..rows {
+        let mut feeder = SharedFeeder::<Row>::new(version.to_string());
+        service
+            .execute(&mut feeder, &table, CacheStrategy::Refresh)
+            .await
+            .unwrap();
+    }
+    store.gate.forget_permits(1);
+    store.asked.send_replace(Vec::new());
+    (store, service)
+}
+
+/// Reads row `id`, which must come from the cache.
+async fn read(service: Service, id: usize) -> Result<Outcome> {
+    let nobody = InMemoryRepository::<Row>::new();
+    let mut feeder = SharedFeeder::<Row>::new(id.to_string());
+    let outcome = service
+        .execute(&mut feeder, &nobody, CacheStrategy::Fresh)
+        .await?;
+    assert_eq!(*feeder.entity.unwrap(), row(&id.to_string(), id as u64));
+    Ok(outcome)
+}
+
+fn crowd(service: &Service, callers: usize) -> JoinSet<Result<Outcome>> {
+    (0..callers).map(|id| read(service.clone(), id)).collect()
+}
+
+/// Opens the gate when all callers stand at it.
+async fn all_at_once(store: &Gatekept, service: &Service, callers: usize) -> Vec<Result<Outcome>> {
+    let crowd = crowd(service, callers);
+    store.asked(callers).await;
+    store.open();
+    crowd.join_all().await
+}
+
+/// Polls readers of the rows `rows` by hand, once.
+fn begun<'a>(service: &Service, rows: std::ops::Range<usize>) -> Vec<Step<'a, Result<Outcome>>> {
+    let begin = |id| {
+        let mut step = Step::new(read(service.clone(), id));
+        assert!(step.poll().is_pending());
+        step
+    };
+    rows.map(begin).collect()
+}
+
+fn current_thread() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn keys(asked: &[Vec<String>]) -> HashSet<&str> {
+    asked.iter().flatten().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn few_callers_go_alone() {
+    let (store, service) = filled(FEW).await;
+    let mut callers = crowd(&service, FEW);
+    let asked = store.asked(FEW).await;
+    assert!(asked.iter().all(|keys| keys.len() == 1), "{asked:?}");
+    assert_eq!(asked.len(), FEW);
+    store.open();
+    while let Some(read) = callers.join_next().await {
+        assert!(read.unwrap().unwrap().is_hit());
+    }
+}
+
+#[tokio::test]
+async fn many_callers_travel_together_and_each_gets_his_own() {
+    let (store, service) = filled(1_000).await;
+    let mut callers = crowd(&service, 1_000);
+    let asked = store.asked(1_000).await;
+    assert_eq!(keys(&asked).len(), 1_000, "a key was asked for twice");
+    assert!(asked.len() <= FEW + 8, "{} commands", asked.len());
+    assert!(asked.iter().all(|keys| keys.len() <= 256));
+    store.open();
+    while let Some(read) = callers.join_next().await {
+        assert!(read.unwrap().unwrap().is_hit());
+    }
+    // They have all been counted out again.
+    store.asked.send_replace(Vec::new());
+    let again = crowd(&service, FEW).join_all().await;
+    assert!(again.into_iter().all(|read| read.unwrap().is_hit()));
+    assert_eq!(store.asked(FEW).await.len(), FEW);
+}
+
+#[tokio::test]
+async fn those_who_go_are_not_asked_for() {
+    let (store, service) = filled(FEW + 10).await;
+    let alone = begun(&service, 0..FEW);
+    let mut waiting = begun(&service, FEW..FEW + 10);
+    waiting.truncate(4);
+    let asked = store.asked(FEW + 4).await;
+    assert_eq!(asked.last().unwrap().len(), 4);
+    drop((alone, waiting));
+}
+
+#[tokio::test]
+async fn all_who_travel_together_hear_of_the_error() {
+    let (store, service) = filled(40).await;
+    *store.batches.lock().unwrap() = Batches::Fail;
+    let failed = all_at_once(&store, &service, 40).await;
+    let failed = failed.iter().filter_map(|read| read.as_ref().err());
+    let told: Vec<String> = failed.map(ToString::to_string).collect();
+    assert_eq!(told.len(), 40 - FEW);
+    assert!(told.iter().all(|it| it.contains("no batches today")));
+}
+
+#[tokio::test]
+async fn a_store_that_panics_leaves_nobody_waiting() {
+    let (store, service) = filled(40).await;
+    *store.batches.lock().unwrap() = Batches::Panic;
+    let reads = all_at_once(&store, &service, 40).await;
+    let failed = reads.iter().filter(|read| read.is_err()).count();
+    assert_eq!(failed, 40 - FEW);
+
+    *store.batches.lock().unwrap() = Batches::Answer;
+    let again = crowd(&service, 40).join_all().await;
+    assert!(again.into_iter().all(|read| read.unwrap().is_hit()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_holds_for_those_who_wait_too() {
+    let (_store, service) = filled(40).await;
+    let begun = tokio::time::Instant::now();
+    for read in crowd(&service, 40).join_all().await {
+        assert!(matches!(read, Err(Error::Timeout(_))), "{read:?}");
+    }
+    assert_eq!(begun.elapsed(), Duration::from_millis(500));
+}
+
+#[test]
+fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
+    let still = current_thread();
+    let (store, service) = still.block_on(filled(40));
+    let left = still.block_on(async { begun(&service, 0..FEW + 4) });
+
+    // Its task has not run and never will, and the others must do without it.
+    let lively = current_thread();
+    let reads = lively.block_on(all_at_once(&store, &service, 40));
+    assert!(reads.into_iter().all(|read| read.unwrap().is_hit()));
+
+    // When it is gone, those who wait anew get a task of their own.
+    drop(still);
+    store.asked.send_replace(Vec::new());
+    store.gate.forget_permits(usize::MAX);
+    let reads = lively.block_on(all_at_once(&store, &service, 40));
+    assert!(reads.into_iter().all(|read| read.unwrap().is_hit()));
+    let asked = store.asked.borrow();
+    assert!(asked.len() < 40, "nobody travels together any more");
+    drop(left);
+}
