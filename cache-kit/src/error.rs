@@ -27,6 +27,9 @@ pub enum Error {
     /// The cache store answered, and did not do what it was asked: it is out of memory, say, or
     /// the user lacks a permission. Retryable.
     BackendRefused(String),
+    /// The cache store answered that a value is larger than it takes. A store that says so may have
+    /// dropped what stood there.
+    TooLarge(String),
     /// Something took longer than its deadline. Retryable.
     Timeout(String),
     /// The feeder refused the request, or an entity found itself unfit.
@@ -93,7 +96,9 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::RepositoryError(_) | Self::Repository(_) => ErrorKind::Repository,
-            Self::BackendError(_) | Self::BackendRefused(_) => ErrorKind::Backend,
+            Self::BackendError(_) | Self::BackendRefused(_) | Self::TooLarge(_) => {
+                ErrorKind::Backend
+            }
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::ValidationError(_) => ErrorKind::Validation,
             Self::ConfigError(_) => ErrorKind::Config,
@@ -110,7 +115,8 @@ impl Error {
             | Self::BackendRefused(_)
             | Self::Timeout(_) => true,
             Self::Repository(failure) => failure.retryable,
-            Self::ValidationError(_)
+            Self::TooLarge(_)
+            | Self::ValidationError(_)
             | Self::ConfigError(_)
             | Self::SerializationError(_)
             | Self::Panicked(_) => false,
@@ -124,6 +130,7 @@ impl Error {
             Self::RepositoryError(message) => Self::RepositoryError(around(message)),
             Self::BackendError(message) => Self::BackendError(around(message)),
             Self::BackendRefused(message) => Self::BackendRefused(around(message)),
+            Self::TooLarge(message) => Self::TooLarge(around(message)),
             Self::Timeout(message) => Self::Timeout(around(message)),
             Self::ValidationError(message) => Self::ValidationError(around(message)),
             Self::ConfigError(message) => Self::ConfigError(around(message)),
@@ -147,6 +154,9 @@ impl fmt::Display for Error {
             },
             Self::BackendError(message) => write!(f, "cache backend failed: {message}"),
             Self::BackendRefused(message) => write!(f, "cache backend refused: {message}"),
+            Self::TooLarge(message) => {
+                write!(f, "value too large for the cache backend: {message}")
+            }
             Self::Timeout(message) => write!(f, "deadline passed: {message}"),
             Self::ValidationError(message) => write!(f, "request refused: {message}"),
             Self::ConfigError(message) => write!(f, "bad setting: {message}"),

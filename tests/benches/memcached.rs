@@ -130,7 +130,8 @@ fn median(mut samples: Vec<f64>) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    let server = MemcachedServer::start();
+    // One thread, which serves both sides: with more, chance decides who gets the one that is warm.
+    let server = MemcachedServer::options().args(["-t", "1"]).start();
     let config = MemcachedConfig::from_url(&server.url()).unwrap();
     let service = CacheService::new(MemcachedBackend::new(config).unwrap());
     let dsn = format!("tcp://{}", server.name());

@@ -232,7 +232,7 @@ async fn an_entry_just_under_the_limit_is_stored_and_one_over_it_is_not_there() 
 }
 
 #[tokio::test]
-async fn what_the_server_finds_too_large_is_refused_and_the_old_entry_gone() {
+async fn what_the_server_finds_too_large_is_not_stored_and_the_old_entry_gone() {
     let server = MemcachedServer::options().args(["-I", "512k"]).start();
     let service = service(&server.url());
     let small = notes([("a", 10)]);
@@ -243,11 +243,15 @@ async fn what_the_server_finds_too_large_is_refused_and_the_old_entry_gone() {
         .execute(&mut feeder, &large, cache_kit::CacheStrategy::Bypass)
         .await
         .unwrap();
-    assert!(outcome.degraded().store, "{outcome:?}");
+    assert_eq!(outcome.store(), StoreResult::TooLarge);
+    assert!(!outcome.degraded().any(), "{outcome:?}");
     assert_eq!(feeder.entity.unwrap().text.len(), 700_000);
     assert_eq!(server.ask(b"mg note:a v\r\n", "EN"), "EN\r\n");
     let health = service.backend().health();
-    assert!(health.available, "it answers, and says no: {health:?}");
+    assert!(
+        health.available && health.last_error.is_none(),
+        "{health:?}"
+    );
 }
 
 #[tokio::test]

@@ -15,9 +15,7 @@ fn backend(peer: &Peer) -> MemcachedBackend {
 }
 
 async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
-    let mut values = backend.servers()[0].store().get_many(&[key]).await?;
-    assert_eq!(values.len(), 1);
-    let value = values.remove(0);
+    let value = backend.servers()[0].store().get(key).await?;
     Ok(value.map(|bytes| String::from_utf8(bytes).unwrap()))
 }
 

@@ -48,6 +48,16 @@ pub trait ByteStore: Send + Sync + 'static {
     /// and an entry that is found under another key is a miss, whatever its checksums say.
     const NARROW_KEYS: bool = false;
 
+    /// How many look-ups of single keys go to the store each by itself. Where more are under way, new
+    /// ones travel together, in one [`get_many`](Self::get_many). The default suits a connection that
+    /// takes the next command before the last one is answered; less suits one that does not, and
+    /// more a store for which many keys cost as much as many commands.
+    const LOOK_UPS_ALONE: usize = 16;
+
+    /// How many keys one [`get_many`](Self::get_many) asks for at most. A longer batch is cut, so
+    /// that what has come is decoded while the store answers the rest.
+    const KEYS_AT_ONCE: usize = 256;
+
     /// The value under `key`. By default it is asked for as a batch of one.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send {
         async move {
@@ -69,7 +79,8 @@ pub trait ByteStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Claim<Self::Token>>> + Send;
 
     /// Replaces what `token` stands for by `value`; `false` if something else stands there by now,
-    /// or nothing. Without a lifetime the value stays.
+    /// or nothing. Without a lifetime the value stays. A value larger than the store takes is
+    /// [`Error::TooLarge`](crate::Error::TooLarge).
     fn swap(
         &self,
         key: &str,

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::iter::repeat_with;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::codec::{Codec, Decoded, Encoding, Head, Placeholder, PlaceholderKind, Stamp, head_of};
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::together::join;
 
 /// What every remote backend can be told. The defaults are those of the methods.
@@ -122,6 +123,10 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
+/// How many of the commands that look up one large batch are under way at a time. What has come is
+/// decoded while the store answers the next.
+const PARTS_AT_ONCE: usize = 4;
+
 /// How many commands of one batch are under way at a time. They share a connection, and the
 /// deadline of each runs from when it is sent: behind ten thousand others it would pass.
 const AT_ONCE: usize = 1_024;
@@ -217,31 +222,23 @@ impl<S: ByteStore> Encoded<S> {
         }
     }
 
-    fn lookup<T: CacheEntity>(&self, key: &str, value: Option<&[u8]>, now: Timestamp) -> Lookup<T> {
-        let Some(value) = value else {
-            return Lookup::Miss {
-                fence: None,
-                reason: MissReason::Absent,
-            };
-        };
-        let miss = |reason| Lookup::Miss {
-            fence: match head_of(key, value) {
-                Head::Placeholder(it) => Some(it.fence),
-                Head::Entry(it) => Some(it.fence),
-                Head::Nothing => None,
-            },
-            reason,
-        };
-        match self.codec::<T>().decode(key, value) {
-            Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
-            Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),
-            Decoded::Entry { entry, stamp } => Lookup::Hit {
-                entry,
-                fence: Some(stamp.fence),
-            },
-            Decoded::Placeholder(_) => miss(MissReason::Absent),
-            Decoded::OtherSchema { .. } => miss(MissReason::OtherSchema),
-            Decoded::Damaged => miss(MissReason::Damaged),
+    /// Looks up as many keys as one command asks for.
+    async fn get_part<T: CacheEntity>(
+        &self,
+        keys: &[&str],
+        now: Timestamp,
+    ) -> Vec<Result<Lookup<T>>> {
+        match self.guard.run(pin!(self.store().get_many(keys))).await {
+            Ok(values) => {
+                let codec = self.codec::<T>();
+                // Each value is dropped when it has been decoded: the next entity takes its room.
+                let values = values.into_iter().chain(repeat_with(|| None));
+                let entries = keys.iter().zip(values);
+                entries
+                    .map(|(key, value)| Ok(lookup(&codec, key, value.as_deref(), now)))
+                    .collect()
+            }
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 }
@@ -251,7 +248,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         let value = self.gather.get(key).await?;
-        Ok(self.lookup(key, value.as_deref(), now))
+        Ok(lookup(&self.codec(), key, value.as_deref(), now))
     }
 
     async fn lease<T: CacheEntity>(
@@ -309,8 +306,18 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
                 let swap = self.store().swap(key, &lease.token, &buffer, lifetime);
-                let swapped = self.guard.run(pin!(swap)).await;
-                swapped.map(|done| if done { Stored::Stored } else { Stored::Fenced })
+                match self.guard.run(pin!(swap)).await {
+                    // Not every store drops what stood there.
+                    Err(Error::TooLarge(_)) => {
+                        let remove = self.store().remove(key, &lease.token);
+                        let removed = self.guard.run(pin!(remove)).await;
+                        removed.map(|_| Stored::TooLarge)
+                    }
+                    swapped => swapped.map(|done| match done {
+                        true => Stored::Stored,
+                        false => Stored::Fenced,
+                    }),
+                }
             }
             unfit => {
                 let remove = self.store().remove(key, &lease.token);
@@ -361,17 +368,14 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if keys.is_empty() {
             return Vec::new();
         }
-        match self.guard.run(pin!(self.store().get_many(keys))).await {
-            Ok(values) => keys
-                .iter()
-                .enumerate()
-                .map(|(at, key)| {
-                    let value = values.get(at).and_then(Option::as_deref);
-                    Ok(self.lookup(key, value, now))
-                })
-                .collect(),
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        if keys.len() <= S::KEYS_AT_ONCE {
+            return self.get_part(keys, now).await;
         }
+        let parts = keys
+            .chunks(S::KEYS_AT_ONCE)
+            .map(|keys| self.get_part(keys, now));
+        let parts = join(parts, PARTS_AT_ONCE).await;
+        parts.into_iter().flatten().collect()
     }
 
     async fn lease_many<T: CacheEntity>(
@@ -412,6 +416,40 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             None => Invalidated::Pending,
         });
         keys.iter().map(|_| each.clone()).collect()
+    }
+}
+
+/// What `value`, found under `key`, is to a reader.
+fn lookup<T: CacheEntity>(
+    codec: &Codec<T>,
+    key: &str,
+    value: Option<&[u8]>,
+    now: Timestamp,
+) -> Lookup<T> {
+    let Some(value) = value else {
+        return Lookup::Miss {
+            fence: None,
+            reason: MissReason::Absent,
+        };
+    };
+    let miss = |reason| Lookup::Miss {
+        fence: match head_of(key, value) {
+            Head::Placeholder(it) => Some(it.fence),
+            Head::Entry(it) => Some(it.fence),
+            Head::Nothing => None,
+        },
+        reason,
+    };
+    match codec.decode(key, value) {
+        Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
+        Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),
+        Decoded::Entry { entry, stamp } => Lookup::Hit {
+            entry,
+            fence: Some(stamp.fence),
+        },
+        Decoded::Placeholder(_) => miss(MissReason::Absent),
+        Decoded::OtherSchema { .. } => miss(MissReason::OtherSchema),
+        Decoded::Damaged => miss(MissReason::Damaged),
     }
 }
 

@@ -18,13 +18,6 @@ use super::bytes::ByteStore;
 use super::guard::Guard;
 use crate::error::{Error, Result};
 
-/// With fewer callers than this under way, one goes alone. Measured on Redis (`--bench redis`):
-/// sixteen tasks are slower together by a tenth, sixty-four are faster by a fifth.
-const FEW: usize = 16;
-
-/// How many keys one command asks for at most, so that no answer waits for ten thousand others.
-const FULL: usize = 256;
-
 /// What a store has under a key.
 type Value = Option<Vec<u8>>;
 
@@ -66,7 +59,7 @@ impl<S: ByteStore> Gather<S> {
     pub(super) async fn get(&self, key: &str) -> Result<Value> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let _caller = Caller(&self.under_way);
-        if others >= FEW
+        if others >= S::LOOK_UPS_ALONE
             && let Some(answer) = self.join(key)
         {
             return Box::pin(self.wait(answer)).await;
@@ -89,7 +82,7 @@ impl<S: ByteStore> Gather<S> {
             answer: sender,
         });
         let first = crowd.waiting.len() == 1;
-        let full = (crowd.waiting.len() >= FULL).then(|| mem::take(&mut crowd.waiting));
+        let full = (crowd.waiting.len() >= S::KEYS_AT_ONCE).then(|| mem::take(&mut crowd.waiting));
         // A task may be dropped as it is spawned, and what it does then takes the lock.
         drop(crowd);
         if first {

@@ -246,8 +246,8 @@ impl<S: ByteStore> Shared<S> {
         }
         let answer = within(self.policy.deadline, command).await;
         match &answer {
-            Ok(_) if !self.is_troubled() => {}
-            Ok(_) => self.change(|state| {
+            Ok(_) | Err(Error::TooLarge(_)) if !self.is_troubled() => {}
+            Ok(_) | Err(Error::TooLarge(_)) => self.change(|state| {
                 state.breaker.succeeded();
                 state.pending.forget(self.clock.now());
                 state.last_error = None;

@@ -170,6 +170,7 @@ impl Pool {
         let address = &self.address;
         match failure {
             Failure::Lost(text) => Error::BackendError(format!("memcached {address}: {text}")),
+            Failure::TooLarge => Error::TooLarge(format!("memcached {address}")),
             Failure::Refused(text) => Error::BackendRefused(format!("memcached {address}: {text}")),
         }
     }

@@ -49,19 +49,24 @@ impl ByteStore for MemcachedStore {
 
     const NARROW_KEYS: bool = true;
 
-    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    /// A connection has one command under way, so each caller alone takes one of few.
+    const LOOK_UPS_ALONE: usize = 4;
+
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        let key = wire_key(key);
         let mut again = true;
-        if let [key] = keys {
-            let key = wire_key(key);
-            loop {
-                let mut lent = self.pool.any().await?;
-                let value = lent.connection().value(&key).await;
-                if let Some(value) = lent.settle(value, &mut again)? {
-                    return Ok(vec![value]);
-                }
+        loop {
+            let mut lent = self.pool.any().await?;
+            let value = lent.connection().value(&key).await;
+            if let Some(value) = lent.settle(value, &mut again)? {
+                return Ok(value);
             }
         }
+    }
+
+    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
         let keys: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
+        let mut again = true;
         loop {
             let mut lent = self.pool.any().await?;
             let values = lent.connection().values(&keys).await;

@@ -21,10 +21,6 @@ type Flag = ArrayString<21>;
 /// read reads nothing itself, and what we write must fit between us.
 const BATCH_BYTES: usize = 64 * 1_024;
 
-/// How many keys one `get` asks for. The client begins to read an answer anew whenever more of it
-/// arrives, so a long one costs more than the way there and back that another `get` takes.
-const BATCH_KEYS: usize = 200;
-
 /// What every `get` asks for besides, one after the other: an answer that comes twice then has the
 /// wrong one.
 const TURNS: [&str; 2] = ["cache-kit:turn:0", "cache-kit:turn:1"];
@@ -42,6 +38,8 @@ pub(super) struct Connection {
 pub(super) enum Failure {
     /// The connection is no good. Whether the command was done is unknown.
     Lost(String),
+    /// The value is larger than the server takes. What stood there is gone.
+    TooLarge,
     /// The server says no.
     Refused(&'static str),
 }
@@ -280,7 +278,7 @@ fn chunks<T>(items: &[T], length: impl Fn(&T) -> usize) -> impl Iterator<Item = 
     let mut rest = items;
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fit = rest.iter().take(BATCH_KEYS).take_while(|item| {
+        let fit = rest.iter().take_while(|item| {
             bytes += length(item) + REST;
             bytes <= BATCH_BYTES
         });
@@ -298,9 +296,10 @@ impl From<ClientError> for Failure {
             ClientError::Io(error) => Self::Lost(error.to_string()),
             ClientError::ConnectionClosed => Self::Lost("the connection is closed".into()),
             ClientError::Protocol(Status::Error(ErrorKind::Server(text))) => {
-                Self::Refused(if text.contains("too large") {
-                    "the value is larger than the server takes"
-                } else if text.contains("out of memory") {
+                if text.contains("too large") {
+                    return Self::TooLarge;
+                }
+                Self::Refused(if text.contains("out of memory") {
                     "the server is out of memory"
                 } else {
                     "the server has an error"
