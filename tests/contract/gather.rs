@@ -59,7 +59,9 @@ impl Gatekept {
     async fn asked(&self, keys: usize) -> Vec<Vec<String>> {
         let mut asked = self.asked.subscribe();
         let enough = |asked: &Vec<Vec<String>>| asked.iter().flatten().count() >= keys;
-        asked.wait_for(enough).await.unwrap().clone()
+        let asked = asked.wait_for(enough);
+        let asked = tokio::time::timeout(Duration::from_secs(30), asked).await;
+        asked.expect("they are never asked for").unwrap().clone()
     }
 }
 
@@ -249,6 +251,31 @@ async fn the_deadline_holds_for_those_who_wait_too() {
         assert!(matches!(read, Err(Error::Timeout(_))), "{read:?}");
     }
     assert_eq!(begun.elapsed(), Duration::from_millis(500));
+}
+
+/// What fetches for those who wait stands behind the caller who came first, on a thread that does not
+/// go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
+    let (_store, service) = filled(FEW + 2).await;
+    let alone = begun(&service, 0..FEW);
+    let (go_on, blocked) = std::sync::mpsc::channel();
+    let (joined, others) = tokio::sync::oneshot::channel();
+    let first = service.clone();
+    let busy = tokio::spawn(async move {
+        let waiting = begun(&first, FEW..FEW + 1);
+        joined.send(()).unwrap();
+        let told = blocked.recv_timeout(Duration::from_secs(20));
+        drop(waiting);
+        told.is_ok()
+    });
+    others.await.unwrap();
+    let read = tokio::spawn(read(service, FEW + 1)).await.unwrap();
+    assert!(matches!(read, Err(Error::Timeout(_))), "{read:?}");
+    // Not told if nobody waits any more, which the next line shows.
+    let _ = go_on.send(());
+    assert!(busy.await.unwrap(), "the caller waited for the thread");
+    drop(alone);
 }
 
 #[test]
