@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
 const ROUND: Duration = Duration::from_millis(250);
-const ROUNDS: usize = 11;
+const ROUNDS: usize = 21;
 const ENTITIES: u64 = 1_000;
 const BATCHES: usize = 501;
 

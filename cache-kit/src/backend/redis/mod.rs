@@ -107,10 +107,10 @@ impl ByteStore for RedisStore {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.run(|mut connection| async move {
-            let value = ::redis::cmd("GET")
-                .arg(key)
-                .query_async(&mut connection)
-                .await;
+            // In room enough, so that it need not grow.
+            let mut get = ::redis::Cmd::with_capacity(2, "GET".len() + key.len());
+            get.arg("GET").arg(key);
+            let value = get.query_async(&mut connection).await;
             // A list or a hash under the key is a miss like any other foreign value.
             match value {
                 Err(error) if error.code() == Some("WRONGTYPE") => Ok(None),
