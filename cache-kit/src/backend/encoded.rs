@@ -1,5 +1,7 @@
 //! [`Encoded`]: makes a [`CacheBackend`] of a [`ByteStore`]. The only user of the codec.
 
+mod config;
+
 use std::cell::RefCell;
 use std::fmt;
 use std::iter::repeat_with;
@@ -9,7 +11,7 @@ use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
 use super::gather::Gather;
-use super::guard::{BreakerPolicy, Guard, GuardPolicy, Health};
+use super::guard::{Guard, GuardPolicy, Health};
 use crate::backend::{
     CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
 };
@@ -20,85 +22,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::together::join;
 
-/// What every remote backend can be told. The defaults are those of the methods.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EncodedConfig {
-    pub(crate) default_ttl: Option<Duration>,
-    pub(crate) max_value_bytes: usize,
-    pub(crate) lease_lifetime: Duration,
-    pub(crate) operation_deadline: Duration,
-    pub(crate) pending_invalidations: usize,
-    pub(crate) breaker: BreakerPolicy,
-}
-
-impl EncodedConfig {
-    /// The defaults.
-    pub fn new() -> Self {
-        Self {
-            default_ttl: Some(Duration::from_secs(3_600)),
-            max_value_bytes: 8 << 20,
-            lease_lifetime: Duration::from_secs(10),
-            operation_deadline: Duration::from_millis(500),
-            pending_invalidations: 10_000,
-            breaker: BreakerPolicy::default(),
-        }
-    }
-
-    /// How long an entry lives that nobody gave a time to live. Default 1 h: it bounds what no
-    /// fence can cure, such as a replica that lags.
-    pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
-        self.default_ttl = Some(ttl);
-        self
-    }
-
-    /// The largest value that is stored, in bytes, head included. Default 8 MiB.
-    pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
-        self.max_value_bytes = bytes;
-        self
-    }
-
-    /// How long a lease lives. It must be longer than the load deadline, else slow loads are not
-    /// stored. Default 10 s.
-    pub fn with_lease_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lease_lifetime = lifetime;
-        self
-    }
-
-    /// How long one operation may take, waiting and connecting included. Default 500 ms.
-    pub fn with_operation_deadline(mut self, deadline: Duration) -> Self {
-        self.operation_deadline = deadline;
-        self
-    }
-
-    /// How many invalidations wait for a store that is away; one more is an error.
-    /// Default 10,000.
-    pub fn with_pending_invalidations(mut self, keys: usize) -> Self {
-        self.pending_invalidations = keys;
-        self
-    }
-
-    /// After how many failures in a row the store is left alone for a while. Default 5.
-    pub fn with_breaker_failures(mut self, failures: u32) -> Self {
-        self.breaker.failures = failures.max(1);
-        self
-    }
-
-    /// For how long it is left alone: `first`, doubling with every probe that fails up to
-    /// `longest`, with a quarter of jitter. Default 500 ms and 10 s. A task in the background asks
-    /// every 500 ms whether the store is back, so this bounds what callers see only where no
-    /// runtime is left to run it.
-    pub fn with_breaker_pauses(mut self, first: Duration, longest: Duration) -> Self {
-        self.breaker.first_pause = first;
-        self.breaker.longest_pause = longest.max(first);
-        self
-    }
-}
-
-impl Default for EncodedConfig {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+pub use config::EncodedConfig;
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
 pub struct Encoded<S: ByteStore> {
