@@ -54,8 +54,8 @@ pub trait ByteStore: Send + Sync + 'static {
     /// more a store for which many keys cost as much as many commands.
     const LOOK_UPS_ALONE: usize = 16;
 
-    /// How many keys one [`get_many`](Self::get_many) asks for at most. A longer batch is cut, so
-    /// that what has come is decoded while the store answers the rest.
+    /// How many keys one [`get_many`](Self::get_many) asks for at most; with zero it does not compile.
+    /// A longer batch is cut, so that what has come is decoded while the store answers the rest.
     const KEYS_AT_ONCE: usize = 256;
 
     /// The value under `key`. By default it is asked for as a batch of one.

@@ -66,6 +66,9 @@ impl<S: ByteStore> Encoded<S> {
 
     /// A backend over `store`.
     pub fn with_config(store: S, config: EncodedConfig) -> Self {
+        const {
+            assert!(S::KEYS_AT_ONCE > 0, "a command asks for one key at least");
+        }
         let policy = GuardPolicy {
             deadline: config.operation_deadline,
             breaker: config.breaker,
@@ -144,6 +147,10 @@ impl<S: ByteStore> Encoded<S> {
             // What cannot be read can still be replaced, and by nobody twice.
             Head::Nothing => self.granted(token, false, mark, wanted),
         }
+    }
+
+    async fn remove(&self, key: &str, token: &S::Token) -> Result<bool> {
+        self.guard.run(pin!(self.store().remove(key, token))).await
     }
 
     /// Looks up as many keys as one command asks for.
@@ -233,8 +240,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 match self.guard.run(pin!(swap)).await {
                     // Not every store drops what stood there.
                     Err(Error::TooLarge(_)) => {
-                        let remove = self.store().remove(key, &lease.token);
-                        let removed = self.guard.run(pin!(remove)).await;
+                        let removed = self.remove(key, &lease.token).await;
                         removed.map(|_| Stored::TooLarge)
                     }
                     swapped => swapped.map(|done| match done {
@@ -244,8 +250,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 }
             }
             unfit => {
-                let remove = self.store().remove(key, &lease.token);
-                let removed = self.guard.run(pin!(remove)).await;
+                let removed = self.remove(key, &lease.token).await;
                 match unfit {
                     Err(error) => Err(error),
                     Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
@@ -264,9 +269,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
         if lease.own {
-            self.guard
-                .run(pin!(self.store().remove(key, &lease.token)))
-                .await?;
+            self.remove(key, &lease.token).await?;
         }
         Ok(())
     }
