@@ -8,6 +8,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod age;
 mod batches;
 #[path = "../../examples/byte_store.rs"]
 #[allow(dead_code, reason = "an example of its own, which has a main")]
