@@ -204,17 +204,18 @@ async fn followers_wait_for_the_load_and_not_for_the_store() {
     let gate = Arc::new(Semaphore::new(0));
     let backend = Counted::gated(InMemoryBackend::new(), "store", gate.clone());
     let service = CacheService::new(backend);
-    let database = Gated::open();
+    let database = Gated::closed();
     database.set("hot", 7);
     let mut leader = Step::new(single(&service, &database));
+    assert!(leader.poll().is_pending());
+    let mut one = Step::new(single(&service, &database));
+    let mut other = Step::new(batch(&service, &database));
+    assert!(one.poll().is_pending() && other.poll().is_pending());
+    database.let_through(1);
     assert!(leader.poll().is_pending(), "the store has not answered");
-    // The store has the entry by now in one case and not in the other; both must do.
-    for call in [
-        Step::new(single(&service, &database)),
-        Step::new(batch(&service, &database)),
-    ] {
-        let mut call = call;
-        assert_eq!(answered(&mut call).1, Some(7));
+    for follower in [&mut one, &mut other] {
+        let (outcome, version) = answered(follower);
+        assert_eq!((outcome.source(), version), (Source::Shared, Some(7)));
     }
     gate.add_permits(1);
     let (outcome, version) = answered(&mut leader);

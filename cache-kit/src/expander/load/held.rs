@@ -82,7 +82,7 @@ impl<B: CacheBackend> Held<B> {
 
 /// Whether a command that ended like this may have been done, or be done later.
 fn leaves_open(error: &Error) -> bool {
-    matches!(error, Error::Timeout(_))
+    matches!(error, Error::Timeout(_) | Error::ConnectionLost(_))
 }
 
 impl<B: CacheBackend> Drop for Held<B> {
