@@ -60,8 +60,102 @@ impl<B: CacheBackend> CacheService<B> {
 
     /// Answers one request: see [`CacheExpander::with`].
     ///
-    /// The load borrows `repository`, so it lives no longer than this call and those that joined
-    /// it; when all of them are dropped, so is the load.
+    /// # Cancellation
+    /// The load borrows `repository`, so it lives no longer than this call and those that follow
+    /// it; when all of them are dropped, so is the load. Where callers have less patience than a
+    /// load takes, each of them begins a load that none of them sees the end of. Then run the call in
+    /// a task of its own, with a repository that is cheap to clone, and wait for the task:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use cache_kit::backend::InMemoryBackend;
+    /// # use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct User { id: u64 }
+    /// # impl CacheEntity for User {
+    /// #     type Key = u64;
+    /// #     fn cache_key(&self) -> u64 { self.id }
+    /// #     fn cache_prefix() -> &'static str { "user" }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mut repository = InMemoryRepository::new();
+    /// # repository.insert(1, User { id: 1 });
+    /// # let users = std::sync::Arc::new(repository);
+    /// # let cache = CacheService::new(InMemoryBackend::new());
+    /// let (cache, users) = (cache.clone(), users.clone());
+    /// let load = tokio::spawn(async move {
+    ///     let mut feeder = SharedFeeder::<User>::new(1);
+    ///     cache.execute(&mut feeder, &users, CacheStrategy::Refresh).await?;
+    ///     cache_kit::Result::Ok(feeder.entity)
+    /// });
+    /// // The load goes on when this time is over.
+    /// let user = tokio::time::timeout(Duration::from_millis(50), load).await???;
+    /// # assert!(user.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Waiting for other calls
+    /// A call that follows another call's load waits for as long as its own load deadline allows. If
+    /// the other call is alive but not polled (it lost a `select!`, or a stream holds it that its
+    /// consumer does not read), this one notices within about a second, and loads.
+    ///
+    /// # A repository that reads through the cache
+    /// A repository may read another key through the same service. Where it does so with itself as the
+    /// repository, the compiler cannot tell how large the future is (E0391): box that call.
+    ///
+    /// ```
+    /// # use cache_kit::backend::InMemoryBackend;
+    /// # use cache_kit::{CacheEntity, CacheService, CacheStrategy, DataRepository, SharedFeeder};
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct Folder { id: u64, parent: Option<u64>, depth: u64 }
+    /// # impl CacheEntity for Folder {
+    /// #     type Key = u64;
+    /// #     fn cache_key(&self) -> u64 { self.id }
+    /// #     fn cache_prefix() -> &'static str { "folder" }
+    /// # }
+    /// use std::future::Future;
+    /// use std::pin::Pin;
+    ///
+    /// struct Folders {
+    ///     cache: CacheService<InMemoryBackend>,
+    /// }
+    ///
+    /// impl Folders {
+    ///     // A type that can be named ends the circle.
+    ///     fn depth_of(&self, id: u64) -> Pin<Box<dyn Future<Output = cache_kit::Result<u64>> + Send + '_>> {
+    ///         Box::pin(async move {
+    ///             let mut parent = SharedFeeder::<Folder>::new(id);
+    ///             self.cache.execute(&mut parent, self, CacheStrategy::Refresh).await?;
+    ///             Ok(parent.entity.map_or(0, |parent| parent.depth))
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// impl DataRepository<Folder> for Folders {
+    ///     async fn fetch_by_id(&self, id: &u64) -> cache_kit::Result<Option<Folder>> {
+    ///         let parent = id.checked_sub(1);
+    ///         let depth = match parent {
+    ///             Some(parent) => self.depth_of(parent).await? + 1,
+    ///             None => 0,
+    ///         };
+    ///         Ok(Some(Folder { id: *id, parent, depth }))
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cache_kit::Result<()> {
+    /// let folders = Folders { cache: CacheService::new(InMemoryBackend::new()) };
+    /// assert_eq!(folders.depth_of(5).await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Hits in memory do not yield
+    /// A hit in memory is ready at once, also where a task has used up its turn. A task that reads
+    /// very many keys in a loop gives the others theirs with
+    /// [`tokio::task::coop::consume_budget`].
     ///
     /// # Errors
     /// As [`CacheExpander::with`].

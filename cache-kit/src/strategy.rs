@@ -8,7 +8,8 @@ use crate::backend::Take;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CacheStrategy {
-    /// Answer from the cache or not at all; the repository is never asked.
+    /// Answer from the cache or not at all; the repository is never asked. A load that has ended
+    /// is found once it has been stored.
     Fresh,
     /// Answer from the cache; load and store what it does not have.
     #[default]

@@ -116,8 +116,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         self
     }
 
-    /// How long a load may take, retries included, before it ends as [`Error::Timeout`].
-    /// Default 8 s.
+    /// How long a load may take, retries included, before it ends as [`Error::Timeout`]; so long a
+    /// call waits for another call's load, too. Default 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = deadline;
         self
@@ -125,7 +125,7 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     /// How long a caller waits for another process that is loading the same key, before it loads
     /// for itself. Default 500 ms: what a process costs the others that dies in the middle of a
-    /// load. Within one service callers join the load, and wait for it as long as it takes.
+    /// load. Within one service callers follow the load, and wait for it up to their load deadline.
     pub fn with_lease_wait(mut self, wait: Duration) -> Self {
         self.lease_wait = wait;
         self
@@ -144,7 +144,9 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Answers the request that `feeder` carries, as `strategy` allows, and tells what it did.
     ///
     /// Concurrent misses of one key make one load, made by one of the callers with *its*
-    /// repository and configuration; all get what it brought, be it an entity, `None` or an error.
+    /// repository and configuration; all get what it brought, be it an entity, `None` or an error,
+    /// as soon as the load has ended. The caller that loads waits for the store as well. A caller
+    /// waits for another one's load as long as its own load deadline allows.
     ///
     /// # Errors
     /// - what [`CacheFeed::validate`] or another hook refused,

@@ -1,8 +1,8 @@
 //! [`Pulse`]: shows whether a caller that leads is polled.
 //!
 //! A future that was woken and is not polled for a second belongs to a task that does something
-//! else: it waits in another branch of a `select!`, or a stream that nobody drains holds it. What
-//! it leads would never end. A future that has not been woken has a reason to wait, and is not
+//! else: it waits in another branch of a `select!`, or a stream holds it whose consumer does not read.
+//! What it leads would never end. A future that has not been woken has a reason to wait, and is not
 //! taken for stalled: its own deadlines end it.
 
 use std::future::{Future, poll_fn};

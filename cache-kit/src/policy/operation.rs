@@ -40,7 +40,8 @@ impl OperationConfig {
     }
 
     /// How long the load may take, retries included, before it ends as
-    /// [`Error::Timeout`](crate::Error::Timeout). Default: the service's, 8 s.
+    /// [`Error::Timeout`](crate::Error::Timeout); so long the call waits for another call's load,
+    /// too. Default: the service's, 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = Some(deadline);
         self
