@@ -56,7 +56,10 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     /// The key of this entity.
     fn cache_key(&self) -> Self::Key;
 
-    /// The prefix of every cache key of this type, without the colon.
+    /// The prefix of every cache key of this type, without the colon: 1 to 64 bytes without
+    /// colons, blanks and control characters. It must always be the same, and belong to this type
+    /// alone: a service that meets a second type under a prefix refuses it, since in a store that
+    /// keeps bytes one would answer for the other.
     fn cache_prefix() -> &'static str;
 
     /// A number that changes when the shape of the type does; 0 if you never say.

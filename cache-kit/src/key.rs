@@ -28,15 +28,23 @@ impl KeyText {
     }
 
     /// Writes the cache key of the `T` that `key` names into an empty text.
+    ///
+    /// # Errors
+    /// [`Error::ValidationError`] if the key's own `Display` fails: what it has written until then
+    /// may be the text of another key.
     #[inline]
-    pub(crate) fn write<T: CacheEntity>(&mut self, namespace: Option<&Namespace>, key: &T::Key) {
+    pub(crate) fn write<T: CacheEntity>(
+        &mut self,
+        namespace: Option<&Namespace>,
+        key: &T::Key,
+    ) -> Result<()> {
         if let Some(namespace) = namespace {
             self.push(&namespace.0);
             self.push(":");
         }
         self.push(T::cache_prefix());
         self.push(":");
-        self.push_key(key);
+        self.push_key(key).map_err(|_| unwritten::<T>())
     }
 
     #[inline]
@@ -63,30 +71,39 @@ impl KeyText {
     /// Appends what `Display` would write. Strings and integers, which are most keys, go around
     /// the `fmt` machinery; the downcasts are resolved when the function is compiled.
     #[inline]
-    fn push_key<K: Display + Any>(&mut self, key: &K) {
+    fn push_key<K: Display + Any>(&mut self, key: &K) -> fmt::Result {
         let any = key as &dyn Any;
         if let Some(text) = any.downcast_ref::<String>() {
-            return self.push(text);
+            return self.write_str(text);
         }
         if let Some(text) = any.downcast_ref::<&'static str>() {
-            return self.push(text);
+            return self.write_str(text);
         }
         macro_rules! integers {
             ($($int:ty),*) => {$(
                 if let Some(number) = any.downcast_ref::<$int>() {
-                    return self.push(itoa::Buffer::new().format(*number));
+                    return self.write_str(itoa::Buffer::new().format(*number));
                 }
             )*};
         }
         integers!(
             u64, i64, u32, i32, u128, i128, usize, isize, u16, i16, u8, i8
         );
-        // `KeyText` never refuses a write, so an error is the key's own; what it wrote stands.
-        let _ = write!(self, "{key}");
+        // This text never refuses a write, so an error is the key's own.
+        write!(self, "{key}")
     }
 }
 
+#[cold]
+fn unwritten<T: CacheEntity>() -> Error {
+    Error::ValidationError(format!(
+        "{}: the `Display` of the key failed, so it has no cache key",
+        T::cache_prefix()
+    ))
+}
+
 impl fmt::Write for KeyText {
+    #[inline]
     fn write_str(&mut self, part: &str) -> fmt::Result {
         self.push(part);
         Ok(())

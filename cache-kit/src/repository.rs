@@ -50,7 +50,9 @@ use crate::error::Result;
     note = "implement `DataRepository<{T}>` for it, or pass `repository::from_fn(…)`"
 )]
 pub trait DataRepository<T: CacheEntity>: Send + Sync {
-    /// Loads one entity; `None` if there is none.
+    /// Loads one entity; `None` if there is none. The entity's own
+    /// [`cache_key`](CacheEntity::cache_key) must be `id`: another row is an error of the call, and
+    /// is not stored.
     ///
     /// # Errors
     /// [`Error::RepositoryError`](crate::Error::RepositoryError) in words, or
@@ -60,7 +62,9 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
     /// Loads many entities: as many answers as ids, in their order.
     ///
     /// By default one after the other; a repository that can ask for all at once
-    /// (`WHERE id = ANY($1)`) overrides it.
+    /// (`WHERE id = ANY($1)`) overrides it. A database gives such rows in an order of its own, and
+    /// leaves out those that are missing: [`in_order`] puts them into the order of the ids. No id
+    /// comes twice.
     ///
     /// # Errors
     /// The first error ends it.
@@ -73,6 +77,34 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
             Ok(rows)
         }
     }
+}
+
+/// Puts rows, as `WHERE id IN (…)` gives them, into the order of `ids`; `None` where there is no row.
+/// Rows that were not asked for are left out.
+///
+/// ```
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: u64 }
+/// # impl CacheEntity for User {
+/// #     type Key = u64;
+/// #     fn cache_key(&self) -> u64 { self.id }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+/// use cache_kit::repository::in_order;
+///
+/// let rows = vec![User { id: 3 }, User { id: 1 }];
+/// let users = in_order(&[1, 2, 3], rows);
+/// let ids = users.iter().map(|user| user.as_ref().map(|user| user.id));
+/// assert!(ids.eq([Some(1), None, Some(3)]));
+/// ```
+pub fn in_order<T: CacheEntity>(
+    ids: &[T::Key],
+    rows: impl IntoIterator<Item = T>,
+) -> Vec<Option<T>> {
+    let by_key = |row: T| (row.cache_key(), row);
+    let mut rows: HashMap<T::Key, T> = rows.into_iter().map(by_key).collect();
+    ids.iter().map(|id| rows.remove(id)).collect()
 }
 
 macro_rules! forward_repository {

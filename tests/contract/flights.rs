@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cache_kit::backend::InMemoryBackend;
-use cache_kit::repository;
 use cache_kit::testing::{Fault, FaultyBackend};
 use cache_kit::{
     CacheExpander, CacheService, CacheStrategy, Error, ErrorKind, Outcome, Result, SharedFeeder,
@@ -356,44 +355,4 @@ async fn two_services_share_a_store_and_no_flight() {
     assert!(a.poll().is_ready() && b.poll().is_ready() && c.poll().is_ready());
     idle(&one);
     idle(&two);
-}
-
-#[tokio::test]
-async fn types_under_one_key_share_no_load() {
-    #[derive(Clone, serde::Serialize, serde::Deserialize)]
-    struct Other(String);
-
-    impl cache_kit::CacheEntity for Other {
-        type Key = String;
-
-        fn cache_key(&self) -> String {
-            self.0.clone()
-        }
-
-        fn cache_prefix() -> &'static str {
-            "row"
-        }
-    }
-
-    let service = CacheService::new(InMemoryBackend::new());
-    let database = Gated::closed();
-    database.set("hot", 1);
-    let mut row = Step::new(read(service.clone(), database.clone(), "hot"));
-    assert!(row.poll().is_pending());
-    let others = repository::from_fn(|id: &String| {
-        let id = id.clone();
-        async move { Ok(Some(Other(id))) }
-    });
-    let mut feeder = SharedFeeder::<Other>::new("hot".to_owned());
-    service
-        .execute(&mut feeder, &others, CacheStrategy::Refresh)
-        .await
-        .unwrap();
-    assert_eq!(feeder.entity.unwrap().0, "hot");
-    database.let_through(1);
-    let Poll::Ready(answer) = row.poll() else {
-        panic!("hangs")
-    };
-    assert_eq!(version(&answer), Some(1));
-    assert_eq!(service.backend().len(), 2);
 }

@@ -20,6 +20,7 @@ mod flights;
 mod freshness;
 mod gather;
 mod hooks;
+mod identity;
 mod left_behind;
 mod listeners;
 mod memory;

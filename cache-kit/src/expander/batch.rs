@@ -91,8 +91,9 @@ impl<B: CacheBackend> CacheExpander<B> {
         R: DataRepository<T> + ?Sized,
     {
         feeder.validate()?;
+        self.types.admit::<T>()?;
         let ids = feeder.entity_ids();
-        let keys = Keys::of::<T>(self.namespace.as_ref(), &ids);
+        let keys = Keys::of::<T>(self.namespace.as_ref(), &ids)?;
         let calls = keys.calls::<T>(&ids);
 
         let looks_up = next_step(strategy, Situation::Begin) == Step::LookUp;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::entity::CacheEntity;
+use crate::error::Result;
 use crate::expander::call::Call;
 use crate::key::{KeyText, Namespace};
 
@@ -18,7 +19,12 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    pub(super) fn of<T: CacheEntity>(namespace: Option<&Namespace>, ids: &[T::Key]) -> Self {
+    /// # Errors
+    /// A key has no text.
+    pub(super) fn of<T: CacheEntity>(
+        namespace: Option<&Namespace>,
+        ids: &[T::Key],
+    ) -> Result<Self> {
         let mut keys = Self {
             slots: Vec::with_capacity(ids.len()),
             firsts: Vec::with_capacity(ids.len()),
@@ -30,7 +36,7 @@ impl Keys {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(vacant) => {
                     let mut text = KeyText::new();
-                    text.write::<T>(namespace, id);
+                    text.write::<T>(namespace, id)?;
                     keys.texts.push_str(text.as_str());
                     keys.firsts.push((position, keys.texts.len()));
                     *vacant.insert(keys.firsts.len() - 1)
@@ -38,7 +44,7 @@ impl Keys {
             };
             keys.slots.push(slot);
         }
-        keys
+        Ok(keys)
     }
 
     /// For every position of the batch, the slot of its key.

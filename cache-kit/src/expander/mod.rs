@@ -7,6 +7,7 @@ mod listen;
 mod load;
 mod pauses;
 mod single;
+mod types;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use listen::Listener;
 use load::{Completion, Held, counted};
 use pauses::Pauses;
 use single::Begun;
+use types::Types;
 
 /// How long a load may take where its call does not say otherwise.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
@@ -63,6 +65,7 @@ pub struct CacheExpander<B: CacheBackend> {
     backend: Arc<B>,
     flights: Arc<Flights<Held<B>, Completion>>,
     pauses: Pauses,
+    types: Types,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
     namespace: Option<Namespace>,
@@ -78,6 +81,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
             pauses: Pauses::new(),
+            types: Types::new(),
             listener: None,
             ttl_policy: TtlPolicy::Default,
             namespace: None,
@@ -149,6 +153,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// waits for another one's load as long as its own load deadline allows.
     ///
     /// # Errors
+    /// - [`Error::ConfigError`] if the prefix of the entity is none, or belongs to another type,
     /// - what [`CacheFeed::validate`] or another hook refused,
     /// - what the repository failed with, once the retries are used up; [`Error::Timeout`] past the
     ///   load deadline; [`Error::Panicked`] if it panicked,
@@ -212,8 +217,9 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// As long as the future has not ended, the invalidation may or may not have been done.
     pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
+        self.types.admit::<T>()?;
         let mut text = KeyText::new();
-        text.write::<T>(self.namespace.as_ref(), key);
+        text.write::<T>(self.namespace.as_ref(), key)?;
         let since = self.stopwatch();
         let answer = self.backend.invalidate::<T>(text.as_str()).await;
         self.judge_invalidation(text.as_str(), since, answer)
@@ -230,7 +236,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// As long as the future has not ended, each of them may or may not have been done.
     pub async fn invalidate_many<T: CacheEntity>(&self, keys: &[T::Key]) -> Result<Invalidated> {
-        let texts = Keys::of::<T>(self.namespace.as_ref(), keys);
+        self.types.admit::<T>()?;
+        let texts = Keys::of::<T>(self.namespace.as_ref(), keys)?;
         let texts = texts.texts();
         let since = self.stopwatch();
         let answers = self.backend.invalidate_many::<T>(&texts).await;

@@ -59,12 +59,15 @@ impl<B: CacheBackend> CacheExpander<B> {
         // The key is copied only where the feeder cannot lend it, or when it must be loaded.
         let mut key = KeyText::new();
         let mut id = None;
-        match feeder.borrowed_id() {
+        let written = match feeder.borrowed_id() {
             Some(id) => key.write::<T>(self.namespace.as_ref(), id),
             None => {
                 let id = id.insert(feeder.entity_id());
-                key.write::<T>(self.namespace.as_ref(), id);
+                key.write::<T>(self.namespace.as_ref(), id)
             }
+        };
+        if let Err(error) = written {
+            return Begun::Refused(error);
         }
         let mut look_up = None;
         if next_step(strategy, Situation::Begin) == Step::LookUp {
@@ -109,6 +112,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
+        // What hits in memory has come this way before.
+        self.types.admit::<T>()?;
         let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),

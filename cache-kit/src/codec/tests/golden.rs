@@ -52,7 +52,7 @@ macro_rules! golden {
 
 fn key() -> String {
     let mut key = KeyText::new();
-    key.write::<User>(None, &42);
+    key.write::<User>(None, &42).unwrap();
     key.as_str().to_owned()
 }
 

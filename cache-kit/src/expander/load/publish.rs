@@ -40,7 +40,8 @@ where
         let mut published = Vec::with_capacity(group.len());
         let mut unfit = Vec::new();
         for (led, row) in group.into_iter().zip(fetched.value) {
-            let value = match valid(row) {
+            let id = self.calls[led.miss.slot].id;
+            let value = match fit::<T, R>(row, id) {
                 Ok(row) => row.map(Arc::new),
                 Err(error) => {
                     unfit.push((led, error));
@@ -184,14 +185,25 @@ where
     }
 }
 
-/// A row that the entity itself finds fit to be served.
+/// A row that is the one asked for, and that finds itself fit to be served.
 ///
 /// # Errors
-/// What it finds wrong; [`Error::Panicked`] if it panics.
-fn valid<T: CacheEntity>(row: Option<T>) -> Result<Option<T>> {
-    if let Some(entity) = &row {
-        catch_unwind(AssertUnwindSafe(|| entity.cache_validate()))
-            .unwrap_or_else(|panic| Err(Error::Panicked(message(&*panic))))?;
-    }
+/// [`Error::RepositoryError`] if it is another row; what the entity finds wrong with itself;
+/// [`Error::Panicked`] if that panics.
+fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<T>> {
+    let Some(entity) = &row else {
+        return Ok(None);
+    };
+    let checked = catch_unwind(AssertUnwindSafe(|| {
+        let key = entity.cache_key();
+        if key != *id {
+            return Err(Error::RepositoryError(format!(
+                "{} was asked for `{id}` and gave the row of `{key}`",
+                std::any::type_name::<R>()
+            )));
+        }
+        entity.cache_validate()
+    }));
+    checked.unwrap_or_else(|panic| Err(Error::Panicked(message(&*panic))))?;
     Ok(row)
 }

@@ -43,9 +43,11 @@ where
             }
             Ok(fetched) => {
                 let error = Error::RepositoryError(format!(
-                    "fetch_by_ids gave {} rows for {} ids",
+                    "fetch_by_ids gave {} rows for {} ids: {} must give one for each, see \
+                     `repository::in_order`",
                     fetched.value.len(),
-                    slots.len()
+                    slots.len(),
+                    std::any::type_name::<R>(),
                 ));
                 self.fail(group, error).await
             }
