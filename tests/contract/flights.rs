@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cache_kit::backend::InMemoryBackend;
+use cache_kit::repository;
 use cache_kit::testing::{Fault, FaultyBackend};
 use cache_kit::{
     CacheExpander, CacheService, CacheStrategy, Error, ErrorKind, Outcome, Result, SharedFeeder,
