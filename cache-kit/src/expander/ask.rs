@@ -190,7 +190,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let asked = Asked {
             began: look_up.began,
             now: look_up.now,
-            answer: self.backend.get::<T>(call.key, look_up.now).await,
+            answer: self.backend.get_again::<T>(call.key, look_up.now).await,
         };
         self.tell(call.key, &asked, look_up.since);
         asked
@@ -267,7 +267,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         key: &str,
     ) -> Option<(Option<Arc<T>>, Outcome)> {
         let now = self.clock.now();
-        let Ok(Lookup::Hit { entry, .. }) = self.backend.get(key, now).await else {
+        let Ok(Lookup::Hit { entry, .. }) = self.backend.get_again(key, now).await else {
             return None;
         };
         if entry.freshness(now) == Freshness::Expired {

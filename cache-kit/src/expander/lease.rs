@@ -192,7 +192,7 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     async fn look_again<T: CacheEntity>(&self, call: &Call<'_, T>) -> Again<T> {
         let now = self.clock.now();
-        Again::of(self.backend.get::<T>(call.key, now).await, now)
+        Again::of(self.backend.get_again::<T>(call.key, now).await, now)
     }
 
     /// Waits, within bounds, for the load of whoever holds the lease `theirs`.
