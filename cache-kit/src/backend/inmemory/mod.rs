@@ -305,7 +305,7 @@ impl Shared {
         };
         let value = slot.value.0.as_deref().map(|value| value as &dyn Any);
         caught(|| weigher(&Weighed::new(&key.text, value)).max(1))
-            .map_err(|panic| Error::BackendError(format!("the weigher panicked: {panic}")))
+            .ok_or_else(|| Error::BackendError("the weigher panicked".into()))
     }
 
     /// Tells the listener what was evicted, and drops it all. No lock is held here.
