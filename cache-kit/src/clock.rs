@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn an_end_that_no_store_can_count_to_is_never() {
         let now = Timestamp::from_millis(1_800_000_000_000);
-        let years = |years| now.after(Duration::from_secs(years * 365 * 24 * 3_600));
+        let years = |years: u64| now.after(Duration::from_secs(years * 365 * 24 * 3_600));
         assert_ne!(years(1_000), Timestamp::NEVER);
         for more in [10_000, 300_000_000] {
             assert_eq!(years(more), Timestamp::NEVER);

@@ -23,4 +23,5 @@ mod memory;
 mod oracle;
 mod retries;
 mod ttl;
+mod unwound;
 mod usage;

@@ -62,7 +62,8 @@ struct Parts<'a, P> {
     inner: P,
     depth: u32,
     elements: &'a Cell<usize>,
-    /// Whether the length stands in the payload, and not in the type.
+    /// Whether its elements are to be taken from `elements`: their number stands in the payload, and
+    /// not in the type.
     counted: bool,
 }
 
@@ -91,13 +92,31 @@ impl<'a, P> Parts<'a, P> {
         })
     }
 
+    /// Takes the elements of a sequence or map of this length. Postcard does not tell a length that
+    /// is greater than the number of bytes that are left; then they are taken one by one.
     #[inline]
-    fn count<E: serde::de::Error>(&self, length: Option<usize>) -> Result<(), E> {
-        if self.counted {
-            let left = self.elements.get().checked_sub(length.unwrap_or(0));
-            let left = left.ok_or_else(|| E::custom("too many elements"))?;
-            self.elements.set(left);
+    fn take_all<E: serde::de::Error>(&mut self, length: Option<usize>) -> Result<(), E> {
+        if let Some(length) = length
+            && self.counted
+        {
+            self.take(length)?;
+            self.counted = false;
         }
+        Ok(())
+    }
+
+    #[inline]
+    fn take_one<E: serde::de::Error, T>(&self, next: Option<T>) -> Result<Option<T>, E> {
+        if self.counted && next.is_some() {
+            self.take(1)?;
+        }
+        Ok(next)
+    }
+
+    fn take<E: serde::de::Error>(&self, elements: usize) -> Result<(), E> {
+        let left = self.elements.get().checked_sub(elements);
+        self.elements
+            .set(left.ok_or_else(|| E::custom("too many elements"))?);
         Ok(())
     }
 }
@@ -248,15 +267,15 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Parts<'_, V> {
     }
 
     #[inline]
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<V::Value, A::Error> {
-        self.count(seq.size_hint())?;
+    fn visit_seq<A: SeqAccess<'de>>(mut self, seq: A) -> Result<V::Value, A::Error> {
+        self.take_all(seq.size_hint())?;
         let seq = self.with(seq);
         self.inner.visit_seq(seq)
     }
 
     #[inline]
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<V::Value, A::Error> {
-        self.count(map.size_hint())?;
+    fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<V::Value, A::Error> {
+        self.take_all(map.size_hint())?;
         let map = self.with(map);
         self.inner.visit_map(map)
     }
@@ -277,7 +296,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<'_, A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         let seed = self.with(seed);
-        self.inner.next_element_seed(seed)
+        let next = self.inner.next_element_seed(seed)?;
+        self.take_one(next)
     }
 
     #[inline]
@@ -295,7 +315,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
         let seed = self.with(seed);
-        self.inner.next_key_seed(seed)
+        let next = self.inner.next_key_seed(seed)?;
+        self.take_one(next)
     }
 
     #[inline]

@@ -6,6 +6,8 @@ mod fence;
 #[cfg(feature = "moka")]
 mod moka;
 mod quick;
+#[cfg(all(test, feature = "moka", not(cache_kit_model)))]
+mod ratios;
 mod stats;
 
 use std::any::Any;
