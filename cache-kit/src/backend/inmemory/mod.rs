@@ -141,7 +141,9 @@ impl CacheBackend for InMemoryBackend {
         // Taken apart by reference: moving the whole slot once more costs more than the look-up.
         let mut found = self.shared.map.get(BorrowedKey::of::<T>(key));
         if let Some(slot) = &mut found
-            && slot.freshness(now) == Freshness::Fresh
+            && now < slot.stale_from
+            && now < slot.expires
+            && !slot.is_ahead(now)
             && let Some(entry) = slot.take_entry()
         {
             self.shared.stats.hits.add(1);
@@ -347,13 +349,9 @@ impl Slot {
     }
 
     /// How the entry stands at `now`.
-    ///
-    /// A clock that is set back makes entries of the future. They are served until their own time
-    /// comes, which is no worse than a lifetime counted twice; one that would have to wait for longer
-    /// than its whole lifetime has expired, or nothing in memory would ever end it.
     #[inline]
     fn freshness(&self, now: Timestamp) -> Freshness {
-        if now >= self.expires || (now < self.created && self.is_too_early(now)) {
+        if self.is_ahead(now) || now >= self.expires {
             Freshness::Expired
         } else if now < self.stale_from {
             Freshness::Fresh
@@ -362,10 +360,14 @@ impl Slot {
         }
     }
 
-    #[cold]
-    fn is_too_early(&self, now: Timestamp) -> bool {
-        let lifetime = self.expires.since(self.created);
-        !lifetime.is_zero() && self.created.since(now) > lifetime
+    /// Whether the entry is further in the future than it may be.
+    ///
+    /// A clock that is set back makes entries of the future. They are served until their own time
+    /// comes, which is no worse than a lifetime counted twice; one that would have to wait for longer
+    /// than its whole lifetime has expired, or nothing in memory would ever end it.
+    #[inline]
+    fn is_ahead(&self, now: Timestamp) -> bool {
+        now < self.created && outwaits(self.created, self.expires, now)
     }
 
     /// Takes the entry out, typed again. `None` if it holds another type, which the typed key rules
@@ -384,4 +386,10 @@ impl Slot {
             load_millis: self.load_millis,
         })
     }
+}
+
+#[cold]
+fn outwaits(created: Timestamp, expires: Timestamp, now: Timestamp) -> bool {
+    let lifetime = expires.since(created);
+    !lifetime.is_zero() && created.since(now) > lifetime
 }
