@@ -55,9 +55,8 @@ impl Timestamp {
 /// after a suspended machine wakes up, a step of NTP, or a correction by hand. Then
 ///
 /// - set forward, it makes entries older by the step: some expire early;
-/// - set back, it makes them younger: they are served for longer by the step. In memory an entry
-///   that would wait for longer than its whole lifetime has expired, so none lives longer than twice;
-///   a remote store counts lifetimes by its own clock.
+/// - set back, it makes them younger: they are served for longer by the step, but none lives longer
+///   than twice ([`Entry::freshness`](crate::entry::Entry::freshness)).
 #[derive(Clone)]
 pub struct Clock(Kind);
 

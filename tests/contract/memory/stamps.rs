@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use cache_kit::backend::{
-    CacheBackend, InMemoryBackend, LeaseRequest, Leased, Lookup, MissReason, Take,
-};
+use cache_kit::backend::{CacheBackend, InMemoryBackend, LeaseRequest, Leased, Lookup, Take};
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::testing::ManualClock;
@@ -14,7 +12,7 @@ use cache_kit::{
 use cache_kit_tests::{Row, row};
 use serde::{Deserialize, Serialize};
 
-use super::{engines, entry, put, request};
+use super::{engines, entry, request};
 
 const NOON: u64 = 1_000_000_000;
 
@@ -118,38 +116,37 @@ async fn an_entry_in_its_grace_is_one_miss_to_a_refresh() {
     }
 }
 
+/// The clocks of two services over one backend stand for one that is set back.
 #[tokio::test]
 async fn a_clock_that_is_set_back_makes_no_entry_live_for_ever() {
-    for builder in engines() {
-        let backend = builder.build();
-        let take = |now| LeaseRequest {
-            now,
-            ..request(Take::IfMissing)
-        };
-        holding(&backend, 1_000, Some(1_000)).await;
-        // By less than its lifetime: it lives for so much longer.
-        let back = at(NOON - 1_000);
-        assert!(backend.try_get::<Row>("row:a", back).is_some());
-        let leased = backend.lease::<Row>("row:a", take(back)).await.unwrap();
-        assert!(matches!(leased, Leased::Found));
-        // By more.
-        for ahead in [1_001, 500_000, NOON] {
-            let back = at(NOON - ahead);
-            assert!(backend.try_get::<Row>("row:a", back).is_none(), "{ahead}");
-            let found = backend.get::<Row>("row:a", back).await.unwrap();
-            assert!(matches!(
-                found,
-                Lookup::Miss {
-                    reason: MissReason::Expired,
-                    ..
-                }
-            ));
-            let leased = backend.lease::<Row>("row:a", take(back)).await.unwrap();
-            assert!(matches!(leased, Leased::Granted { .. }));
+    let lifetime = Duration::from_secs(660);
+    for (back, hit) in [
+        (Duration::from_secs(1), true),
+        (lifetime, true),
+        (lifetime + Duration::from_secs(1), false),
+        (lifetime * 1_000, false),
+    ] {
+        for builder in engines() {
+            let backend = builder.build();
+            let (before, after) = (ManualClock::new(), ManualClock::new());
+            before.advance(back);
+            let read = async |time: &ManualClock| {
+                let expander = CacheExpander::new(backend.clone()).with_clock(time.clock());
+                let service = CacheService::from(expander);
+                let mut sessions = InMemoryRepository::new();
+                sessions.insert(1, Session { id: 1 });
+                let mut feeder = SharedFeeder::<Session>::new(1);
+                let outcome = service
+                    .execute(&mut feeder, &sessions, CacheStrategy::Refresh)
+                    .await;
+                assert!(feeder.entity.is_some());
+                outcome.unwrap().is_hit()
+            };
+            assert!(!read(&before).await && read(&before).await);
+            assert_eq!(read(&after).await, hit, "set back by {back:?}");
+            assert!(read(&after).await, "loaded anew, with stamps of its own");
+            after.advance(lifetime * 2);
+            assert!(!read(&after).await);
         }
-        holding(&backend, u64::MAX / 2, None).await;
-        assert!(backend.try_get::<Row>("row:a", at(0)).is_some());
-        put(&backend, "row:b", row("b", 1)).await;
-        assert!(backend.try_get::<Row>("row:b", at(NOON)).is_some());
     }
 }

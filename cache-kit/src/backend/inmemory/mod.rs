@@ -143,7 +143,6 @@ impl CacheBackend for InMemoryBackend {
         if let Some(slot) = &mut found
             && now < slot.stale_from
             && now < slot.expires
-            && !slot.is_ahead(now)
             && let Some(entry) = slot.take_entry()
         {
             self.shared.stats.hits.add(1);
@@ -351,23 +350,13 @@ impl Slot {
     /// How the entry stands at `now`.
     #[inline]
     fn freshness(&self, now: Timestamp) -> Freshness {
-        if self.is_ahead(now) || now >= self.expires {
+        if now >= self.expires {
             Freshness::Expired
         } else if now < self.stale_from {
             Freshness::Fresh
         } else {
             Freshness::Stale
         }
-    }
-
-    /// Whether the entry is further in the future than it may be.
-    ///
-    /// A clock that is set back makes entries of the future. They are served until their own time
-    /// comes, which is no worse than a lifetime counted twice; one that would have to wait for longer
-    /// than its whole lifetime has expired, or nothing in memory would ever end it.
-    #[inline]
-    fn is_ahead(&self, now: Timestamp) -> bool {
-        now < self.created && outwaits(self.created, self.expires, now)
     }
 
     /// Takes the entry out, typed again. `None` if it holds another type, which the typed key rules
@@ -386,10 +375,4 @@ impl Slot {
             load_millis: self.load_millis,
         })
     }
-}
-
-#[cold]
-fn outwaits(created: Timestamp, expires: Timestamp, now: Timestamp) -> bool {
-    let lifetime = expires.since(created);
-    !lifetime.is_zero() && created.since(now) > lifetime
 }
