@@ -5,6 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+/// Stores of bytes count lifetimes in numbers of their own; those up to here fit all of them.
+const YEAR_10000: u64 = 253_402_300_800_000;
+
 /// A moment, in milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
@@ -23,13 +26,14 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment and `duration` more, rounded up to a whole millisecond. A duration too long
-    /// for the calendar gives [`Timestamp::NEVER`].
+    /// This moment and `duration` more, rounded up to a whole millisecond. What lies beyond the year
+    /// 9999 is [`Timestamp::NEVER`].
     pub fn after(self, duration: Duration) -> Self {
         let millis = duration.as_nanos().div_ceil(1_000_000);
         u64::try_from(millis)
             .ok()
             .and_then(|millis| self.0.checked_add(millis))
+            .filter(|millis| *millis < YEAR_10000)
             .map_or(Self::NEVER, Self)
     }
 
@@ -41,10 +45,18 @@ impl Timestamp {
 
 /// Where a service takes the time from that decides about expiry.
 ///
-/// The system clock is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a
-/// read costs about as much as a function call. It runs on the monotonic clock from the wall time
-/// at which the service was made, so that no adjustment of the wall clock makes an entry older or
-/// younger.
+/// The system clock shows wall time, so that the stamps of all processes that share a store agree.
+/// It is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a read costs about
+/// as much as a function call.
+///
+/// # Steps of the wall clock
+/// Between steps it runs on the machine's monotonic clock and never goes back. It compares itself
+/// with the wall clock every 10 ms that it is read, and follows when they are more than 20 ms apart:
+/// after a suspended machine wakes up, a step of NTP, or a correction by hand. Then
+///
+/// - set forward, it makes entries older by the step: some expire early;
+/// - set back, it makes them younger: they are served for longer by the step, but none lives longer
+///   than twice ([`Entry::freshness`](crate::entry::Entry::freshness)).
 #[derive(Clone)]
 pub struct Clock(Kind);
 
@@ -52,7 +64,15 @@ pub struct Clock(Kind);
 enum Kind {
     System {
         origin: coarsetime::Instant,
-        wall: u64,
+        wall: Arc<Wall>,
+    },
+    /// The machine's monotonic clock: for pauses and deadlines, which no step may prolong.
+    #[cfg_attr(
+        not(feature = "codec"),
+        allow(dead_code, reason = "remote stores have pauses")
+    )]
+    Steady {
+        origin: coarsetime::Instant,
     },
     Manual(Arc<AtomicU64>),
 }
@@ -60,14 +80,21 @@ enum Kind {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| {
-                u64::try_from(since.as_millis()).unwrap_or(u64::MAX / 2)
-            });
         Self(Kind::System {
             origin: coarsetime::Instant::now_without_cache_update(),
-            wall,
+            wall: Arc::new(Wall::new(wall_millis())),
+        })
+    }
+
+    /// A clock that no adjustment of the machine's time moves. Its moments mean something to itself
+    /// only.
+    #[cfg_attr(
+        not(feature = "codec"),
+        allow(dead_code, reason = "remote stores have pauses")
+    )]
+    pub(crate) fn steady() -> Self {
+        Self(Kind::Steady {
+            origin: coarsetime::Instant::now_without_cache_update(),
         })
     }
 
@@ -85,12 +112,72 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         match &self.0 {
             Kind::System { origin, wall } => {
-                let elapsed = coarsetime::Instant::now_without_cache_update()
-                    .duration_since(*origin)
-                    .as_millis();
-                Timestamp(wall.saturating_add(elapsed))
+                Timestamp(wall.at(|| millis_since(*origin), wall_millis))
             }
+            Kind::Steady { origin } => Timestamp(millis_since(*origin)),
             Kind::Manual(millis) => Timestamp(millis.load(Ordering::Acquire)),
+        }
+    }
+}
+
+#[inline]
+fn millis_since(origin: coarsetime::Instant) -> u64 {
+    coarsetime::Instant::now_without_cache_update()
+        .duration_since(origin)
+        .as_millis()
+}
+
+fn wall_millis() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX / 2)
+        })
+}
+
+/// Wall time, kept as its distance from a steady clock. All in milliseconds.
+struct Wall {
+    /// What is added to the steady clock.
+    ahead: AtomicU64,
+    /// When, by the steady clock, the two are to be compared again.
+    due: AtomicU64,
+}
+
+/// A read of the wall clock costs ten of the coarse one, so it is not read every time.
+const COMPARED_EVERY: u64 = 10;
+
+/// A coarse clock lags by up to a tick, 16 ms at most; what is more is a step.
+const TOLERATED: u64 = 20;
+
+impl Wall {
+    /// For a steady clock that shows zero when the wall clock shows `wall`.
+    fn new(wall: u64) -> Self {
+        Self {
+            ahead: AtomicU64::new(wall),
+            due: AtomicU64::new(COMPARED_EVERY),
+        }
+    }
+
+    #[inline]
+    fn at(&self, steady: impl Fn() -> u64, wall: impl FnOnce() -> u64) -> u64 {
+        let now = steady();
+        if now >= self.due.load(Ordering::Relaxed) {
+            self.compare(now, steady, wall);
+        }
+        now.wrapping_add(self.ahead.load(Ordering::Relaxed))
+    }
+
+    #[cold]
+    fn compare(&self, now: u64, steady: impl Fn() -> u64, wall: impl FnOnce() -> u64) {
+        let wall = wall();
+        // A thread that lost its processor in between would take the pause for a step.
+        if steady().saturating_sub(now) > TOLERATED / 2 {
+            return;
+        }
+        self.due.store(now + COMPARED_EVERY, Ordering::Relaxed);
+        let shown = now.wrapping_add(self.ahead.load(Ordering::Relaxed));
+        if shown.abs_diff(wall) > TOLERATED {
+            self.ahead.store(wall.wrapping_sub(now), Ordering::Relaxed);
         }
     }
 }
@@ -105,6 +192,7 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.0 {
             Kind::System { .. } => "system",
+            Kind::Steady { .. } => "steady",
             Kind::Manual(_) => "manual",
         };
         f.debug_tuple("Clock").field(&kind).finish()
@@ -135,11 +223,19 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_no_store_can_count_to_is_never() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let years = |years: u64| now.after(Duration::from_secs(years * 365 * 24 * 3_600));
+        assert_ne!(years(1_000), Timestamp::NEVER);
+        for more in [10_000, 300_000_000] {
+            assert_eq!(years(more), Timestamp::NEVER);
+        }
+    }
+
+    #[test]
     fn the_system_clock_shows_wall_time_and_never_goes_back() {
         let clock = Clock::system();
-        let wall = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let wall = Duration::from_millis(wall_millis());
         let first = clock.now();
         let shown = Duration::from_millis(first.as_millis());
         assert!(
@@ -147,5 +243,67 @@ mod tests {
             "{shown:?} {wall:?}"
         );
         assert!((0..10_000).all(|_| clock.now() >= first));
+    }
+
+    const NOON: u64 = 1_800_000_000_000;
+
+    /// What a clock shows that was made at noon, when the steady clock shows `steady` and the wall
+    /// clock `wall`.
+    fn shown(clock: &Wall, steady: u64, wall: u64) -> u64 {
+        clock.at(|| steady, || wall)
+    }
+
+    #[test]
+    fn a_step_of_the_wall_clock_is_followed_within_ten_milliseconds() {
+        let hour = 3_600_000;
+        let clock = Wall::new(NOON);
+        assert_eq!(shown(&clock, 9, NOON + 9), NOON + 9);
+        // Suspended for an hour, which the steady clock does not count.
+        assert_eq!(shown(&clock, 12, NOON + hour + 12), NOON + hour + 12);
+        // Set back by three.
+        let back = NOON + hour - 3 * hour;
+        assert_eq!(shown(&clock, 21, back + 21), NOON + hour + 21, "not due");
+        assert_eq!(shown(&clock, 22, back + 22), back + 22);
+        assert_eq!(shown(&clock, 500, back + 500), back + 500);
+        // Before the epoch, as far as a machine without a battery knows.
+        assert_eq!(shown(&clock, 600, 0), 0);
+        assert_eq!(shown(&clock, 700, NOON), NOON);
+    }
+
+    #[test]
+    fn the_lag_of_a_coarse_clock_is_no_step() {
+        let clock = Wall::new(NOON);
+        let mut last = 0;
+        for steady in (0..10_000).step_by(4) {
+            let lag = if steady % 3 == 0 { 0 } else { 15 };
+            let now = shown(&clock, steady, NOON + steady + lag);
+            assert!(now >= last);
+            assert_eq!(now, NOON + steady);
+            last = now;
+        }
+    }
+
+    #[test]
+    fn a_clock_that_runs_away_slowly_is_caught_up_with() {
+        let clock = Wall::new(NOON);
+        for steady in (0..10_000_000).step_by(1_000) {
+            let wall = NOON + steady + steady / 2_000;
+            assert!(shown(&clock, steady, wall).abs_diff(wall) <= TOLERATED);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_stands_still_between_two_reads_sees_no_step() {
+        let clock = Wall::new(NOON);
+        let steady = AtomicU64::new(100);
+        let shown = clock.at(
+            || steady.load(Ordering::Relaxed),
+            || {
+                steady.store(5_100, Ordering::Relaxed);
+                NOON + 5_100
+            },
+        );
+        assert_eq!(shown, NOON + 100);
+        assert_eq!(clock.at(|| 5_110, || NOON + 5_110), NOON + 5_110);
     }
 }

@@ -35,15 +35,25 @@ pub enum Freshness {
 
 impl<T> Entry<T> {
     /// How the entry stands at `now`.
+    ///
+    /// A clock that is set back makes entries of the future. They are served until their own time
+    /// comes, which is no worse than a lifetime counted twice. One that would have to wait for longer
+    /// than its whole lifetime has expired: in memory nothing else would ever end it.
     #[inline]
     pub fn freshness(&self, now: Timestamp) -> Freshness {
-        if now < self.stale_from && now < self.expires {
-            Freshness::Fresh
-        } else if now < self.expires {
-            Freshness::Stale
-        } else {
+        if now >= self.expires || (now < self.created && self.waits_too_long(now)) {
             Freshness::Expired
+        } else if now < self.stale_from {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale
         }
+    }
+
+    #[cold]
+    fn waits_too_long(&self, now: Timestamp) -> bool {
+        let lifetime = self.expires.since(self.created);
+        !lifetime.is_zero() && self.created.since(now) > lifetime
     }
 
     /// How old the entry is at `now`; zero if it was made in the future.
@@ -94,6 +104,26 @@ mod tests {
         assert_eq!(at(299), Freshness::Stale);
         assert_eq!(at(300), Freshness::Expired);
         assert_eq!(entry.age(Timestamp::from_millis(50)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_entry_of_the_future_lives_no_longer_than_twice() {
+        let entry = Entry::<()> {
+            value: None,
+            created: Timestamp::from_millis(1_000),
+            stale_from: Timestamp::from_millis(1_200),
+            expires: Timestamp::from_millis(1_300),
+            load_millis: 0,
+        };
+        let at = |millis| entry.freshness(Timestamp::from_millis(millis));
+        assert_eq!((at(700), at(699)), (Freshness::Fresh, Freshness::Expired));
+        assert_eq!((at(1_199), at(1_200)), (Freshness::Fresh, Freshness::Stale));
+        let for_ever = Entry {
+            expires: Timestamp::NEVER,
+            ..entry
+        };
+        let beginning = Timestamp::from_millis(0);
+        assert_eq!(for_ever.freshness(beginning), Freshness::Fresh);
     }
 
     #[test]

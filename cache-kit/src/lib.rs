@@ -104,6 +104,7 @@ mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod together;
+mod unwind;
 
 #[doc(hidden)]
 pub mod __private;

@@ -171,6 +171,14 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         answer
     }
 
+    async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        plus_one(&self.calls.get);
+        self.before().await;
+        let answer = self.inner.get_again(key, now).await;
+        self.after("get").await;
+        answer
+    }
+
     async fn lease<T: CacheEntity>(
         &self,
         key: &str,

@@ -29,4 +29,5 @@ mod oracle;
 mod retries;
 mod ttl;
 mod unpolled;
+mod unwound;
 mod usage;

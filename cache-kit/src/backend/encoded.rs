@@ -23,6 +23,7 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::together::join;
+use crate::unwind::caught;
 
 pub use config::EncodedConfig;
 
@@ -401,9 +402,10 @@ fn lookup<T: CacheEntity>(
     }
 }
 
+/// An entity that panics over the question is not.
 fn is_valid<T: CacheEntity>(entry: &Entry<T>) -> bool {
     let value = entry.value.as_deref();
-    value.is_none_or(|entity| entity.cache_validate().is_ok())
+    value.is_none_or(|entity| matches!(caught(|| entity.cache_validate()), Some(Ok(()))))
 }
 
 impl<S: ByteStore> Clone for Encoded<S> {

@@ -71,8 +71,8 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// up, at once or when it expires.
     type Lease: Send + Sync + 'static;
 
-    /// The entry under `key`, where it is at hand without waiting. `None` says nothing: ask with
-    /// [`get`](Self::get). By default `None`.
+    /// The entry under `key`, where it is at hand without waiting and fresh. `None` says nothing: ask
+    /// with [`get_again`](Self::get_again). By default `None`.
     fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
         let _ = (key, now);
         None
@@ -84,6 +84,18 @@ pub trait CacheBackend: Send + Sync + 'static {
         key: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Lookup<T>>> + Send;
+
+    /// [`get`](Self::get) for a call that has looked `key` up before, with
+    /// [`try_get`](Self::try_get), `get` or [`get_many`](Self::get_many): the same answer, and no use
+    /// of the entry. By default `get`; a backend that counts look-ups, or evicts by them, overrides
+    /// it.
+    fn get_again<T: CacheEntity>(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Lookup<T>>> + Send {
+        self.get(key, now)
+    }
 
     /// Takes a lease on `key`, as `request` says.
     fn lease<T: CacheEntity>(

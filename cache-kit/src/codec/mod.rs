@@ -21,6 +21,7 @@
 //! The golden files pin every byte. Changing one of them means a new format version, and the
 //! entries of the old one are misses.
 
+mod bounds;
 mod envelope;
 mod head;
 mod payload;

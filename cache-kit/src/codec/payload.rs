@@ -7,9 +7,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::unwind::caught;
 
 use super::Encoding;
-use super::strict::Strict;
+use super::bounds::{EMPTY_ELEMENTS, MAX_DEPTH, Within, max_elements};
+use super::strict::{Strict, Watch};
 
 /// Appends `value` to `buffer`, which may grow to `max_bytes`.
 pub(super) fn append<T: Serialize>(
@@ -17,6 +19,7 @@ pub(super) fn append<T: Serialize>(
     max_bytes: usize,
     value: &T,
 ) -> Result<Encoding> {
+    let start = buffer.len();
     let mut serializer = postcard::Serializer {
         output: Bounded {
             buffer,
@@ -24,30 +27,47 @@ pub(super) fn append<T: Serialize>(
             full: false,
         },
     };
-    let skipped = Cell::new(None);
-    let written = value.serialize(Strict::new(&mut serializer, &skipped));
-    // Both are asked whatever `written` says: on their way out, errors may have been swallowed by
-    // the type or renamed by postcard.
-    if let Some(field) = skipped.get() {
-        return Err(Error::SerializationError(format!(
+    let watch = Watch::new(max_elements(max_bytes));
+    // After a panic the buffer is of no use, and the caller empties it.
+    let written = caught(|| value.serialize(Strict::new(&mut serializer, &watch)));
+    let refused = |reason: String| Err(Error::SerializationError(reason));
+    let Some(written) = written else {
+        return refused("its `Serialize` panicked".to_owned());
+    };
+    // What was noted is asked whatever `written` says: on their way out, errors may have been
+    // swallowed by the type or renamed by postcard.
+    if let Some(field) = watch.skipped.get() {
+        return refused(format!(
             "field `{field}` is skipped for some values, and postcard reads every field back: \
              remove its `skip_serializing_if`"
-        )));
+        ));
     }
-    if serializer.output.full {
+    if watch.too_deep.get() {
+        return refused(format!("nested deeper than {MAX_DEPTH} levels"));
+    }
+    if serializer.output.full || watch.is_too_long() {
         return Ok(Encoding::TooLarge);
     }
-    match written {
-        Ok(()) => Ok(Encoding::Complete),
-        Err(error) => Err(Error::SerializationError(reason(&error).to_owned())),
+    if let Err(error) = written {
+        return refused(reason(&error).to_owned());
     }
+    if watch.elements.get() > max_elements(buffer.len() - start) {
+        return refused(format!(
+            "more than {EMPTY_ELEMENTS} elements of a sequence take no bytes"
+        ));
+    }
+    Ok(Encoding::Complete)
 }
 
-/// The value that `payload` is, if it is one and nothing more.
+/// The value that `payload` is, if it is one and nothing more. A type that panics over it does not
+/// accept it.
 #[inline]
 pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
-    match postcard::take_from_bytes(payload) {
-        Ok((value, [])) => Some(value),
+    let elements = Cell::new(max_elements(payload.len()));
+    let mut deserializer = postcard::Deserializer::from_bytes(payload);
+    let value = caught(|| T::deserialize(Within::new(&mut deserializer, &elements)))?.ok()?;
+    match deserializer.finalize() {
+        Ok([]) => Some(value),
         _ => None,
     }
 }

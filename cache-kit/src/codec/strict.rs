@@ -1,9 +1,10 @@
-//! A serializer that refuses skipped fields.
+//! A serializer that refuses what would not come back.
 //!
 //! Postcard writes no field names. It silently leaves out a field that `skip_serializing_if`
 //! skips, and then reads the next one in its place: the entry never decodes, or decodes as
 //! something else. The derive refuses the attribute on an entity's own fields; this finds it in
-//! whatever they hold. Everything else goes straight through.
+//! whatever they hold. It also keeps to the [`bounds`](super::bounds) that the reader has.
+//! Everything else goes straight through.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -13,30 +14,89 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-/// A serializer, or a part of one, that notes the first skipped field and fails.
+use super::bounds::MAX_DEPTH;
+
+/// A serializer, or a part of one, that notes why a value is refused and fails.
 pub(super) struct Strict<'a, S> {
     inner: S,
-    skipped: &'a Skipped,
+    watch: &'a Watch,
+    depth: u32,
 }
 
-type Skipped = Cell<Option<&'static str>>;
+/// What has been seen of a value.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// The first skipped field.
+    pub(super) skipped: Cell<Option<&'static str>>,
+    pub(super) too_deep: Cell<bool>,
+    /// The lengths of all sequences and maps together.
+    pub(super) elements: Cell<usize>,
+    /// How many elements there may be.
+    max_elements: usize,
+}
 
-impl<'a, S> Strict<'a, S> {
-    pub(super) fn new(inner: S, skipped: &'a Skipped) -> Self {
-        Self { inner, skipped }
+impl Watch {
+    pub(super) fn new(max_elements: usize) -> Self {
+        Self {
+            max_elements,
+            ..Self::default()
+        }
+    }
+
+    /// Whether there are more elements than could be stored.
+    pub(super) fn is_too_long(&self) -> bool {
+        self.elements.get() > self.max_elements
+    }
+
+    #[inline]
+    fn count<E: serde::ser::Error>(&self, length: Option<usize>) -> Result<(), E> {
+        let elements = self.elements.get().saturating_add(length.unwrap_or(0));
+        self.elements.set(elements);
+        if self.is_too_long() {
+            return Err(E::custom("too many elements"));
+        }
+        Ok(())
     }
 }
 
-/// A value that carries the rule on into its own parts.
-struct Part<'a, T: ?Sized> {
-    value: &'a T,
-    skipped: &'a Skipped,
+impl<'a, S> Strict<'a, S> {
+    pub(super) fn new(inner: S, watch: &'a Watch) -> Self {
+        Self {
+            inner,
+            watch,
+            depth: 0,
+        }
+    }
+
+    #[inline]
+    fn part<'v, T: ?Sized>(&self, value: &'v T) -> Part<'a, 'v, T> {
+        Part {
+            value,
+            watch: self.watch,
+            depth: self.depth + 1,
+        }
+    }
 }
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+/// A value that carries the rules on into its own parts.
+struct Part<'a, 'v, T: ?Sized> {
+    value: &'v T,
+    watch: &'a Watch,
+    depth: u32,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Part<'_, '_, T> {
     #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.value.serialize(Strict::new(serializer, self.skipped))
+        if self.depth > MAX_DEPTH {
+            self.watch.too_deep.set(true);
+            return Err(S::Error::custom("nested too deeply"));
+        }
+        self.value.serialize(Strict {
+            inner: serializer,
+            watch: self.watch,
+            depth: self.depth,
+        })
     }
 }
 
@@ -55,8 +115,12 @@ impl<'a, S: Serializer> Strict<'a, S> {
         self,
         open: impl FnOnce(S) -> Result<C, S::Error>,
     ) -> Result<Strict<'a, C>, S::Error> {
-        let skipped = self.skipped;
-        open(self.inner).map(|inner| Strict { inner, skipped })
+        let (watch, depth) = (self.watch, self.depth);
+        open(self.inner).map(|inner| Strict {
+            inner,
+            watch,
+            depth,
+        })
     }
 }
 
@@ -103,8 +167,8 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
 
     #[inline]
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
-        let skipped = self.skipped;
-        self.inner.serialize_some(&Part { value, skipped })
+        let part = self.part(value);
+        self.inner.serialize_some(&part)
     }
 
     #[inline]
@@ -123,8 +187,7 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let skipped = self.skipped;
-        let part = Part { value, skipped };
+        let part = self.part(value);
         self.inner.serialize_newtype_struct(name, &part)
     }
 
@@ -136,14 +199,14 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         variant: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        let skipped = self.skipped;
-        let part = Part { value, skipped };
+        let part = self.part(value);
         self.inner
             .serialize_newtype_variant(name, index, variant, &part)
     }
 
     #[inline]
     fn serialize_seq(self, len: Option<usize>) -> Result<Self::SerializeSeq, S::Error> {
+        self.watch.count(len)?;
         self.wrap(|inner| inner.serialize_seq(len))
     }
 
@@ -174,6 +237,7 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
 
     #[inline]
     fn serialize_map(self, len: Option<usize>) -> Result<Self::SerializeMap, S::Error> {
+        self.watch.count(len)?;
         self.wrap(|inner| inner.serialize_map(len))
     }
 
@@ -206,8 +270,8 @@ macro_rules! elements {
 
             #[inline]
             fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-                let skipped = self.skipped;
-                self.inner.$method(&Part { value, skipped })
+                let part = self.part(value);
+                self.inner.$method(&part)
             }
 
             #[inline]
@@ -237,12 +301,13 @@ macro_rules! fields {
                 name: &'static str,
                 value: &T,
             ) -> Result<(), S::Error> {
-                let skipped = self.skipped;
-                self.inner.serialize_field(name, &Part { value, skipped })
+                let part = self.part(value);
+                self.inner.serialize_field(name, &part)
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {
-                self.skipped.set(Some(self.skipped.get().unwrap_or(name)));
+                let skipped = &self.watch.skipped;
+                skipped.set(Some(skipped.get().unwrap_or(name)));
                 Err(S::Error::custom("a field is skipped"))
             }
 
@@ -262,14 +327,14 @@ impl<S: SerializeMap> SerializeMap for Strict<'_, S> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        let skipped = self.skipped;
-        self.inner.serialize_key(&Part { value, skipped })
+        let part = self.part(value);
+        self.inner.serialize_key(&part)
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), S::Error> {
-        let skipped = self.skipped;
-        self.inner.serialize_value(&Part { value, skipped })
+        let part = self.part(value);
+        self.inner.serialize_value(&part)
     }
 
     #[inline]

@@ -168,7 +168,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// one that the look-up found may have been invalidated since.
     pub(super) async fn stale_instead<T: CacheEntity>(&self, key: &str) -> Option<Answer<T>> {
         let now = self.clock.now();
-        let Ok(Lookup::Hit { entry, .. }) = self.backend.get(key, now).await else {
+        let Ok(Lookup::Hit { entry, .. }) = self.backend.get_again(key, now).await else {
             return None;
         };
         match entry.freshness(now) {

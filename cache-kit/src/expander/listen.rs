@@ -3,11 +3,11 @@
 //! A listener that panics loses what it was told, and decides nothing: neither who loads nor who is
 //! answered.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::observability::{CacheEvent, CacheMetrics};
+use crate::unwind::caught;
 
 pub(super) struct Listener {
     metrics: Box<dyn CacheMetrics>,
@@ -53,7 +53,7 @@ impl Listener {
 
     fn tell(&self, what: impl FnOnce(&dyn CacheMetrics)) {
         // The panic hook has told of it.
-        let _ = catch_unwind(AssertUnwindSafe(|| what(&*self.metrics)));
+        let _ = caught(|| what(&*self.metrics));
     }
 }
 

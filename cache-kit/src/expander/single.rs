@@ -160,7 +160,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let found = LookedUp {
             began: look_up.began,
             now: look_up.now,
-            answer: self.backend.get::<T>(key, look_up.now).await,
+            answer: self.backend.get_again::<T>(key, look_up.now).await,
         };
         self.tell(key, &found, look_up.since);
         found

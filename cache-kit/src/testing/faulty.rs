@@ -95,6 +95,11 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         self.inner.get(key, now).await
     }
 
+    async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        self.check(Fault::Reads)?;
+        self.inner.get_again(key, now).await
+    }
+
     async fn lease<T: CacheEntity>(
         &self,
         key: &str,

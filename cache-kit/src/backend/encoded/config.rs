@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use crate::backend::guard::BreakerPolicy;
 
+/// Deadlines, pauses and leases are shortened to a day: no clock and no store counts further than
+/// it can.
+const LONGEST: Duration = Duration::from_secs(24 * 3_600);
+
+/// The shortest deadline and lease: stores count in milliseconds.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// What every remote backend can be told. The defaults are those of the methods.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedConfig {
@@ -42,15 +49,16 @@ impl EncodedConfig {
     }
 
     /// How long a lease lives. It must be longer than the load deadline, else slow loads are not
-    /// stored. Default 10 s.
+    /// stored. Default 10 s; at least 1 ms, at most a day.
     pub fn with_lease_lifetime(mut self, lifetime: Duration) -> Self {
-        self.lease_lifetime = lifetime;
+        self.lease_lifetime = lifetime.clamp(SHORTEST, LONGEST);
         self
     }
 
-    /// How long one operation may take, waiting and connecting included. Default 500 ms.
+    /// How long one operation may take, waiting and connecting included. Default 500 ms; at least
+    /// 1 ms, at most a day.
     pub fn with_operation_deadline(mut self, deadline: Duration) -> Self {
-        self.operation_deadline = deadline;
+        self.operation_deadline = deadline.clamp(SHORTEST, LONGEST);
         self
     }
 
@@ -68,12 +76,12 @@ impl EncodedConfig {
     }
 
     /// For how long it is left alone: `first`, doubling with every probe that fails up to
-    /// `longest`, with a quarter of jitter. Default 500 ms and 10 s. A task in the background asks
+    /// `longest`, with a quarter of jitter. Default 500 ms and 10 s, at most a day. A task in the background asks
     /// every 500 ms whether the store is back, so this bounds what callers see only where no
     /// runtime is left to run it.
     pub fn with_breaker_pauses(mut self, first: Duration, longest: Duration) -> Self {
-        self.breaker.first_pause = first;
-        self.breaker.longest_pause = longest.max(first);
+        self.breaker.first_pause = first.min(LONGEST);
+        self.breaker.longest_pause = longest.max(first).min(LONGEST);
         self
     }
 }

@@ -83,7 +83,7 @@ impl Breaker {
     /// A command failed. `random` in `0.0..1.0` spreads the probes of many processes.
     pub(crate) fn failed(&mut self, now: Timestamp, random: f64) {
         let pause = match self.state {
-            State::Closed { failures } if failures + 1 < self.policy.failures => {
+            State::Closed { failures } if failures.saturating_add(1) < self.policy.failures => {
                 self.state = State::Closed {
                     failures: failures + 1,
                 };
@@ -92,7 +92,7 @@ impl Breaker {
             State::Closed { .. } => self.policy.first_pause,
             // One of those that were on their way when it opened.
             State::Open { .. } => return,
-            State::Probing { pause, .. } => (pause * 2).min(self.policy.longest_pause),
+            State::Probing { pause, .. } => pause.saturating_mul(2).min(self.policy.longest_pause),
         };
         let jittered = pause.mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0));
         self.state = State::Open {

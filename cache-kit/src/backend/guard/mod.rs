@@ -88,7 +88,7 @@ impl<S: ByteStore> Guard<S> {
             shared: Arc::new(Shared {
                 store,
                 policy,
-                clock: Clock::system(),
+                clock: Clock::steady(),
                 state: Mutex::new(state),
                 troubled: AtomicBool::new(false),
                 flushing: tokio::sync::Mutex::new(()),

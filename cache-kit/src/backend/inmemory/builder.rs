@@ -15,9 +15,9 @@ use super::{InMemoryBackend, Shared};
 
 const DEFAULT_ENTRIES: u64 = 100_000;
 
-/// Entities of a weighed cache are taken to be about this heavy when the map is laid out. A wrong
-/// guess costs some memory or some concurrency, nothing else.
-const TYPICAL_WEIGHT: u64 = 1_024;
+/// moka panics over more.
+#[cfg(feature = "moka")]
+const LONGEST_IDLE: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
 
 pub(super) type Weigher = Arc<dyn Fn(&Weighed<'_>) -> u64 + Send + Sync>;
 pub(super) type Listener = Arc<dyn Fn(&Evicted<'_>) + Send + Sync>;
@@ -62,8 +62,11 @@ impl InMemoryBuilder {
     /// Bounds the sum of the entries' weights instead of their number. An entry weighs what
     /// `weigher` says, at least 1 and counted up to `u32::MAX`.
     ///
-    /// The default engine is cut into parts of equal size, and takes no entry that is heavier than
-    /// a part: with `max` in bytes and 64 MiB or more, entries of up to 1 MiB always fit.
+    /// No entry may be heavier than `max`. The default engine is cut into parts of equal size, 32 at
+    /// most, and takes no entry that is heavier than a part: up to 3 % of `max` always fits. With
+    /// `max` in bytes and 64 MiB or more, so does an entry of 1 MiB.
+    ///
+    /// A weigher that panics fails the store, and no more: the caller gets what was loaded.
     ///
     /// ```
     /// use cache_kit::backend::InMemoryBackend;
@@ -94,16 +97,17 @@ impl InMemoryBuilder {
     }
 
     /// Drops entries that nobody has asked for during `idle`. Only moka can, so this chooses
-    /// [`Engine::Moka`], whatever [`engine`](Self::engine) says. Measured by the machine's clock.
+    /// [`Engine::Moka`], whatever [`engine`](Self::engine) says. Measured by the machine's clock; at
+    /// most 1,000 years.
     #[cfg(feature = "moka")]
     pub fn time_to_idle(mut self, idle: Duration) -> Self {
-        self.idle = Some(idle);
+        self.idle = Some(idle.min(LONGEST_IDLE));
         self
     }
 
     /// Tells `listener` of every entry that is dropped to make room or for being idle;
     /// invalidated, replaced and cleared ones are not reported. It runs inside some call of the
-    /// cache, under no lock of it.
+    /// cache, under no lock of it; if it panics, that call goes on.
     pub fn on_eviction(mut self, listener: impl Fn(&Evicted<'_>) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
@@ -125,15 +129,15 @@ impl InMemoryBuilder {
     }
 
     fn map(&self) -> Map {
+        let weighed = self.weigher.is_some();
         #[cfg(feature = "moka")]
         if self.engine == Engine::Moka || self.idle.is_some() {
-            return Map::Moka(MokaMap::new(self.capacity, self.idle));
+            return Map::Moka(MokaMap::new(self.capacity, weighed, self.idle));
         }
-        let entries = match self.weigher {
-            None => self.capacity,
-            Some(_) => (self.capacity / TYPICAL_WEIGHT).clamp(1, DEFAULT_ENTRIES),
-        };
-        Map::Quick(QuickMap::new(self.capacity, entries))
+        Map::Quick(match weighed {
+            true => QuickMap::of_weight(self.capacity),
+            false => QuickMap::of_entries(self.capacity),
+        })
     }
 }
 

@@ -14,6 +14,7 @@ use super::quick::QuickMap;
 use crate::backend::Fence;
 use crate::clock::Timestamp;
 use crate::shards::{EntityTag, TypedKey};
+use crate::unwind::caught;
 
 #[cfg(feature = "moka")]
 use super::moka::MokaMap;
@@ -33,8 +34,7 @@ pub enum Engine {
 /// An entry as the map keeps it: type-erased, with its stamps beside it.
 #[derive(Clone)]
 pub(super) struct Slot {
-    /// `None` is a known absence.
-    pub(super) value: Option<Arc<dyn Any + Send + Sync>>,
+    pub(super) value: Value,
     pub(super) fence: Fence,
     pub(super) created: Timestamp,
     pub(super) stale_from: Timestamp,
@@ -42,6 +42,21 @@ pub(super) struct Slot {
     pub(super) load_millis: u32,
     /// What the entry counts against the capacity; at least 1.
     pub(super) weight: u32,
+}
+
+/// An entity, or a known absence. The `Drop` of an entity is user code; a panic in it ends here, so
+/// that the call which happens to drop an entry goes on, and so does a map that is dropped whole.
+#[derive(Clone)]
+pub(super) struct Value(pub(super) Option<Arc<dyn Any + Send + Sync>>);
+
+impl Drop for Value {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(value) = self.0.take() {
+            // Reported by the panic hook.
+            let _ = caught(|| drop(value));
+        }
+    }
 }
 
 /// An entry that has left the map.
@@ -79,27 +94,29 @@ macro_rules! forward {
 }
 
 impl Map {
+    /// Looks up, as a use of the entry.
     #[inline]
     pub(super) fn get(&self, key: BorrowedKey<'_>) -> Option<Slot> {
         forward!(self, engine => engine.get(&key))
     }
 
-    /// Looks without counting as use, where the engine can.
-    pub(super) fn peek(&self, key: BorrowedKey<'_>) -> Option<Slot> {
-        forward!(self, engine => engine.peek(&key))
+    /// Looks up without a trace: neither a hit nor a miss moves the engine's frequencies.
+    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
+        forward!(self, engine => engine.peek(key))
     }
 
-    /// Puts an entry in. Nothing that leaves the map for it is dropped before [`Map::collect`].
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) {
-        forward!(self, engine => engine.insert(key, slot, gone));
+    /// Puts an entry in, and says whether it is kept. What leaves the map for it, itself included, is
+    /// handed out or waits for [`Map::collect`]; nothing is dropped here.
+    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+        forward!(self, engine => engine.insert(key, slot, gone))
     }
 
     pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
         forward!(self, engine => engine.remove(key, gone));
     }
 
-    pub(super) fn clear(&self, gone: &mut Vec<Gone>) {
-        forward!(self, engine => engine.clear(gone));
+    pub(super) fn keys(&self) -> Vec<TypedKey> {
+        forward!(self, engine => engine.keys())
     }
 
     /// What left the map behind the scenes.

@@ -6,6 +6,8 @@ mod fence;
 #[cfg(feature = "moka")]
 mod moka;
 mod quick;
+#[cfg(all(test, feature = "moka", not(cache_kit_model)))]
+mod ratios;
 mod stats;
 
 use std::any::Any;
@@ -18,16 +20,17 @@ use crate::backend::{
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::Entry;
-use crate::error::Result;
+use crate::entry::{Entry, Freshness};
+use crate::error::{Error, Result};
 use crate::shards::TypedKey;
+use crate::unwind::caught;
 
 pub use builder::{Evicted, InMemoryBuilder, Weighed};
 pub use engine::{Engine, EvictionCause};
 pub use stats::InMemoryStats;
 
 use builder::{Listener, Weigher};
-use engine::{BorrowedKey, Gone, Map, Slot};
+use engine::{BorrowedKey, Gone, Map, Slot, Value};
 use fence::{Fences, Held};
 use stats::Stats;
 
@@ -89,10 +92,15 @@ impl InMemoryBackend {
     /// Invalidates every key: no later look-up gives what was there, and no load that began
     /// before puts anything back.
     pub fn clear(&self) {
+        let shared = &self.shared;
         let mut gone = Vec::new();
-        self.shared.fences.overtake_all();
-        self.shared.map.clear(&mut gone);
-        self.shared.part_with(gone);
+        shared.fences.overtake_all();
+        for key in shared.map.keys() {
+            shared
+                .fences
+                .overtake(&key, || shared.map.remove(&key, &mut gone));
+        }
+        shared.part_with(gone);
     }
 
     /// What has been counted since the backend was made.
@@ -132,13 +140,32 @@ impl CacheBackend for InMemoryBackend {
     fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
         // Taken apart by reference: moving the whole slot once more costs more than the look-up.
         let mut found = self.shared.map.get(BorrowedKey::of::<T>(key));
-        let entry = found.as_mut()?.take_entry(now)?;
-        self.shared.stats.hits.add(1);
-        Some(entry)
+        if let Some(slot) = &mut found
+            && now < slot.stale_from
+            && now < slot.expires
+            && let Some(entry) = slot.take_entry()
+        {
+            self.shared.stats.hits.add(1);
+            return Some(entry);
+        }
+        self.shared.stats.misses.add(1);
+        None
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        Ok(self.shared.get(key, now))
+        let found = self.shared.map.get(BorrowedKey::of::<T>(key));
+        let fresh = found
+            .as_ref()
+            .is_some_and(|slot| slot.freshness(now) == Freshness::Fresh);
+        let stats = &self.shared.stats;
+        if fresh { &stats.hits } else { &stats.misses }.add(1);
+        Ok(self.shared.lookup(&TypedKey::of::<T>(key), found, now))
+    }
+
+    async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
+        let key = TypedKey::of::<T>(key);
+        let found = self.shared.map.peek(&key);
+        Ok(self.shared.lookup(&key, found, now))
     }
 
     async fn lease<T: CacheEntity>(
@@ -146,9 +173,7 @@ impl CacheBackend for InMemoryBackend {
         key: &str,
         request: LeaseRequest,
     ) -> Result<Leased<InMemoryLease>> {
-        Ok(self
-            .shared
-            .lease(TypedKey::of::<T>(key), BorrowedKey::of::<T>(key), request))
+        Ok(self.shared.lease(TypedKey::of::<T>(key), request))
     }
 
     async fn store<T: CacheEntity>(
@@ -158,7 +183,7 @@ impl CacheBackend for InMemoryBackend {
         entry: Entry<T>,
         _now: Timestamp,
     ) -> Result<Stored> {
-        Ok(self.shared.store(&lease.0, Slot::of(entry)))
+        self.shared.store(&lease.0, Slot::of(entry))
     }
 
     async fn release<T: CacheEntity>(&self, _key: &str, lease: InMemoryLease) -> Result<()> {
@@ -177,36 +202,31 @@ impl CacheBackend for InMemoryBackend {
 }
 
 impl Shared {
-    fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Lookup<T> {
-        let reason = match &mut self.map.get(BorrowedKey::of::<T>(key)) {
-            Some(slot) if now >= slot.expires => MissReason::Expired,
-            Some(slot) => {
-                if let Some(entry) = slot.take_entry(now) {
-                    self.stats.hits.add(1);
+    /// What `found`, under `key`, is to a reader.
+    fn lookup<T: CacheEntity>(
+        &self,
+        key: &TypedKey,
+        mut found: Option<Slot>,
+        now: Timestamp,
+    ) -> Lookup<T> {
+        let reason = match &mut found {
+            Some(slot) if slot.freshness(now) == Freshness::Expired => MissReason::Expired,
+            Some(slot) => match slot.take_entry() {
+                Some(entry) => {
                     let fence = Some(slot.fence);
                     return Lookup::Hit { entry, fence };
                 }
-                MissReason::Damaged
-            }
+                None => MissReason::Damaged,
+            },
             None => MissReason::Absent,
         };
-        self.miss::<T>(key, reason)
-    }
-
-    fn miss<T: CacheEntity>(&self, key: &str, reason: MissReason) -> Lookup<T> {
-        self.stats.misses.add(1);
         Lookup::Miss {
-            fence: self.fences.current(&TypedKey::of::<T>(key)),
+            fence: self.fences.current(key),
             reason,
         }
     }
 
-    fn lease(
-        &self,
-        key: TypedKey,
-        borrowed: BorrowedKey<'_>,
-        request: LeaseRequest,
-    ) -> Leased<InMemoryLease> {
+    fn lease(&self, key: TypedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
         if request.take == Take::Invalidating {
             let mut gone = Vec::new();
             let (held, ()) = self
@@ -219,10 +239,13 @@ impl Shared {
         // What stands there is looked at under the lock and dropped after it: it may be the last
         // reference to an entity that has just been evicted.
         let mut standing: Option<Slot> = None;
-        let held = self.fences.hold(key, || {
-            standing = self.map.peek(borrowed);
+        let held = self.fences.hold(key.clone(), || {
+            standing = self.map.peek(&key);
             match &standing {
-                Some(slot) if request.take == Take::IfMissing && request.now < slot.expires => {
+                Some(slot)
+                    if request.take == Take::IfMissing
+                        && slot.freshness(request.now) != Freshness::Expired =>
+                {
                     Err(Leased::Found)
                 }
                 Some(slot) => Ok(Some(slot.fence)),
@@ -236,36 +259,38 @@ impl Shared {
         }
     }
 
-    fn store(&self, held: &Held, mut slot: Slot) -> Stored {
-        let heaviest = self.map.heaviest();
-        let weight = self.weigh(held.key(), &slot);
+    /// # Errors
+    /// The weigher panicked. What stands under the key stays.
+    fn store(&self, held: &Held, mut slot: Slot) -> Result<Stored> {
+        let weight = self.weigh(held.key(), &slot)?;
         slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
-        let fits = weight <= heaviest;
+        let fits = weight <= self.map.heaviest();
 
         let mut gone = Vec::new();
         let mut refused = None;
-        let filled = held.fill(|fence| {
+        let kept = held.fill(|fence| {
             if fits {
                 slot.fence = fence;
-                self.map.insert(held.key().clone(), slot, &mut gone);
+                self.map.insert(held.key().clone(), slot, &mut gone)
             } else {
                 refused = Some(slot);
                 self.map.remove(held.key(), &mut gone);
+                false
             }
         });
         drop(refused);
         self.part_with(gone);
-        match filled {
+        Ok(match kept {
             None => {
                 self.stats.fenced.add(1);
                 Stored::Fenced
             }
-            Some(()) if fits => {
+            Some(true) => {
                 self.stats.stores.add(1);
                 Stored::Stored
             }
-            Some(()) => Stored::TooLarge,
-        }
+            Some(false) => Stored::TooLarge,
+        })
     }
 
     fn invalidate(&self, key: &TypedKey) {
@@ -277,12 +302,13 @@ impl Shared {
     }
 
     /// The weight of an entry, at least 1; the weigher is user code and runs under no lock.
-    fn weigh(&self, key: &TypedKey, slot: &Slot) -> u64 {
+    fn weigh(&self, key: &TypedKey, slot: &Slot) -> Result<u64> {
         let Some(weigher) = &self.weigher else {
-            return 1;
+            return Ok(1);
         };
-        let value = slot.value.as_deref().map(|value| value as &dyn Any);
-        weigher(&Weighed::new(&key.text, value)).max(1)
+        let value = slot.value.0.as_deref().map(|value| value as &dyn Any);
+        caught(|| weigher(&Weighed::new(&key.text, value)).max(1))
+            .ok_or_else(|| Error::BackendError("the weigher panicked".into()))
     }
 
     /// Tells the listener what was evicted, and drops it all. No lock is held here.
@@ -292,7 +318,8 @@ impl Shared {
             let Some(cause) = evicted else { continue };
             self.stats.evictions.add(1);
             if let Some(listener) = &self.listener {
-                listener(&Evicted::new(&key.text, slot.value.as_ref(), cause));
+                // A listener that panics misses this eviction; the call that made room goes on.
+                let _ = caught(|| listener(&Evicted::new(&key.text, slot.value.0.as_ref(), cause)));
             }
         }
     }
@@ -309,7 +336,7 @@ fn granted(held: Held) -> Leased<InMemoryLease> {
 impl Slot {
     fn of<T: CacheEntity>(entry: Entry<T>) -> Self {
         Self {
-            value: entry.value.map(|value| value as Arc<dyn Any + Send + Sync>),
+            value: Value(entry.value.map(|value| value as Arc<dyn Any + Send + Sync>)),
             // Both are set when it is stored.
             fence: Fence(0),
             weight: 1,
@@ -320,14 +347,23 @@ impl Slot {
         }
     }
 
-    /// Takes the entry out, typed again. `None` if it has expired by `now`, or if it holds another
-    /// type, which the typed key rules out.
+    /// How the entry stands at `now`.
     #[inline]
-    fn take_entry<T: CacheEntity>(&mut self, now: Timestamp) -> Option<Entry<T>> {
+    fn freshness(&self, now: Timestamp) -> Freshness {
         if now >= self.expires {
-            return None;
+            Freshness::Expired
+        } else if now < self.stale_from {
+            Freshness::Fresh
+        } else {
+            Freshness::Stale
         }
-        let value = match self.value.take() {
+    }
+
+    /// Takes the entry out, typed again. `None` if it holds another type, which the typed key rules
+    /// out.
+    #[inline]
+    fn take_entry<T: CacheEntity>(&mut self) -> Option<Entry<T>> {
+        let value = match self.value.0.take() {
             Some(value) => Some(value.downcast::<T>().ok()?),
             None => None,
         };

@@ -3,6 +3,10 @@
 //! moka drops values whenever its housekeeping runs, which may be inside a call that we make under
 //! a lock. So it keeps each entry in a [`Kept`], whose `Drop` moves the entry to a graveyard; the
 //! backend empties that when it holds no lock.
+//!
+//! moka counts every look-up that brings a value, and every one that brings none, as a use of the
+//! key. Only `contains_key` leaves no trace. So the entries stand in an index beside it, too, for
+//! looks that are not to be counted.
 
 use std::mem;
 use std::sync::Arc;
@@ -13,26 +17,36 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::shards::TypedKey;
+use crate::shards::{Shards, TypedKey};
 use crate::sync::{Mutex, lock};
 
 pub(super) struct MokaMap {
     cache: Cache<TypedKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
+    /// What the cache holds, or is about to drop. Changed before the cache is filled and after it is
+    /// emptied.
+    index: Arc<Index>,
     graveyard: Arc<Graveyard>,
     capacity: u64,
 }
 
 impl MokaMap {
-    pub(super) fn new(capacity: u64, idle: Option<Duration>) -> Self {
+    /// A map of at most `capacity` units of weight. `weighed` says whether entries differ in weight:
+    /// moka lays out its frequencies otherwise then.
+    pub(super) fn new(capacity: u64, weighed: bool, idle: Option<Duration>) -> Self {
+        let index = Arc::new(Index(Shards::new()));
+        let listening = Arc::clone(&index);
         let mut builder = Cache::builder()
             .max_capacity(capacity)
-            .weigher(|_, kept: &Arc<Kept>| kept.weight())
-            .eviction_listener(|_, kept: Arc<Kept>, cause| kept.left(cause));
+            .eviction_listener(move |_, kept: Arc<Kept>, cause| kept.left(cause, &listening));
+        if weighed {
+            builder = builder.weigher(|_, kept: &Arc<Kept>| kept.weight());
+        }
         if let Some(idle) = idle {
             builder = builder.time_to_idle(idle);
         }
         Self {
             cache: builder.build_with_hasher(Default::default()),
+            index,
             graveyard: Arc::default(),
             capacity,
         }
@@ -42,32 +56,34 @@ impl MokaMap {
         self.cache.get(key)?.slot.clone()
     }
 
-    pub(super) fn peek(&self, key: &BorrowedKey<'_>) -> Option<Slot> {
-        // moka has no look-up without side effects; this counts as a use, which is harmless for a
-        // key that is about to be loaded.
-        self.get(key)
+    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
+        // Asked first: the index also holds what has been idle too long.
+        if !self.cache.contains_key(key) {
+            return None;
+        }
+        self.index.get(key)?.slot.clone()
     }
 
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) {
+    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         let kept = Arc::new(Kept {
             key: key.clone(),
             slot: Some(slot),
             graveyard: Arc::clone(&self.graveyard),
         });
+        self.index.insert(key.clone(), Arc::clone(&kept));
         self.cache.insert(key, kept);
         gone.append(&mut self.collect());
+        true
     }
 
     pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
         drop(self.cache.remove(key));
+        self.index.remove(key);
         gone.append(&mut self.collect());
     }
 
-    pub(super) fn clear(&self, gone: &mut Vec<Gone>) {
-        // Not `invalidate_all`, which removes behind the scenes and some time later.
-        for (key, _) in self.cache.iter() {
-            self.remove(&key, gone);
-        }
+    pub(super) fn keys(&self) -> Vec<TypedKey> {
+        self.index.keys()
     }
 
     pub(super) fn collect(&self) -> Vec<Gone> {
@@ -103,12 +119,13 @@ impl Kept {
     }
 
     /// Reports an eviction. The drop may come much later: moka collects its garbage by epochs.
-    fn left(&self, cause: RemovalCause) {
+    fn left(self: &Arc<Self>, cause: RemovalCause, index: &Index) {
         let cause = match cause {
             RemovalCause::Size => EvictionCause::Capacity,
             RemovalCause::Expired => EvictionCause::Idle,
             RemovalCause::Explicit | RemovalCause::Replaced => return,
         };
+        index.remove_only(self);
         if let Some(slot) = self.slot.clone() {
             self.graveyard.bury(&self.key, slot, Some(cause));
         }
@@ -120,6 +137,45 @@ impl Drop for Kept {
         if let Some(slot) = self.slot.take() {
             self.graveyard.bury(&self.key, slot, None);
         }
+    }
+}
+
+/// The entries by key. What leaves it is dropped when its lock is free.
+struct Index(Shards<Arc<Kept>>);
+
+impl Index {
+    fn get(&self, key: &TypedKey) -> Option<Arc<Kept>> {
+        self.0.lock(key).get(key).cloned()
+    }
+
+    fn insert(&self, key: TypedKey, kept: Arc<Kept>) {
+        let replaced = self.0.lock(&key).insert(key, kept);
+        drop(replaced);
+    }
+
+    fn remove(&self, key: &TypedKey) {
+        let removed = self.0.lock(key).remove_entry(key);
+        drop(removed);
+    }
+
+    /// Removes `kept`, and not what has taken its place.
+    fn remove_only(&self, kept: &Arc<Kept>) {
+        let removed = {
+            let mut entries = self.0.lock(&kept.key);
+            match entries.get(&kept.key) {
+                Some(standing) if Arc::ptr_eq(standing, kept) => entries.remove_entry(&kept.key),
+                _ => None,
+            }
+        };
+        drop(removed);
+    }
+
+    fn keys(&self) -> Vec<TypedKey> {
+        let mut keys = Vec::new();
+        for entries in self.0.each() {
+            keys.extend(entries.keys().cloned());
+        }
+        keys
     }
 }
 

@@ -1,26 +1,65 @@
 //! The quick_cache engine.
 
+use std::num::NonZero;
+use std::thread::available_parallelism;
+
 use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::backend::Fence;
 use crate::shards::TypedKey;
 
-/// With nearly everything "hot" and a ghost for every entry, the hit ratio on skewed and on
-/// scanning loads comes close to W-TinyLFU's.
+/// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, loops
+/// that are longer than the cache displace it whole; with fewer, it follows a popularity that drifts
+/// too slowly. `cargo bench -p cache-kit --bench ratios` shows it beside moka.
 const HOT: f64 = 0.99;
-const GHOST: f64 = 1.0;
+const GHOST: f64 = 0.4;
+
+/// How often an entry is put in that the map drops at once. An entry that comes back as a ghost, or
+/// grows, may find every other one in use and leave in their place; what is known of it is gone by
+/// then, and it enters as a new one does, which makes room first.
+const ENTRANCES: usize = 3;
 
 pub(super) struct QuickMap {
     cache: Cache<TypedKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
 }
 
+/// A shard has room for this many entries at least: fewer would be full by chance while others have
+/// room.
+const ENTRIES_PER_SHARD: u64 = 128;
+
+/// So many for each processor, as the map has by default.
+const SHARDS_PER_THREAD: usize = 4;
+
+/// A map of weight has no more shards on any machine: what fits must not depend on the number of
+/// processors.
+const WEIGHED_SHARDS: usize = 32;
+
+/// What the entries of a map of weight are taken to weigh. A wrong guess costs some hits, as it sets
+/// the number of ghosts.
+const TYPICAL_WEIGHT: u64 = 512;
+
 impl QuickMap {
-    /// A map of at most `capacity` units of weight, for about `entries` entries.
-    pub(super) fn new(capacity: u64, entries: u64) -> Self {
+    /// A map of at most `capacity` entries.
+    pub(super) fn of_entries(capacity: u64) -> Self {
+        let threads = available_parallelism().map_or(1, NonZero::get);
+        let full = usize::try_from(capacity / ENTRIES_PER_SHARD).unwrap_or(usize::MAX);
+        let shards = threads.saturating_mul(SHARDS_PER_THREAD).min(full).max(1);
+        Self::new(capacity, capacity, shards)
+    }
+
+    /// A map of entries that weigh at most `capacity` together.
+    pub(super) fn of_weight(capacity: u64) -> Self {
+        let entries = (capacity / TYPICAL_WEIGHT).max(1);
+        Self::new(capacity, entries, WEIGHED_SHARDS)
+    }
+
+    /// A map of at most `capacity` units of weight, for about `entries` entries, in at most `shards`
+    /// parts.
+    fn new(capacity: u64, entries: u64, shards: usize) -> Self {
         let entries = usize::try_from(entries).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
+            .shards(shards)
             .weight_capacity(capacity)
             .estimated_items_capacity(entries)
             .hot_allocation(HOT)
@@ -41,18 +80,35 @@ impl QuickMap {
         self.cache.get(key)
     }
 
-    pub(super) fn peek(&self, key: &BorrowedKey<'_>) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
         self.cache.peek(key)
     }
 
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) {
-        let inserted = Inserted {
-            key: key.clone(),
-            fence: slot.fence,
-        };
-        let mut left = Vec::new();
-        self.cache.insert_with_lifecycle(key, slot, &mut left);
-        gone.extend(left.into_iter().map(|(key, slot)| inserted.sort(key, slot)));
+    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+        let (entered, fence) = (key.clone(), slot.fence);
+        let mut outside = Some((key, slot));
+        for _ in 0..ENTRANCES {
+            let Some((key, slot)) = outside.take() else {
+                return true;
+            };
+            let mut left = Vec::new();
+            self.cache.insert_with_lifecycle(key, slot, &mut left);
+            for (key, slot) in left {
+                if slot.fence == fence {
+                    outside = Some((key, slot));
+                    continue;
+                }
+                let evicted = (key != entered).then_some(EvictionCause::Capacity);
+                gone.push(Gone { key, slot, evicted });
+            }
+        }
+        let kept = outside.is_none();
+        gone.extend(outside.map(|(key, slot)| Gone {
+            key,
+            slot,
+            evicted: None,
+        }));
+        kept
     }
 
     pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
@@ -63,11 +119,8 @@ impl QuickMap {
         }));
     }
 
-    pub(super) fn clear(&self, gone: &mut Vec<Gone>) {
-        // Not `Cache::clear`, which drops the values under its locks.
-        for (key, _) in self.cache.iter() {
-            self.remove(&key, gone);
-        }
+    pub(super) fn keys(&self) -> Vec<TypedKey> {
+        self.cache.iter().map(|(key, _)| key).collect()
     }
 
     pub(super) fn collect(&self) -> Vec<Gone> {
@@ -78,25 +131,10 @@ impl QuickMap {
         self.cache.len()
     }
 
+    /// Of one shard, what may be hot.
     pub(super) fn heaviest(&self) -> u64 {
-        self.cache.shard_capacity()
-    }
-}
-
-/// Tells an entry that was evicted from the one that an insertion replaced.
-struct Inserted {
-    key: TypedKey,
-    fence: Fence,
-}
-
-impl Inserted {
-    fn sort(&self, key: TypedKey, slot: Slot) -> Gone {
-        let replaced = key == self.key && slot.fence != self.fence;
-        Gone {
-            key,
-            slot,
-            evicted: (!replaced).then_some(EvictionCause::Capacity),
-        }
+        let shard = self.cache.shard_capacity();
+        ((shard as f64 * HOT) as u64).clamp(shard.min(1), shard)
     }
 }
 

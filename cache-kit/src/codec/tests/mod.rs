@@ -1,5 +1,6 @@
 //! What holds of every stored byte.
 
+mod bounds;
 mod damage;
 mod golden;
 mod roundtrip;

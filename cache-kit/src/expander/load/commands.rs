@@ -7,14 +7,15 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 
-pub(super) async fn get<T: CacheEntity, B: CacheBackend>(
+/// Looks up what the call has looked up before.
+pub(super) async fn get_again<T: CacheEntity, B: CacheBackend>(
     backend: &B,
     keys: &[&str],
     now: Timestamp,
 ) -> Vec<Result<Lookup<T>>> {
     match keys {
         [] => Vec::new(),
-        [key] => vec![backend.get(key, now).await],
+        [key] => vec![backend.get_again(key, now).await],
         keys => counted(backend.get_many(keys, now).await, keys.len()),
     }
 }

@@ -193,7 +193,7 @@ where
             .map(|led| self.calls[led.miss.slot].key)
             .collect();
         let now = self.expander.clock.now();
-        let answers = commands::get::<T, B>(&self.expander.backend, &keys, now).await;
+        let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
         let mut missing = Vec::new();
         for (mut led, answer) in group.into_iter().zip(answers) {
             led.standing = match Again::of(answer, now) {

@@ -218,7 +218,7 @@ where
             .collect();
         let looked = self.expander.flights.tick();
         let now = self.expander.clock.now();
-        let answers = commands::get::<T, B>(&self.expander.backend, &keys, now).await;
+        let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
         let mut missing = Vec::new();
         for (mut miss, answer) in misses.into_iter().zip(answers) {
             let seen = match lease::Again::of(answer, now) {

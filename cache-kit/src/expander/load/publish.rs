@@ -1,6 +1,5 @@
 //! What becomes of a loaded row: all that follow get it, and the cache.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source, StoreResult};
 use crate::policy::{Span, lifetime};
 use crate::repository::DataRepository;
+use crate::unwind::caught_saying;
 
-use super::retry::{Fetched, message};
+use super::retry::Fetched;
 use super::{Completed, Held, Led, Loads, commands};
 
 /// A row whose followers have been answered.
@@ -194,7 +194,7 @@ fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<
     let Some(entity) = &row else {
         return Ok(None);
     };
-    let checked = catch_unwind(AssertUnwindSafe(|| {
+    let checked = caught_saying(|| {
         let key = entity.cache_key();
         if key != *id {
             return Err(Error::RepositoryError(format!(
@@ -203,7 +203,7 @@ fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<
             )));
         }
         entity.cache_validate()
-    }));
-    checked.unwrap_or_else(|panic| Err(Error::Panicked(message(&*panic))))?;
+    });
+    checked.unwrap_or_else(|said| Err(Error::Panicked(said)))?;
     Ok(row)
 }

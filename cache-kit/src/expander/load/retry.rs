@@ -1,8 +1,6 @@
 //! One load from the repository: its retries, its deadline, its panics.
 
-use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -10,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::policy::backoff;
+use crate::unwind::caught_saying;
 
 use super::timer::{self, sleep_for};
 
@@ -70,19 +69,11 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = pin!(future);
     poll_fn(|cx| {
         // The future is not polled again after a panic, so what it left half-done is not seen.
-        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        match caught_saying(|| future.as_mut().poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(payload) => Poll::Ready(Err(message(&*payload))),
+            Err(said) => Poll::Ready(Err(said)),
         }
     })
     .await
-}
-
-/// What a panic said.
-pub(super) fn message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
-        .to_owned()
 }

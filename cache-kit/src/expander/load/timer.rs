@@ -1,7 +1,6 @@
 //! Deadlines on the caller's runtime. A runtime without a timer is an error and no panic.
 
 use std::future::{Future, poll_fn};
-use std::panic::catch_unwind;
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, Result};
+use crate::unwind::caught;
 
 /// Some decades, since not every duration can be added to an instant.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
@@ -54,7 +54,7 @@ pub(super) async fn until<F: Future>(
 
 /// tokio has no other way to ask a runtime whether it has a timer.
 fn sleep(end: Instant) -> Result<Sleep> {
-    catch_unwind(|| sleep_until(end)).map_err(|_| {
+    caught(|| sleep_until(end)).ok_or_else(|| {
         Error::ConfigError(
             "a load needs a tokio runtime with its timer: build it with `enable_time`".into(),
         )

@@ -1,5 +1,10 @@
 //! The in-memory backend, with both engines: bounds, weights, listeners, and whose code runs where.
 
+mod extremes;
+mod panics;
+mod stamps;
+mod weights;
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
