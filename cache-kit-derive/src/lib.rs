@@ -13,6 +13,7 @@ mod expand;
 mod fallback;
 #[cfg(test)]
 mod fuzz;
+mod lints;
 mod text;
 
 use proc_macro::TokenStream;

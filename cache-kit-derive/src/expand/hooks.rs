@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ExprPath;
 
-use super::tokens::located_at;
+use super::tokens::{located_at, with_self};
 use crate::ast::Struct;
 use crate::attr::feeder::Hooks;
 use crate::check::feeder::Slot;
@@ -59,7 +59,7 @@ impl Caller<'_> {
         let (this, this_type) = match self.slot {
             Slot::Field(_) => (quote_spanned!(at=> self), quote_spanned!(at=> Self)),
             Slot::Companion => {
-                let request = self.request();
+                let request = self.target.ty();
                 (
                     quote_spanned!(at=> #borrow self.request),
                     quote_spanned!(at=> #request),
@@ -85,19 +85,9 @@ impl Caller<'_> {
 
     /// In a feeder around a request, `Self` in a path still is the request.
     fn function(&self, path: &ExprPath) -> TokenStream {
-        let mut segments = path.path.segments.iter();
-        match (self.slot, segments.next()) {
-            (Slot::Companion, Some(first)) if first.ident == "Self" && path.qself.is_none() => {
-                let request = self.request();
-                quote!(<#request> #(::#segments)*)
-            }
-            _ => path.to_token_stream(),
+        match self.slot {
+            Slot::Companion => with_self(path.to_token_stream(), &self.target.ty()),
+            Slot::Field(_) => path.to_token_stream(),
         }
-    }
-
-    fn request(&self) -> TokenStream {
-        let ident = self.target.ident;
-        let ty_generics = self.target.generics.split_for_impl().1;
-        quote!(#ident #ty_generics)
     }
 }

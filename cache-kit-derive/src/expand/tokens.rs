@@ -1,6 +1,7 @@
 //! Small things about tokens and their spans.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote_spanned};
 
 pub(super) fn first_span(tokens: &TokenStream) -> Span {
     let first = tokens.clone().into_iter().next();
@@ -22,4 +23,61 @@ pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
         TokenTree::Group(group) => mentions(group.stream(), names),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
+}
+
+/// The tokens with `ty` for `Self`, which would be another type where they are written to.
+pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut replaced = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(ident) if ident == "Self" => {
+                let ty = located_at(ty.clone(), ident.span());
+                let is_path =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+                if is_path {
+                    quote_spanned!(ident.span()=> <#ty>).to_tokens(&mut replaced);
+                } else {
+                    ty.to_tokens(&mut replaced);
+                }
+            }
+            TokenTree::Group(group) => {
+                let mut other = Group::new(group.delimiter(), with_self(group.stream(), ty));
+                other.set_span(group.span());
+                replaced.extend([TokenTree::Group(other)]);
+            }
+            token => replaced.extend([token]),
+        }
+    }
+    replaced
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[test]
+    fn self_is_the_type_wherever_it_stands() {
+        let ty = quote!(Get<'a, T>);
+        for (tokens, expected) in [
+            (quote!(Self::check), quote!(<Get<'a, T>>::check)),
+            (
+                quote!(<Self as Log>::miss),
+                quote!(<Get<'a, T> as Log>::miss),
+            ),
+            (
+                quote!(log::<Self, (u8, Self)>),
+                quote!(log::<Get<'a, T>, (u8, Get<'a, T>)>),
+            ),
+            (
+                quote!(<Vec<Self::Item> as Log>::miss),
+                quote!(<Vec<<Get<'a, T>>::Item> as Log>::miss),
+            ),
+            (quote!(self::miss), quote!(self::miss)),
+        ] {
+            assert_eq!(with_self(tokens, &ty).to_string(), expected.to_string());
+        }
+    }
 }
