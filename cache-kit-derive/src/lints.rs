@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, Data, DeriveInput, Meta};
+use syn::{Attribute, Data, DeriveInput, Meta, Visibility};
 
 /// The attributes that go before every item that is generated for a type.
 ///
@@ -34,6 +34,16 @@ pub(crate) fn taken_over(input: &DeriveInput) -> TokenStream {
     let deprecated = is_deprecated.then(|| quote!(#[allow(deprecated)]));
     let of_inside = inside.filter_map(|attr| level(attr, false));
     quote!(#(#of_type)* #(#of_inside)* #deprecated)
+}
+
+/// Lets an item be more visible than what is in it.
+pub(crate) fn private_interfaces(vis: &Visibility) -> Option<TokenStream> {
+    let is_private = matches!(vis, Visibility::Inherited);
+    (!is_private).then(|| {
+        quote! {
+            #[allow(private_interfaces, reason = "what it is generated for may be less visible")]
+        }
+    })
 }
 
 /// `#[doc(hidden)]`, if the type has it.

@@ -5,7 +5,9 @@ use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, WherePredicate, token};
 
-use super::{Place, Words, alone, equals, function, number, path, set, text, texts, ty, type_name};
+use super::{
+    Doubts, Place, Words, alone, equals, function, number, path, set, text, texts, ty, type_name,
+};
 use crate::ast::Crate;
 use crate::diag::Errors;
 use crate::text::size;
@@ -94,10 +96,10 @@ impl CacheAttr {
     /// Reads the attributes of a type.
     pub(crate) fn of_type(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        let unclear = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
             found.read(name, input, errors)
         });
-        found.unclear = unclear;
+        found.unclear = doubts.unclear;
         found
     }
 
@@ -217,8 +219,7 @@ pub(crate) struct FieldMarks {
     pub(crate) key: Option<Ident>,
     /// What is lost may be lost.
     pub(crate) skip_ok: Option<Ident>,
-    /// Whether there is something that may have been meant as `key`.
-    pub(crate) unclear: bool,
+    pub(crate) doubts: Doubts,
 }
 
 impl FieldMarks {
@@ -243,7 +244,7 @@ impl FieldMarks {
 
     fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        let unclear = WORDS.read(attrs, place, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, place, errors, |name, input, errors| {
             let mark = if name == "skip_ok" {
                 &mut found.skip_ok
             } else {
@@ -259,7 +260,7 @@ impl FieldMarks {
             set(mark, name, name.clone(), errors);
             alone(name, input)
         });
-        found.unclear = unclear;
+        found.doubts = doubts;
         found
     }
 }

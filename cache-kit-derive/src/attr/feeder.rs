@@ -4,7 +4,7 @@ use proc_macro2::{Group, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, ExprPath, Ident, LitStr, Token, Type, token};
 
-use super::{Place, Words, function, path, set, text, texts, ty};
+use super::{Doubts, Place, Words, function, path, set, text, texts, ty};
 use crate::ast::Crate;
 use crate::diag::Errors;
 
@@ -69,8 +69,7 @@ pub(crate) struct Hooks {
 pub(crate) struct FieldMarks {
     pub(crate) key: Option<KeyMark>,
     pub(crate) entity: Option<Ident>,
-    /// Whether there is something that may have been meant as either.
-    pub(crate) unclear: bool,
+    pub(crate) doubts: Doubts,
 }
 
 /// The `key` of `#[feeder(key)]`, and the part of the key in `#[feeder(key = "order_id")]`.
@@ -83,7 +82,7 @@ impl FeederAttr {
     /// Reads the attributes of a struct.
     pub(crate) fn of_struct(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        let unclear = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
             match name.to_string().as_str() {
                 "entity" => {
                     let value =
@@ -117,7 +116,7 @@ impl FeederAttr {
             }
             Ok(())
         });
-        found.unclear = unclear;
+        found.unclear = doubts.unclear;
         found
     }
 }
@@ -126,7 +125,7 @@ impl FieldMarks {
     /// Reads the attributes of a field.
     pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        let unclear = WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
             if name == "entity" {
                 set(&mut found.entity, name, name.clone(), errors);
                 return alone(name, input);
@@ -148,7 +147,7 @@ impl FieldMarks {
             set(&mut found.key, name, mark, errors);
             result
         });
-        found.unclear = unclear;
+        found.doubts = doubts;
         found
     }
 }

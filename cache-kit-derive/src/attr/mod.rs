@@ -34,6 +34,15 @@ enum Place {
     InEnum,
 }
 
+/// What is not sure after the words have been read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Doubts {
+    /// There was something that could be any word: it is not known what is missing.
+    pub(crate) unclear: bool,
+    /// There was a misspelt word, and what it was taken for may conflict with others.
+    pub(crate) guessed: bool,
+}
+
 /// A misspelt word: what it was meant to be, where it stands, and what follows it.
 struct Misspelt {
     meant: Ident,
@@ -44,15 +53,14 @@ impl Words {
     /// Calls `word` for each word in the attributes of this name. `word` reads what follows it.
     ///
     /// A misspelt word is reported, and then read as the one that was meant, so that nothing else is
-    /// reported because of it. Says whether there was something that could be any word: then it is
-    /// not known what is missing.
+    /// reported because of it.
     fn read(
         &self,
         attrs: &[Attribute],
         place: Place,
         errors: &mut Errors,
         mut word: impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
-    ) -> bool {
+    ) -> Doubts {
         let mut unclear = false;
         let mut misspelt = Vec::new();
         for attr in attrs
@@ -94,13 +102,17 @@ impl Words {
                 errors.push(error);
             }
         }
+        let doubts = Doubts {
+            unclear,
+            guessed: !misspelt.is_empty(),
+        };
         for Misspelt { meant, value } in misspelt {
             let mut unseen = Errors::default();
             let read = |input: ParseStream<'_>| word(&meant, input, &mut unseen);
             // What is wrong with the value is reported when the word is right.
             let _ = read.parse2(value);
         }
-        unclear
+        doubts
     }
 
     /// Reads a word with its value, and says whether it is known what was meant.

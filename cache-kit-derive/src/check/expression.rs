@@ -19,6 +19,8 @@ pub(crate) struct Expression {
     pub(crate) is_place: bool,
     /// The fields that it names. Numbers are positions in [`Struct::fields`].
     pub(crate) fields: Vec<usize>,
+    /// Those of them that have another name in it.
+    pub(crate) bound: Vec<usize>,
 }
 
 impl Expression {
@@ -37,16 +39,18 @@ impl Expression {
         let mut names = Names {
             target,
             at: Span::call_site().located_at(literal.span()),
-            found: Vec::new(),
+            bound: Vec::new(),
+            in_macros: Vec::new(),
         };
         names.rename(&mut expr);
-        let mut fields = names.found;
-        fields.sort_unstable();
-        fields.dedup();
+        let Names {
+            bound, in_macros, ..
+        } = names;
         Some(Self {
             tokens: expr.to_token_stream(),
             is_place,
-            fields,
+            fields: each_once([bound.clone(), in_macros].concat()),
+            bound: each_once(bound),
         })
     }
 }
@@ -95,7 +99,10 @@ fn is_place(expr: &Expr) -> bool {
 struct Names<'a> {
     target: &'a Struct<'a>,
     at: Span,
-    found: Vec<usize>,
+    /// The fields that have another name.
+    bound: Vec<usize>,
+    /// The fields that have their own name in a macro.
+    in_macros: Vec<usize>,
 }
 
 impl Names<'_> {
@@ -108,8 +115,7 @@ impl Names<'_> {
             }
             Expr::Macro(call) => {
                 let tokens = std::mem::take(&mut call.mac.tokens);
-                let tokens = self.in_macro(tokens);
-                let (renamed, fields) = tokens;
+                let (renamed, fields) = self.in_macro(tokens);
                 call.mac.tokens = renamed;
                 if !fields.is_empty() {
                     *expr = Expr::Verbatim(self.with_fields(&fields, expr));
@@ -151,7 +157,7 @@ impl Names<'_> {
             owner()
         } else {
             let at = self.field(name)?;
-            self.found.push(at);
+            self.bound.push(at);
             binding(&self.target.fields[at].name)
         };
         other.set_span(name.span());
@@ -172,9 +178,7 @@ impl Names<'_> {
         calls(tokens.clone(), &mut called);
         let mut fields = Vec::new();
         let tokens = self.in_tokens(tokens, &called, &mut fields);
-        fields.sort_unstable();
-        fields.dedup();
-        (tokens, fields)
+        (tokens, each_once(fields))
     }
 
     fn in_tokens(
@@ -242,9 +246,15 @@ impl Names<'_> {
             quote_spanned!(self.at=> let #name = #place;)
         });
         let names: TokenStream = names.collect();
-        self.found.extend(fields);
+        self.in_macros.extend(fields);
         quote_spanned!(self.at=> ({ #names #call }))
     }
+}
+
+fn each_once(mut fields: Vec<usize>) -> Vec<usize> {
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 /// A reference to a place in `target`, or to a copy of what is there.

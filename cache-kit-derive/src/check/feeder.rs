@@ -69,7 +69,7 @@ pub(crate) fn check<'a>(
         keys,
         slots,
         unclear,
-    } = marks(target, errors);
+    } = marks(target, attr.key.is_some(), errors);
     let slot = slots
         .first()
         .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
@@ -172,7 +172,8 @@ struct Marks {
     unclear: bool,
 }
 
-fn marks(target: &Struct<'_>, errors: &mut Errors) -> Marks {
+/// `is_stated` says that there is a key without one on a field.
+fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     let mut found = Marks::default();
     for (at, field) in target.fields.iter().enumerate() {
         let marks = FieldMarks::of_field(field.attrs, errors);
@@ -182,9 +183,12 @@ fn marks(target: &Struct<'_>, errors: &mut Errors) -> Marks {
                 "a field is the key or the place of the entity, not both: remove one",
             );
         }
+        found.unclear |= marks.doubts.unclear;
+        if marks.doubts.guessed && is_stated {
+            continue;
+        }
         found.keys.extend(marks.key.map(|mark| (at, mark)));
         found.slots.extend(marks.entity.map(|mark| (at, mark)));
-        found.unclear |= marks.unclear;
     }
     for (_, second) in found.slots.iter().skip(1) {
         errors.at(

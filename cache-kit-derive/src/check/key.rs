@@ -103,10 +103,13 @@ pub(super) fn check<'a>(
     errors: &mut Errors,
 ) -> Keyed<'a> {
     let target = shape.target();
-    let unclear = attr.unclear || marks.iter().any(|marks| marks.unclear);
+    let unclear = attr.unclear || marks.iter().any(|marks| marks.doubts.unclear);
+    // What was guessed conflicts with nothing.
+    let is_stated = attr.key.is_some() || attr.key_with.is_some();
     let marks: Vec<(usize, &Ident)> = marks
         .iter()
         .enumerate()
+        .filter(|(_, marks)| !(is_stated && marks.doubts.guessed))
         .filter_map(|(at, marks)| Some((at, marks.key.as_ref()?)))
         .collect();
     let is_typed = match &attr.key {
@@ -265,7 +268,12 @@ fn stated_key<'a>(
                 );
             }
             let is_whole = !parts.is_empty() && parts.len() == names.len();
-            is_whole.then(|| typed(attr, parts))
+            let key = typed(attr, parts);
+            if is_whole {
+                return Some(key);
+            }
+            no_floats(target, &key, errors);
+            None
         }
     }
 }

@@ -5,7 +5,7 @@ use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 
 use crate::ast::{Struct, usable};
-use crate::lints::hidden;
+use crate::lints::{hidden, private_interfaces};
 
 /// What there is to say about a companion before its `CacheFeed`.
 pub(crate) struct Companion {
@@ -43,6 +43,7 @@ impl Companion {
             ..
         } = target;
         let hidden = hidden(target.attrs);
+        let private_interfaces = private_interfaces(vis);
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
         let feeder = &self.name;
         let feeder_name = feeder.unraw().to_string();
@@ -82,7 +83,7 @@ impl Companion {
             #[doc = #about]
             #hidden
             #lints
-            #[allow(private_interfaces, reason = "an entity may be less visible than who asks for it")]
+            #private_interfaces
             #vis struct #feeder #generics #where_clause {
                 /// What is asked for.
                 #vis request: #ident #ty_generics,
@@ -91,7 +92,7 @@ impl Companion {
             }
 
             #lints
-            #[allow(private_interfaces, reason = "an entity may be less visible than who asks for it")]
+            #private_interfaces
             #[automatically_derived]
             impl #impl_generics #feeder #ty_generics #where_clause {
                 /// A feeder that asks for what `request` says, not answered yet.

@@ -207,7 +207,7 @@ pub(super) fn bindings(
     place: &TokenStream,
 ) -> TokenStream {
     let owner = expression::owner();
-    let fields = expression.fields.iter().map(|at| {
+    let fields = expression.bound.iter().map(|at| {
         let Field { member, name, .. } = &target.fields[*at];
         let binding = expression::binding(name);
         let field = reference(target, &quote!(#owner.#member));

@@ -6,7 +6,7 @@ use super::{cache_entity, cache_feeder};
 
 /// Constructs that the derives know, right and wrong.
 pub(crate) const SOURCES: &[&str] = &[
-    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[serde(skip)] name: Option<Name> }",
+    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[cache(skip_ok)] #[serde(skip)] name: Option<Name> }",
     "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\")] pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",
     "#[cache(key = \"{0}:{1}\")] #[serde(transparent)] struct Pair(f64, [u8; 4]);",
     "struct Marked { #[cache(key)] a: u8, #[cache(key)] #[serde(skip_serializing_if = \"x\", flatten)] b: f32 }",
@@ -66,7 +66,7 @@ fn every_mistake_is_reported_at_once() {
         ("#[cache(key(\"a\", b, 1, \"c\", \"a\"))] struct A { a: f32 }", 5),
         ("struct A<T> { id: T }", 2),
         ("#[cache(key = \"a\" prefix = \"b\", ttl)] struct A { #[cache(key)] a: u8 }", 3),
-        ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 3),
+        ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 2),
         ("#[cache(key = id)] struct A { id: u8 }", 1),
         ("#[cache(, key = \"id\")] struct A { id: u8 }", 1),
     ] {

@@ -77,7 +77,8 @@ mod tests {
             ),
             (quote!(self::miss), quote!(self::miss)),
         ] {
-            assert_eq!(with_self(tokens, &ty).to_string(), expected.to_string());
+            let squeezed = |tokens: TokenStream| tokens.to_string().replace(' ', "");
+            assert_eq!(squeezed(with_self(tokens, &ty)), squeezed(expected));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::tokens::{mentions, with_self};
 use crate::ast::{Field, Struct, usable};
 use crate::check::key::Parts;
 use crate::check::named::is_plain;
-use crate::lints::hidden;
+use crate::lints::{hidden, private_interfaces};
 
 /// `OrderItemKey`, or the name that was given, visible to the user's code, but not taken for code
 /// that the user wrote.
@@ -47,6 +47,7 @@ pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream)
         typed.without_derives(),
     ];
     let lints = &target.lints;
+    let private_interfaces = typed.private_interfaces();
     let items = items.into_iter().flatten().map(|item| {
         quote! {
             #lints
@@ -57,7 +58,7 @@ pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream)
     quote! {
         #attributes
         #lints
-        #[allow(private_interfaces, reason = "a part may be less visible than the entity")]
+        #private_interfaces
         #definition
 
         #(#items)*
@@ -117,6 +118,13 @@ impl TypedKey<'_> {
         self.parts.iter().all(|part| part.is_plain)
     }
 
+    fn private_interfaces(&self) -> Option<TokenStream> {
+        let has_others = !self.is_plain();
+        has_others
+            .then(|| private_interfaces(self.target.vis))
+            .flatten()
+    }
+
     fn attributes(&self) -> TokenStream {
         let Self { private, .. } = self;
         let about = format!(
@@ -162,6 +170,7 @@ impl TypedKey<'_> {
     fn constructor(&self) -> Option<TokenStream> {
         let Self { target, name, .. } = self;
         let vis = target.vis;
+        let private_interfaces = self.private_interfaces();
         let members = self.parts.iter().map(|part| &part.member);
         let arguments = self.parts.iter().map(|part| &part.argument);
         let declared = self.parts.iter().map(|part| {
@@ -169,7 +178,7 @@ impl TypedKey<'_> {
             quote!(#argument: #ty)
         });
         Some(quote! {
-            #[allow(private_interfaces, reason = "a part may be less visible than the entity")]
+            #private_interfaces
             impl #name {
                 /// The key that has these parts.
                 #[allow(clippy::too_many_arguments, reason = "a key has as many as its entity says")]
