@@ -25,8 +25,8 @@ pub use crate::key::typed::{KeyParts, write_part, write_separator};
 pub use crate::schema::{CacheSchema, Probe, Schema};
 
 pub use feeder::{
-    Different, EntitiesField, EntityField, Key, KeyField, KeyPart, KeyValue, Same, debug_feeder,
-    to_keys, to_keys_behind,
+    Different, EntitiesField, EntityField, Hook, Key, KeyField, KeyPart, KeyValue, Same,
+    debug_feeder, to_keys, to_keys_behind,
 };
 
 pub use part::{Part, TemplateField, push_part};

@@ -25,6 +25,9 @@ pub(super) fn expand(
     let generics = generics(target, Some(key), entity.bound, private);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let key_type = key_type(target, key, private);
+    // A type that is less visible than the entity is reported where it is named.
+    let at = Span::call_site().located_at(first_span(&key_type));
+    let key_item = quote_spanned!(at=> type Key = #key_type;);
     let key_value = key_value(target, key, private);
     let key_items = key_items(target, key, private);
     let lints = &target.lints;
@@ -65,7 +68,7 @@ pub(super) fn expand(
         #lints
         #[automatically_derived]
         impl #impl_generics #private::CacheEntity for #ident #ty_generics #where_clause {
-            type Key = #key_type;
+            #key_item
 
             fn cache_key(&self) -> #key_type {
                 #key_value

@@ -38,8 +38,8 @@ impl Caller<'_> {
             .collect()
     }
 
-    /// The function gets a type before it is called, so that one with other arguments is told
-    /// which there should be. It is told so where it is named.
+    /// The function is called by a trait, so that one with other arguments is told which there
+    /// should be. It is told so where it is named.
     fn method(
         &self,
         name: &str,
@@ -58,13 +58,7 @@ impl Caller<'_> {
         };
         let (this, this_type) = match self.slot {
             Slot::Field(_) => (quote_spanned!(at=> self), quote_spanned!(at=> Self)),
-            Slot::Companion => {
-                let request = self.target.ty();
-                (
-                    quote_spanned!(at=> #borrow self.request),
-                    quote_spanned!(at=> #request),
-                )
-            }
+            Slot::Companion => (quote_spanned!(at=> #borrow self.request), self.target.ty()),
         };
         let position = ("__position", quote!(#private::usize));
         let position = argument.filter(|_| self.many).map(|_| &position);
@@ -73,12 +67,13 @@ impl Caller<'_> {
             .chain(argument)
             .map(|(name, ty)| (Ident::new(name, at), ty))
             .unzip();
-        let result = quote_spanned!(at=> #private::Result<()>);
         let function = self.function(path);
         quote_spanned! {at=>
-            fn #name(#borrow self #(, #names: #types)*) -> #result {
-                let __hook: fn(#borrow #this_type #(, #types)*) -> #result = #function;
-                __hook(#this #(, #names)*)
+            fn #name(#borrow self #(, #names: #types)*) -> #private::Result<()> {
+                #private::Hook::<(#borrow #this_type, #(#types,)*)>::call(
+                    #function,
+                    (#this, #(#names,)*),
+                )
             }
         }
     }

@@ -62,7 +62,6 @@ where
         self.entity = __entity;
     }
     fn validate(&self) -> kit::Result<()> {
-        let __hook: fn(&GetUser<'a, T>) -> kit::Result<()> = <GetUser<'a, T>>::check;
-        __hook(&self.request)
+        kit::Hook::<(&GetUser<'a, T>,)>::call(<GetUser<'a, T>>::check, (&self.request,))
     }
 }
