@@ -172,7 +172,7 @@ impl Names<'_> {
     /// The tokens of a macro with another name for `self`, and the fields that they name, which
     /// stand before the macro. What a text like `"{a}:{b}"` names for `format!` counts.
     ///
-    /// A field that has the name of a function which is called gets its other name.
+    /// A field that has the name of a function or a constant gets its other name.
     fn in_macro(&mut self, tokens: TokenStream) -> (TokenStream, Vec<usize>) {
         let mut called = Vec::new();
         calls(tokens.clone(), &mut called);
@@ -202,7 +202,7 @@ impl Names<'_> {
                     let is_called = is_call(tokens.peek());
                     match self.field(&ident) {
                         Some(_) if is_called => ident.into(),
-                        Some(_) if called.contains(&ident.unraw().to_string()) => {
+                        Some(at) if self.is_ambiguous(at, called) => {
                             self.named(&ident).unwrap_or(ident).into()
                         }
                         Some(at) => {
@@ -233,6 +233,13 @@ impl Names<'_> {
             });
         }
         renamed.into_iter().collect()
+    }
+
+    /// Whether the name of a field may be that of a function or a constant, too, for which a binding
+    /// of that name would be taken.
+    fn is_ambiguous(&self, at: usize, called: &[String]) -> bool {
+        let name = &self.target.fields[at].name;
+        called.contains(name) || name.starts_with(char::is_uppercase)
     }
 
     /// The macro behind the fields that it names, which have their own names there.

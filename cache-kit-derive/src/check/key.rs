@@ -1,12 +1,12 @@
 //! How an entity is keyed.
 
-use proc_macro2::{Group, Ident};
+use proc_macro2::{Group, Ident, Span};
 use syn::ext::IdentExt;
 use syn::{ExprPath, LitStr, Member, Path, Type};
 
 use super::expression::Expression;
 use super::is_float;
-use crate::ast::{Shape, Struct};
+use crate::ast::{Shape, Struct, usable};
 use crate::attr::cache::{CacheAttr, FieldMarks, KeyAttr};
 use crate::diag::{Errors, one_of, quoted_list};
 use crate::text::template;
@@ -434,7 +434,7 @@ pub(super) fn pieces(
             template::Piece::Field(name) => {
                 let mut names = bare(&name).split('.');
                 let field = names.next().unwrap_or_default();
-                let way = names.map(syn::parse_str::<Member>);
+                let way = names.map(|name| member(name, literal));
                 match (target.field(field), way.collect::<syn::Result<Vec<_>>>()) {
                     (Some(at), Ok(way)) => known.push(Piece::Field(at, way)),
                     (Some(_), Err(_)) => errors.at(
@@ -451,6 +451,15 @@ pub(super) fn pieces(
         }
     }
     Some(known)
+}
+
+/// A field of a field, as it is named in a text.
+fn member(name: &str, literal: &LitStr) -> syn::Result<Member> {
+    let at = Span::call_site().located_at(literal.span());
+    Ok(match syn::parse_str(name)? {
+        Member::Named(name) => Member::Named(usable(&name.unraw().to_string(), at)),
+        Member::Unnamed(number) => Member::Unnamed(number),
+    })
 }
 
 /// The field `name`, which stands in `literal`.

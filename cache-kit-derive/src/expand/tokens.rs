@@ -1,6 +1,8 @@
 //! Small things about tokens and their spans.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use std::iter::Peekable;
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree, token_stream};
 use quote::{ToTokens, quote_spanned};
 
 pub(super) fn first_span(tokens: &TokenStream) -> Span {
@@ -36,6 +38,7 @@ pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
                 let is_path =
                     matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
                 if is_path {
+                    skip_arguments(&mut tokens);
                     quote_spanned!(ident.span()=> <#ty>).to_tokens(&mut replaced);
                 } else {
                     ty.to_tokens(&mut replaced);
@@ -50,6 +53,31 @@ pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
         }
     }
     replaced
+}
+
+/// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if it is there: the type has its own.
+fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
+    let is_punct = |token: Option<&TokenTree>, sign: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
+    let mut ahead = tokens.clone();
+    let starts = [':', ':', '<'];
+    if !starts
+        .iter()
+        .all(|sign| is_punct(ahead.next().as_ref(), *sign))
+    {
+        return;
+    }
+    let mut open = 1_usize;
+    while open > 0 {
+        let next = ahead.next();
+        if is_punct(next.as_ref(), '<') {
+            open += 1;
+        } else if is_punct(next.as_ref(), '>') {
+            open -= 1;
+        } else if next.is_none() {
+            return;
+        }
+    }
+    *tokens = ahead;
 }
 
 #[cfg(test)]
@@ -74,6 +102,10 @@ mod tests {
             (
                 quote!(<Vec<Self::Item> as Log>::miss),
                 quote!(<Vec<<Get<'a, T>>::Item> as Log>::miss),
+            ),
+            (
+                quote!(Self::<'a, Vec<T>>::check::<u8>),
+                quote!(<Get<'a, T>>::check::<u8>),
             ),
             (quote!(self::miss), quote!(self::miss)),
         ] {
