@@ -30,10 +30,10 @@ impl Errors {
     /// The compiler reports the mistake where the type is written, and nothing about what the type
     /// is used for: it takes such a type for any other.
     pub(crate) fn take_as_type(&mut self, private: &TokenStream) -> TokenStream {
-        if self.found.is_empty() {
+        let Some(error) = self.found.pop() else {
             return quote!(());
-        }
-        let error = self.found.remove(0).into_compile_error();
+        };
+        let error = error.into_compile_error();
         quote!(<[(); #error] as #private::Unknown>::Type)
     }
 
@@ -165,8 +165,8 @@ mod tests {
         errors.at(quote!(a), "first");
         errors.at(quote!(b), "second");
         let ty = errors.take_as_type(&quote!(kit)).to_string();
-        assert!(ty.contains("first") && !ty.contains("second"), "{ty}");
+        assert!(ty.contains("second") && !ty.contains("first"), "{ty}");
         let rest = errors.into_compile_errors().to_string();
-        assert!(rest.contains("second") && !rest.contains("first"), "{rest}");
+        assert!(rest.contains("first") && !rest.contains("second"), "{rest}");
     }
 }

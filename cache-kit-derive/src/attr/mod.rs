@@ -12,7 +12,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Meta, Token, Type, token};
 
-use crate::diag::{Errors, as_written, did_you_mean, quoted_list};
+use crate::diag::{Errors, as_written, did_you_mean, one_of};
 
 /// The words that an attribute knows.
 struct Words {
@@ -126,7 +126,7 @@ impl Words {
     ) -> syn::Result<bool> {
         if !input.peek(Ident::peek_any) {
             let found: TokenTree = input.fork().parse()?;
-            errors.at(found, format!("expected one of {}", self.known(place)));
+            errors.at(found, format!("expected {}", self.known(place)));
             skip_word(input);
             return Ok(false);
         }
@@ -174,7 +174,7 @@ impl Words {
             return Ok(true);
         } else {
             format!(
-                "unknown attribute `{text}` in `#[{}(…)]`: expected one of {}",
+                "unknown attribute `{text}` in `#[{}(…)]`: expected {}",
                 self.attribute,
                 self.known(place)
             )
@@ -193,7 +193,7 @@ impl Words {
             Place::Struct => self.on_struct,
             Place::Field | Place::InEnum => self.on_field,
         };
-        quoted_list(known.iter().copied())
+        one_of(known.iter().copied())
     }
 }
 

@@ -321,7 +321,7 @@ fn text_key<'a>(
             );
             return None;
         }
-        (None, Some(ty)) if template::is_template(&text) => {
+        (None, Some(ty)) if template::is_template(&text) && !is_code(&text) => {
             errors.at(
                 &ty.name,
                 "a key that is made by a template is a `String`: remove this",
@@ -346,7 +346,7 @@ fn text_key<'a>(
 
 /// Whether a text that has braces is more likely code than a template.
 pub(super) fn is_code(text: &str) -> bool {
-    ["()", "(|", "{ ", "=>"]
+    ["()", "(|", "=>", "if ", "match ", "; "]
         .iter()
         .any(|code| text.contains(code))
 }

@@ -39,18 +39,23 @@ fn is_self_describing(path: &Path) -> bool {
         })
 }
 
-/// The path in `ty` of a `Weak`, which holds nothing that could be stored.
+/// The path in `ty` of a `sync::Weak` or an `rc::Weak`, which holds nothing that could be stored.
+///
+/// Only a path that says its module counts, as above.
 pub(super) fn weak(ty: &Type) -> Option<&Path> {
     parts(ty).into_iter().find_map(|part| match part.ty {
         Type::Path(path) => {
-            let segments = &path.path.segments;
-            let is_std = segments.len() == 1
-                || ["std", "alloc"]
+            let mut names = path
+                .path
+                .segments
+                .iter()
+                .rev()
+                .map(|segment| &segment.ident);
+            let is_weak = names.next()? == "Weak"
+                && ["sync", "rc"]
                     .iter()
-                    .any(|krate| segments[0].ident == krate);
-            let last = segments.last()?;
-            let is_weak = last.ident == "Weak" && !last.arguments.is_none();
-            (is_std && is_weak).then_some(&path.path)
+                    .any(|module| names.clone().next().is_some_and(|name| name == module));
+            is_weak.then_some(&path.path)
         }
         _ => None,
     })

@@ -46,3 +46,44 @@ fn last_name(value: TokenStream) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Errors;
+
+    fn table(attributes: &str) -> Option<String> {
+        let input = syn::parse_str(&format!("{attributes} struct Model {{ id: u8 }}")).ok()?;
+        let target = Struct::new(&input, "CacheEntity", &mut Errors::default())?;
+        of(&target).map(|table| table.name)
+    }
+
+    #[test]
+    fn a_table_is_known_by_what_other_crates_are_told() {
+        for (attributes, expected) in [
+            ("", None),
+            ("#[sea_orm(table_name = \"cake\")]", Some("cake")),
+            (
+                "#[sea_orm(rename_all = \"camelCase\", table_name = \"cake\")]",
+                Some("cake"),
+            ),
+            (
+                "#[sea_orm(schema_name = \"shop\")] #[sea_orm(table_name = \"cake\")]",
+                Some("shop.cake"),
+            ),
+            ("#[sea_orm(schema_name = \"shop\")]", None),
+            ("#[sea_orm(table_name = r\"cake\")]", Some("cake")),
+            ("#[diesel(table_name = cakes)]", Some("cakes")),
+            (
+                "#[diesel(check_for_backend(Pg), table_name = crate::schema::cakes)]",
+                Some("cakes"),
+            ),
+            ("#[diesel(table_name = schema::r#type)]", Some("type")),
+            ("#[diesel(primary_key(id))]", None),
+            ("#[serde(table_name = \"cake\")]", None),
+            ("#[sea_orm(table_name)]", None),
+        ] {
+            assert_eq!(table(attributes).as_deref(), expected, "{attributes}");
+        }
+    }
+}

@@ -232,7 +232,11 @@ pub(super) fn value(
     let at = Span::call_site().located_at(first_span(tokens));
     let private = located_at(private.clone(), at);
     if expression.is_place {
-        let place = reference(target, tokens);
+        let place = if target.is_packed {
+            quote_spanned!(at=> &{ #tokens })
+        } else {
+            quote_spanned!(at=> &#tokens)
+        };
         quote_spanned!(at=> #private::KeyField::to_key(#place))
     } else {
         quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
