@@ -1,11 +1,12 @@
 //! The user's type as the derives see it. It keeps the `syn` nodes, and so their spans.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, Data, DeriveInput, Fields, Generics, Ident, Index, Member, Type, Visibility};
 
 use crate::diag::{Errors, did_you_mean, quoted_list};
+use crate::lints;
 
 /// A struct with fields, named or numbered.
 pub(crate) struct Struct<'a> {
@@ -15,6 +16,10 @@ pub(crate) struct Struct<'a> {
     pub(crate) attrs: &'a [Attribute],
     pub(crate) fields: Vec<Field<'a>>,
     pub(crate) is_tuple: bool,
+    /// Whether no reference to a field may be taken.
+    pub(crate) is_packed: bool,
+    /// What goes before every item that is generated for it.
+    pub(crate) lints: TokenStream,
 }
 
 /// A struct or an enum.
@@ -84,7 +89,16 @@ impl<'a> Struct<'a> {
             attrs: &input.attrs,
             fields,
             is_tuple,
+            is_packed: is_packed(&input.attrs),
+            lints: lints::taken_over(input),
         }
+    }
+
+    /// The type with its generics, as it is named where it is used.
+    pub(crate) fn ty(&self) -> TokenStream {
+        let ident = self.ident;
+        let ty_generics = self.generics.split_for_impl().1;
+        quote!(#ident #ty_generics)
     }
 
     /// The field called `name`; `r#` makes no difference.
@@ -190,6 +204,30 @@ impl<'a> Field<'a> {
             attrs: &field.attrs,
         }
     }
+}
+
+/// A name at a place that is generated. The words of the newest edition count there, whichever the
+/// user's is.
+pub(crate) fn usable(name: &str, at: Span) -> Ident {
+    if name == "gen" {
+        Ident::new_raw(name, at)
+    } else {
+        syn::parse_str::<Ident>(name).map_or_else(
+            |_| Ident::new_raw(name, at),
+            |mut ident| {
+                ident.set_span(at);
+                ident
+            },
+        )
+    }
+}
+
+/// Whether there is a `#[repr(packed)]`.
+fn is_packed(attrs: &[Attribute]) -> bool {
+    let reprs = attrs.iter().filter(|attr| attr.path().is_ident("repr"));
+    let lists = reprs.filter_map(|attr| attr.meta.require_list().ok());
+    let mut tokens = lists.flat_map(|list| list.tokens.clone());
+    tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "packed"))
 }
 
 /// Where the generated code finds cache-kit.

@@ -3,12 +3,12 @@
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
+use quote::{ToTokens, quote};
 
 /// The mistakes found so far.
 #[derive(Default)]
 pub(crate) struct Errors {
-    found: Option<syn::Error>,
+    found: Vec<syn::Error>,
 }
 
 impl Errors {
@@ -18,19 +18,29 @@ impl Errors {
     }
 
     pub(crate) fn push(&mut self, error: syn::Error) {
-        match &mut self.found {
-            Some(found) => found.combine(error),
-            None => self.found = Some(error),
-        }
+        self.found.extend(error);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_none()
+        self.found.is_empty()
     }
 
-    /// One `compile_error!` for each mistake, or `None` if there is none.
-    pub(crate) fn into_compile_errors(self) -> Option<TokenStream> {
-        self.found.map(|found| found.to_compile_error())
+    /// Takes a mistake out, as a type that stands for one that could not be made out.
+    ///
+    /// The compiler reports the mistake where the type is written, and nothing about what the type
+    /// is used for: it takes such a type for any other.
+    pub(crate) fn take_as_type(&mut self, private: &TokenStream) -> TokenStream {
+        let Some(error) = self.found.pop() else {
+            return quote!(());
+        };
+        let error = error.into_compile_error();
+        quote!(<[(); #error] as #private::Unknown>::Type)
+    }
+
+    /// One `compile_error!` for each mistake.
+    pub(crate) fn into_compile_errors(self) -> TokenStream {
+        let errors = self.found.into_iter();
+        errors.map(syn::Error::into_compile_error).collect()
     }
 }
 
@@ -66,6 +76,24 @@ pub(crate) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     } else {
         format!("one of {list}")
     }
+}
+
+/// Tokens as a person writes them.
+pub(crate) fn as_written(tokens: impl ToTokens) -> String {
+    let mut text = tokens.to_token_stream().to_string();
+    for (spaced, tight) in [
+        (" :: ", "::"),
+        (":: ", "::"),
+        (" ::", "::"),
+        (" < ", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+    ] {
+        text = text.replace(spaced, tight);
+    }
+    text
 }
 
 /// How many letters must be inserted, removed, replaced or swapped with their neighbour to turn
@@ -126,11 +154,19 @@ mod tests {
         let mut errors = Errors::default();
         errors.at(quote::quote!(a), "first");
         errors.at(quote::quote!(b), "second");
-        let text = errors
-            .into_compile_errors()
-            .map(|tokens| tokens.to_string());
-        let text = text.unwrap_or_default();
+        let text = errors.into_compile_errors().to_string();
         assert_eq!(text.matches("compile_error").count(), 2, "{text}");
-        assert!(Errors::default().into_compile_errors().is_none());
+        assert!(Errors::default().into_compile_errors().is_empty());
+    }
+
+    #[test]
+    fn a_mistake_that_stands_for_a_type_is_reported_there_and_nowhere_else() {
+        let mut errors = Errors::default();
+        errors.at(quote!(a), "first");
+        errors.at(quote!(b), "second");
+        let ty = errors.take_as_type(&quote!(kit)).to_string();
+        assert!(ty.contains("second") && !ty.contains("first"), "{ty}");
+        let rest = errors.into_compile_errors().to_string();
+        assert!(rest.contains("first") && !rest.contains("second"), "{rest}");
     }
 }

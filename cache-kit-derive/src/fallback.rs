@@ -2,48 +2,66 @@
 //! not of what follows from it. It never runs.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{DeriveInput, Generics, Ident, Type, parse_quote};
 
 use crate::ast::Struct;
 use crate::check::feeder::{Feeder, Slot};
 use crate::check::holder::Places;
-use crate::check::is_float;
-use crate::check::key::Key;
+use crate::check::key::{Key, Keyed};
+use crate::diag::Errors;
 use crate::expand::companion::Companion;
 use crate::expand::entity as real_entity;
+use crate::expand::typed_key;
+use crate::lints;
 
 /// An entity whose key is as near to what was meant as can be made out.
+///
+/// A key that could not be made out has a type that the compiler takes for any other: see
+/// [`Errors::take_as_type`].
 pub(crate) fn entity(
     input: &DeriveInput,
-    found: Option<(&Struct<'_>, Option<Key<'_>>)>,
+    found: Option<(&Struct<'_>, Keyed<'_>)>,
+    errors: &mut Errors,
     private: &TokenStream,
 ) -> TokenStream {
     let ident = &input.ident;
-    let mut key_type = quote!(#private::String);
-    let mut key_items = TokenStream::new();
     let mut generics = input.generics.clone();
-    if let Some((target, key)) = found {
-        let key = key.or_else(|| {
-            let id = target.field("id")?;
-            (!is_float(target.fields[id].ty)).then_some(Key::Field(id))
-        });
-        generics = real_entity::generics(target, key.as_ref(), None, private);
-        if let Some(key) = key
-            // A typed key knows no parameters.
-            && (generics.params.is_empty() || !matches!(key, Key::Parts(_)))
-        {
-            key_type = real_entity::key_type(target, &key, private);
-            key_items = real_entity::key_items(target, &key, private);
+    let (key_type, key_items) = match found {
+        Some((target, Keyed::Known(key))) if is_expandable(&generics, &key) => {
+            generics = real_entity::generics(target, Some(&key), None, private);
+            (
+                real_entity::key_type(target, &key, private),
+                real_entity::key_items(target, &key, private),
+            )
         }
-    }
+        Some((target, keyed)) => {
+            generics = real_entity::generics(target, None, None, private);
+            let unknown = errors.take_as_type(private);
+            match keyed {
+                Keyed::Typed(name) => {
+                    let name = typed_key::name(target, name);
+                    let vis = &input.vis;
+                    let items = quote! {
+                        /// The key, which could not be made out.
+                        #vis type #name = #unknown;
+                    };
+                    (name.to_token_stream(), items)
+                }
+                Keyed::Known(_) | Keyed::Unknown => (unknown, TokenStream::new()),
+            }
+        }
+        None => (errors.take_as_type(private), TokenStream::new()),
+    };
+    let lints = lints::taken_over(input);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
+        #lints
         #[automatically_derived]
         impl #impl_generics #private::CacheEntity for #ident #ty_generics #where_clause {
             type Key = #key_type;
 
-            fn cache_key(&self) -> #key_type {
+            fn cache_key(&self) -> Self::Key {
                 loop {}
             }
 
@@ -54,6 +72,11 @@ pub(crate) fn entity(
 
         #key_items
     }
+}
+
+/// A typed key knows no parameters.
+fn is_expandable(generics: &Generics, key: &Key<'_>) -> bool {
+    generics.params.is_empty() || !matches!(key, Key::Parts(_))
 }
 
 /// A type that tells nothing of its shape.
@@ -90,18 +113,24 @@ pub(crate) fn checked_feeder(
     input: &DeriveInput,
     target: &Struct<'_>,
     found: &Feeder<'_>,
+    errors: &mut Errors,
     private: &TokenStream,
 ) -> TokenStream {
     let (ident, items) = match found.slot {
         Slot::Field(_) => (input.ident.clone(), TokenStream::new()),
         Slot::Companion => {
-            let entity = match found.entity {
-                Some(entity) => entity.to_token_stream(),
-                None => quote!(()),
+            let (entity, unknown) = match found.entity {
+                Some(entity) => (entity.to_token_stream(), None),
+                None => {
+                    let name = format_ident!("__{}Entity", input.ident);
+                    let unknown = errors.take_as_type(private);
+                    let alias = quote!(#[doc(hidden)] pub type #name = #unknown;);
+                    (name.to_token_stream(), Some(alias))
+                }
             };
             let companion = Companion::new(target, found.name.as_ref(), found.is_batch());
             let items = companion.items(target, &entity, private);
-            (companion.name, items)
+            (companion.name, quote!(#unknown #items))
         }
     };
     let one = || feed(&ident, &input.generics, found.entity, private);

@@ -13,6 +13,7 @@ mod expand;
 mod fallback;
 #[cfg(test)]
 mod fuzz;
+mod lints;
 mod text;
 
 use proc_macro::TokenStream;
@@ -186,12 +187,14 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// // It stands for `OrderItemKey { order_id: self.request.order_id.into(), … }`.
 /// ```
 ///
-/// **`key = "{year}/{number}"`**: a template, for an entity that is keyed by one.
+/// **`key = "{year}/{number}"`**: a template, for an entity that is keyed by one. A field of a field is
+/// named as in code, `{meta.id}`.
 ///
 /// **`key = "caller.id"`**: an expression. A field is named as it is called, and stands for a
-/// reference to it; `self` is the request. There may be calls, fields, operators and macros, no
-/// blocks and no closures: put what is longer into a method and call it. What the expression gives
-/// is converted as above.
+/// reference to it; `self` is the request, and `Self` its type. There may be calls, fields, operators
+/// and macros, no blocks and no closures: put what is longer into a method and call it. What is
+/// called is a function, also where a field has its name: `slug(slug)` gives the field to the
+/// function, and `(slug)(id)` calls the field. What the expression gives is converted as above.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
@@ -263,7 +266,8 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// ## Hooks
 ///
 /// Functions that are called on the way. They get the struct that the derive stands on: in place
-/// the feeder, and around a request the request. `Self` in their paths is that struct, too.
+/// the feeder, and around a request the request. `Self` in their paths is that struct, too, wherever
+/// it stands: `<Self as Log>::miss`.
 ///
 /// | hook | is called | as |
 /// |---|---|---|
@@ -320,7 +324,8 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// # Many keys
 ///
 /// A key field that is a `Vec`, a slice, or a slice in a `Box`, an `Arc` or a `Cow` asks for many
-/// entities at once: `CacheFeedMany` is implemented. The answers are as many as the keys and in
+/// entities at once: `CacheFeedMany` is implemented. The type must be written so: the derive does not
+/// see what an alias stands for. The answers are as many as the keys and in
 /// their order, with `None` where there is no entity. Around a request the feeder has `entities`
 /// and `into_entities`.
 ///
@@ -350,6 +355,10 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// - Enums, unions and structs without fields: implement `CacheFeed` by hand.
 /// - Keys without an order, such as a `HashSet`: hold them in a `Vec`.
 /// - A feeder that is not `Send`: it goes through an `async` call.
+/// - A packed struct with a place for the answer. A packed request is fine: its key is copied.
+///
+/// What the lints are told of the struct [holds for what is
+/// generated](derive.CacheEntity.html#lints).
 #[proc_macro_derive(CacheFeeder, attributes(feeder))]
 pub fn derive_cache_feeder(input: TokenStream) -> TokenStream {
     expand::cache_feeder(input.into()).into()

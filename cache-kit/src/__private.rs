@@ -1,14 +1,16 @@
 //! What the derives write code against. Not for anybody else: it changes without notice.
 
 mod feeder;
+mod part;
 
 pub use core::clone::Clone;
 pub use core::cmp::{Eq, Ord, Ordering, PartialEq, PartialOrd};
+pub use core::convert::From;
 pub use core::fmt::{Debug, Display, Formatter, Result as FmtResult};
-pub use core::hash::Hash;
+pub use core::hash::{Hash, Hasher};
 pub use core::marker::{Send, Sync};
 pub use core::option::Option;
-pub use core::primitive::{str, u64, usize};
+pub use core::primitive::{bool, str, u64, usize};
 pub use core::str::FromStr;
 pub use core::time::Duration;
 pub use std::string::String;
@@ -23,13 +25,20 @@ pub use crate::key::typed::{KeyParts, write_part, write_separator};
 pub use crate::schema::{CacheSchema, Probe, Schema};
 
 pub use feeder::{
-    Different, EntitiesField, EntityField, Key, KeyField, KeyPart, KeyValue, Same, debug_feeder,
-    to_keys, to_keys_behind,
+    Different, EntitiesField, EntityField, Hook, Key, KeyField, KeyPart, KeyValue, Same,
+    debug_feeder, to_keys, to_keys_behind,
 };
 
-/// Writes a field into a template key.
+pub use part::{Part, TemplateField, push_part};
+
+/// Gives a type for one that the derives could not make out.
 ///
-/// Through `to_string`, which doesn't let a `Display` that fails cut the key short.
-pub fn push_part<T: Display>(key: &mut String, part: &T) {
-    key.push_str(&part.to_string());
+/// `N` is an error that the compiler has reported, and so it reports nothing about the type.
+pub trait Unknown {
+    /// The type.
+    type Type;
+}
+
+impl<const N: usize> Unknown for [(); N] {
+    type Type = ();
 }

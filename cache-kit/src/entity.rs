@@ -51,7 +51,7 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     ///
     /// Two different keys must have different `Display` texts: the text is the cache key.
     /// It is only ever written, never parsed.
-    type Key: Display + Clone + Eq + Hash + Send + Sync + 'static;
+    type Key: EntityKey;
 
     /// The key of this entity.
     fn cache_key(&self) -> Self::Key;
@@ -112,12 +112,37 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     }
 }
 
+/// `Display + Clone + Eq + Hash + Send + Sync + 'static`, which every key is. There is nothing to
+/// implement: what is all of this has it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the key of an entity: it is missing `Display`, `Clone`, `Eq` or `Hash`",
+    label = "not `Display + Clone + Eq + Hash + Send + Sync`",
+    note = "have `#[derive(Clone, PartialEq, Eq, Hash)]` above it and implement `Display`; or make \
+            the key of other types, as by `key_with = path` and `key_type = String`"
+)]
+pub trait EntityKey: Display + Clone + Eq + Hash + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + Clone + Eq + Hash + Send + Sync + 'static> EntityKey for T {}
+
+// As for `Storable` below.
+#[diagnostic::do_not_recommend]
+#[doc(hidden)]
+impl<T> EntityKey for T
+where
+    [T]: Sized,
+    T: EntityKey,
+{
+}
+
 /// `Clone + Serialize + DeserializeOwned`, which every entity is. There is nothing to implement:
 /// what is all three has it.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be cached: it is missing `Clone`, `Serialize` or `Deserialize`",
-    label = "cannot be cloned and stored",
-    note = "have this line above it: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`"
+    message = "`{Self}` cannot be cached: it is missing `Clone`, `Serialize` or `DeserializeOwned`",
+    label = "cannot be cloned, stored and read back",
+    note = "have this line above it: `#[derive(Clone, serde::Serialize, serde::Deserialize)]`",
+    note = "if it has, a field borrows, which nothing that is read from a store can: hold a `String` \
+            in place of a `&'static str`"
 )]
 pub trait Storable: Clone + Serialize + DeserializeOwned {}
 

@@ -1,11 +1,13 @@
 //! `#[cache(…)]` as `CacheEntity` reads it.
 
 use proc_macro2::Group;
-use syn::parse::ParseStream;
+use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Token, Type, WherePredicate, token};
+use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Path, Token, Type, WherePredicate, token};
 
-use super::{Place, Words, alone, equals, function, number, path, set, text, texts, ty};
+use super::{
+    Doubts, Place, Words, alone, equals, function, number, path, set, text, texts, ty, type_name,
+};
 use crate::ast::Crate;
 use crate::diag::Errors;
 use crate::text::size;
@@ -19,6 +21,8 @@ pub(super) const WORDS: Words = Words {
         "key",
         "key_with",
         "key_type",
+        "key_name",
+        "key_derive",
         "ttl",
         "stale",
         "negative_ttl",
@@ -28,7 +32,7 @@ pub(super) const WORDS: Words = Words {
         "bound",
         "crate",
     ],
-    on_field: &["key"],
+    on_field: &["key", "skip_ok"],
 };
 
 const KEY: &str = "key = \"id\"";
@@ -39,11 +43,17 @@ const PARTS: &str = "key(\"order_id\", \"item_id\")";
 pub(crate) struct CacheAttr {
     pub(crate) prefix: Option<LitStr>,
     pub(crate) prefix_with: Option<Word<ExprPath>>,
+    /// Whether there is a `prefix` or a `prefix_with` that could not be read.
+    pub(crate) prefix_is_broken: bool,
     pub(crate) key: Option<KeyAttr>,
     /// Whether there is a `key`, a `key_with` or a `key_type` that could not be read.
     pub(crate) key_is_broken: bool,
+    /// Whether there is something that may have been meant as the key.
+    pub(crate) unclear: bool,
     pub(crate) key_with: Option<Word<ExprPath>>,
     pub(crate) key_type: Option<Word<Type>>,
+    pub(crate) key_name: Option<Word<Ident>>,
+    pub(crate) key_derive: Option<Word<Vec<Path>>>,
     pub(crate) ttl: Option<LitStr>,
     /// Whether there is a `ttl` that could not be read.
     pub(crate) ttl_is_broken: bool,
@@ -86,9 +96,10 @@ impl CacheAttr {
     /// Reads the attributes of a type.
     pub(crate) fn of_type(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
             found.read(name, input, errors)
         });
+        found.unclear = doubts.unclear;
         found
     }
 
@@ -100,11 +111,13 @@ impl CacheAttr {
     ) -> syn::Result<()> {
         match name.to_string().as_str() {
             "prefix" => {
-                let value = text(name, input, "prefix = \"user\"")?;
+                let value = text(name, input, "prefix = \"user\"")
+                    .inspect_err(|_| self.prefix_is_broken = true)?;
                 set(&mut self.prefix, name, value, errors);
             }
             "prefix_with" => {
-                let value = function(name, input, "prefix_with = T::page_prefix")?;
+                let value = function(name, input, "prefix_with = T::page_prefix")
+                    .inspect_err(|_| self.prefix_is_broken = true)?;
                 set(&mut self.prefix_with, name, Word::new(name, value), errors);
             }
             "key_with" => {
@@ -116,6 +129,14 @@ impl CacheAttr {
                 let value =
                     ty(name, input, "key_type = u64").inspect_err(|_| self.key_is_broken = true)?;
                 set(&mut self.key_type, name, Word::new(name, value), errors);
+            }
+            "key_name" => {
+                let value = type_name(name, input, "key_name = \"OrderId\"")?;
+                set(&mut self.key_name, name, Word::new(name, value), errors);
+            }
+            "key_derive" => {
+                let value = traits(name, input)?;
+                set(&mut self.key_derive, name, Word::new(name, value), errors);
             }
             "ttl" => {
                 let value = text(name, input, "ttl = \"30s\"")
@@ -192,30 +213,56 @@ impl<T> Word<T> {
     }
 }
 
-/// Reads the attributes of a field: the `key` of `#[cache(key)]`, if it is there.
-pub(crate) fn key_mark(attrs: &[Attribute], errors: &mut Errors) -> Option<Ident> {
-    let mut mark = None;
-    WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
-        set(&mut mark, name, name.clone(), errors);
-        alone(name, input)
-    });
-    mark
+/// What stands on a field.
+#[derive(Default)]
+pub(crate) struct FieldMarks {
+    pub(crate) key: Option<Ident>,
+    /// What is lost may be lost.
+    pub(crate) skip_ok: Option<Ident>,
+    pub(crate) doubts: Doubts,
 }
 
-/// Reads the attributes of a variant or of a field in one, where nothing may stand: whether there is
-/// a `key`.
-pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) -> bool {
-    let mut marked = false;
-    WORDS.read(attrs, Place::InEnum, errors, |name, input, errors| {
-        errors.at(
-            name,
-            "the variants of an enum share no field: remove this, and add `key_with = path` and \
-             `key_type = Type` to the enum",
-        );
-        marked = true;
-        alone(name, input)
-    });
-    marked
+impl FieldMarks {
+    /// Reads the attributes of a field of a struct.
+    pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        Self::read(attrs, Place::Field, errors)
+    }
+
+    /// Reads the attributes of a field of a variant, where no `key` may stand.
+    pub(crate) fn in_variant(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        Self::read(attrs, Place::InEnum, errors)
+    }
+
+    /// Reads the attributes of a variant, where nothing may stand.
+    pub(crate) fn of_variant(attrs: &[Attribute], errors: &mut Errors) -> Self {
+        let mut found = Self::in_variant(attrs, errors);
+        if let Some(skip_ok) = found.skip_ok.take() {
+            errors.at(skip_ok, "`skip_ok` belongs on a field that is skipped");
+        }
+        found
+    }
+
+    fn read(attrs: &[Attribute], place: Place, errors: &mut Errors) -> Self {
+        let mut found = Self::default();
+        let doubts = WORDS.read(attrs, place, errors, |name, input, errors| {
+            let mark = if name == "skip_ok" {
+                &mut found.skip_ok
+            } else {
+                if place == Place::InEnum {
+                    errors.at(
+                        name,
+                        "the variants of an enum share no field: remove this, and add \
+                         `key_with = path` and `key_type = Type` to the enum",
+                    );
+                }
+                &mut found.key
+            };
+            set(mark, name, name.clone(), errors);
+            alone(name, input)
+        });
+        found.doubts = doubts;
+        found
+    }
 }
 
 /// Reads `= 65536` or `= "64 KiB"`.
@@ -263,5 +310,26 @@ fn predicates(name: &Ident, input: ParseStream<'_>) -> syn::Result<Predicates> {
             &literal,
             format!("`{name}` takes what stands behind a `where`, as in `{example}`"),
         )),
+    }
+}
+
+/// Reads `(Copy, serde::Serialize)`.
+fn traits(name: &Ident, input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let example = "key_derive(Copy, serde::Serialize)";
+    let wrong = |found: &dyn quote::ToTokens| {
+        syn::Error::new_spanned(
+            found,
+            format!("`{name}` takes traits in parentheses, as in `{example}`"),
+        )
+    };
+    if !input.peek(token::Paren) {
+        return Err(wrong(name));
+    }
+    let group: Group = input.parse()?;
+    let paths = Punctuated::<Path, Token![,]>::parse_terminated_with;
+    let paths = |input: ParseStream<'_>| paths(input, Path::parse_mod_style);
+    match paths.parse2(group.stream()) {
+        Ok(paths) if !paths.is_empty() => Ok(paths.into_iter().collect()),
+        _ => Err(wrong(&group)),
     }
 }

@@ -4,7 +4,7 @@ use proc_macro2::{Group, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, ExprPath, Ident, LitStr, Token, Type, token};
 
-use super::{Place, Words, function, path, set, text, texts, ty};
+use super::{Doubts, Place, Words, function, path, set, text, texts, ty};
 use crate::ast::Crate;
 use crate::diag::Errors;
 
@@ -43,6 +43,8 @@ pub(crate) struct FeederAttr {
     pub(crate) entity_is_broken: bool,
     /// Whether there is a `key` that could not be read.
     pub(crate) key_is_broken: bool,
+    /// Whether there is something that may have been meant as any word.
+    pub(crate) unclear: bool,
 }
 
 /// The value of `key`.
@@ -67,6 +69,7 @@ pub(crate) struct Hooks {
 pub(crate) struct FieldMarks {
     pub(crate) key: Option<KeyMark>,
     pub(crate) entity: Option<Ident>,
+    pub(crate) doubts: Doubts,
 }
 
 /// The `key` of `#[feeder(key)]`, and the part of the key in `#[feeder(key = "order_id")]`.
@@ -79,7 +82,7 @@ impl FeederAttr {
     /// Reads the attributes of a struct.
     pub(crate) fn of_struct(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
             match name.to_string().as_str() {
                 "entity" => {
                     let value =
@@ -106,12 +109,14 @@ impl FeederAttr {
                         "on_miss" => &mut found.hooks.on_miss,
                         _ => &mut found.hooks.on_loaded,
                     };
-                    let value = hook(name, input)?;
+                    let example = format!("{name} = Self::check");
+                    let value = function(name, input, &example)?;
                     set(slot, name, value, errors);
                 }
             }
             Ok(())
         });
+        found.unclear = doubts.unclear;
         found
     }
 }
@@ -120,7 +125,7 @@ impl FieldMarks {
     /// Reads the attributes of a field.
     pub(crate) fn of_field(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::default();
-        WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
+        let doubts = WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
             if name == "entity" {
                 set(&mut found.entity, name, name.clone(), errors);
                 return alone(name, input);
@@ -142,6 +147,7 @@ impl FieldMarks {
             set(&mut found.key, name, mark, errors);
             result
         });
+        found.doubts = doubts;
         found
     }
 }
@@ -168,17 +174,4 @@ fn key(name: &Ident, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result
         return Ok(KeyAttr::Parts(group, parts));
     }
     text(name, input, KEY).map(KeyAttr::Text)
-}
-
-/// Reads `= path::to::function`, and sees that it is named and not called.
-fn hook(name: &Ident, input: ParseStream<'_>) -> syn::Result<ExprPath> {
-    let example = format!("{name} = Self::check");
-    let path = function(name, input, &example)?;
-    if input.is_empty() || input.peek(Token![,]) {
-        return Ok(path);
-    }
-    Err(syn::Error::new_spanned(
-        input.fork().parse::<TokenTree>()?,
-        format!("`{name}` takes the path of a function, as in `{example}`: put the code into one"),
-    ))
 }

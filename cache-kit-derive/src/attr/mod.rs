@@ -12,7 +12,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, ExprPath, Ident, LitInt, LitStr, Meta, Token, Type, token};
 
-use crate::diag::{Errors, did_you_mean, quoted_list};
+use crate::diag::{Errors, as_written, did_you_mean, one_of};
 
 /// The words that an attribute knows.
 struct Words {
@@ -34,15 +34,35 @@ enum Place {
     InEnum,
 }
 
+/// What is not sure after the words have been read.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Doubts {
+    /// There was something that could be any word: it is not known what is missing.
+    pub(crate) unclear: bool,
+    /// There was a misspelt word, and what it was taken for may conflict with others.
+    pub(crate) guessed: bool,
+}
+
+/// A misspelt word: what it was meant to be, where it stands, and what follows it.
+struct Misspelt {
+    meant: Ident,
+    value: TokenStream,
+}
+
 impl Words {
     /// Calls `word` for each word in the attributes of this name. `word` reads what follows it.
+    ///
+    /// A misspelt word is reported, and then read as the one that was meant, so that nothing else is
+    /// reported because of it.
     fn read(
         &self,
         attrs: &[Attribute],
         place: Place,
         errors: &mut Errors,
         mut word: impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
-    ) {
+    ) -> Doubts {
+        let mut unclear = false;
+        let mut misspelt = Vec::new();
         for attr in attrs
             .iter()
             .filter(|attr| attr.path().is_ident(self.attribute))
@@ -58,14 +78,19 @@ impl Words {
                         "`{name}` takes its settings in parentheses, as in `#[{name}({example})]`"
                     ),
                 );
+                unclear = true;
                 continue;
             };
             let all = |input: ParseStream<'_>| {
                 while !input.is_empty() {
-                    let one = self.read_one(input, place, errors, &mut word);
-                    if let Err(error) = one.and_then(|()| at_end_of_word(input)) {
-                        errors.push(error);
-                        skip_word(input);
+                    let one = self.read_one(input, place, errors, &mut misspelt, &mut word);
+                    let one = one.and_then(|known| at_end_of_word(input).map(|()| known));
+                    match one {
+                        Ok(known) => unclear |= !known,
+                        Err(error) => {
+                            errors.push(error);
+                            skip_word(input);
+                        }
                     }
                     if input.peek(Token![,]) {
                         input.parse::<Token![,]>()?;
@@ -77,21 +102,33 @@ impl Words {
                 errors.push(error);
             }
         }
+        let doubts = Doubts {
+            unclear,
+            guessed: !misspelt.is_empty(),
+        };
+        for Misspelt { meant, value } in misspelt {
+            let mut unseen = Errors::default();
+            let read = |input: ParseStream<'_>| word(&meant, input, &mut unseen);
+            // What is wrong with the value is reported when the word is right.
+            let _ = read.parse2(value);
+        }
+        doubts
     }
 
+    /// Reads a word with its value, and says whether it is known what was meant.
     fn read_one(
         &self,
         input: ParseStream<'_>,
         place: Place,
         errors: &mut Errors,
+        misspelt: &mut Vec<Misspelt>,
         word: &mut impl FnMut(&Ident, ParseStream<'_>, &mut Errors) -> syn::Result<()>,
-    ) -> syn::Result<()> {
+    ) -> syn::Result<bool> {
         if !input.peek(Ident::peek_any) {
             let found: TokenTree = input.fork().parse()?;
-            return Err(syn::Error::new_spanned(
-                found,
-                format!("expected one of {}", self.known(place)),
-            ));
+            errors.at(found, format!("expected {}", self.known(place)));
+            skip_word(input);
+            return Ok(false);
         }
         let name = Ident::parse_any(input)?;
         let text = name.to_string();
@@ -100,8 +137,9 @@ impl Words {
             Place::Field | Place::InEnum => (self.on_field, self.on_struct),
         };
         if here.contains(&text.as_str()) {
-            return word(&name, input, errors);
+            return word(&name, input, errors).map(|()| true);
         }
+        let near = did_you_mean(&text, here.iter().copied());
         let message = if there.contains(&text.as_str()) {
             let (right, wrong) = match place {
                 Place::Struct => ("a field", "the struct"),
@@ -109,28 +147,41 @@ impl Words {
                 Place::InEnum => ("the enum", "what is in it"),
             };
             format!("`{text}` belongs on {right}, not on {wrong}: move it there")
-        } else if self.attribute == cache::WORDS.attribute && cache::WORDS.knows(&text) {
+        } else if self.attribute == cache::WORDS.attribute
+            && cache::WORDS.knows(&text)
+            && !schema::WORDS.knows(&text)
+        {
             format!(
                 "`{text}` is for an entity: remove it, or derive `CacheEntity`, which brings \
                  `CacheSchema`"
             )
         } else if here.is_empty() {
             format!("`{text}` has no meaning here: remove it")
-        } else if let Some(near) = did_you_mean(&text, here.iter().copied()) {
-            format!(
-                "unknown attribute `{text}` in `#[{}(…)]`: did you mean `{near}`?",
-                self.attribute
-            )
+        } else if let Some(near) = near {
+            errors.at(
+                &name,
+                format!(
+                    "unknown attribute `{text}` in `#[{}(…)]`: did you mean `{near}`?",
+                    self.attribute
+                ),
+            );
+            let value = input.fork();
+            skip_word(input);
+            misspelt.push(Misspelt {
+                meant: Ident::new(near, name.span()),
+                value: until(&value, input),
+            });
+            return Ok(true);
         } else {
             format!(
-                "unknown attribute `{text}` in `#[{}(…)]`: expected one of {}",
+                "unknown attribute `{text}` in `#[{}(…)]`: expected {}",
                 self.attribute,
                 self.known(place)
             )
         };
         errors.at(&name, message);
         skip_word(input);
-        Ok(())
+        Ok(false)
     }
 
     fn knows(&self, word: &str) -> bool {
@@ -142,7 +193,7 @@ impl Words {
             Place::Struct => self.on_struct,
             Place::Field | Place::InEnum => self.on_field,
         };
-        quoted_list(known.iter().copied())
+        one_of(known.iter().copied())
     }
 }
 
@@ -205,14 +256,47 @@ fn number(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<u3
     }
 }
 
+/// Reads `= "Name"`.
+fn type_name(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Ident> {
+    let literal = text(name, input, example)?;
+    literal.parse::<Ident>().map_err(|_| {
+        syn::Error::new_spanned(
+            &literal,
+            format!("`{name}` takes the name of a type, as in `{example}`"),
+        )
+    })
+}
+
 /// Reads `= Type`.
 fn ty(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Type> {
     code(name, input, "a type", example)
 }
 
-/// Reads `= path::to_a::function`, which may say its generics and start at a type.
+/// Reads `= path::to_a::function`, which may say its generics and start at a type, and sees that the
+/// function is named and not called.
 fn function(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprPath> {
-    code(name, input, "the path of a function", example)
+    let path: ExprPath = code(name, input, "the path of a function", example)?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Ok(path);
+    }
+    let found: TokenTree = input.fork().parse()?;
+    let message = match &found {
+        TokenTree::Group(call) if call.stream().is_empty() && is_last(input) => format!(
+            "`{name}` names a function, and cache-kit calls it: remove the parentheses, `{name} = \
+             {}`",
+            as_written(&path)
+        ),
+        _ => format!(
+            "`{name}` takes the path of a function, as in `{example}`: put the code into one"
+        ),
+    };
+    Err(syn::Error::new_spanned(found, message))
+}
+
+/// Whether the next token is the last of its word.
+fn is_last(input: ParseStream<'_>) -> bool {
+    let ahead = input.fork();
+    ahead.parse::<TokenTree>().is_ok() && (ahead.is_empty() || ahead.peek(Token![,]))
 }
 
 /// Reads what is written as code and not as text.
@@ -298,6 +382,18 @@ fn at_end_of_word(input: ParseStream<'_>) -> syn::Result<()> {
         found,
         "expected a comma before this",
     ))
+}
+
+/// What stands between two places of the same input.
+fn until(start: ParseStream<'_>, end: ParseStream<'_>) -> TokenStream {
+    let mut between = TokenStream::new();
+    while start.cursor() != end.cursor() {
+        match start.parse::<TokenTree>() {
+            Ok(token) => between.extend([token]),
+            Err(_) => break,
+        }
+    }
+    between
 }
 
 /// Skips to the comma before the next word, or to the end.

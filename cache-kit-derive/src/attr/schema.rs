@@ -1,17 +1,17 @@
 //! `#[cache(…)]` as `CacheSchema` reads it.
 
-use syn::Attribute;
+use syn::{Attribute, Ident};
 
 use super::cache as entity;
-use super::{Place, Words, number, path, set};
+use super::{Place, Words, alone, number, path, set};
 use crate::ast::Crate;
 use crate::diag::Errors;
 
-const WORDS: Words = Words {
+pub(super) const WORDS: Words = Words {
     attribute: "cache",
     example: VERSION,
     on_struct: &["version", "crate"],
-    on_field: &[],
+    on_field: &["skip_ok"],
 };
 
 const VERSION: &str = "version = 2";
@@ -54,7 +54,21 @@ pub(crate) fn is_of_entity(attrs: &[Attribute]) -> bool {
         })
 }
 
-/// Reports every word on a field or a variant: there is none that belongs there.
+/// Reads the attributes of a field: the `skip_ok` of `#[cache(skip_ok)]`, if it is there.
+pub(crate) fn skip_ok(attrs: &[Attribute], errors: &mut Errors) -> Option<Ident> {
+    let mut mark = None;
+    WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
+        set(&mut mark, name, name.clone(), errors);
+        alone(name, input)
+    });
+    mark
+}
+
+/// Reports every word on a variant: there is none that belongs there.
 pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) {
-    WORDS.read(attrs, Place::Field, errors, |_, _, _| Ok(()));
+    let words = Words {
+        on_field: &[],
+        ..WORDS
+    };
+    words.read(attrs, Place::Field, errors, |_, _, _| Ok(()));
 }

@@ -6,10 +6,11 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{ExprPath, GenericParam, LitStr, Type};
 
-use super::key::{self, Key};
-use super::{mentions, serde};
+use super::key::{self, Key, Keyed};
+use super::serde::{self, Told};
+use super::{mentions, table};
 use crate::ast::{Shape, Struct};
-use crate::attr::cache::{CacheAttr, Predicates};
+use crate::attr::cache::{CacheAttr, FieldMarks, Predicates};
 use crate::diag::Errors;
 use crate::text::{duration, prefix};
 
@@ -32,13 +33,13 @@ pub(crate) enum Prefix<'a> {
     With(&'a ExprPath),
 }
 
-/// Applies every rule. The entity counts only if none of them was broken; the key, if it could
-/// be made out, serves the fallback too.
+/// Applies every rule. The entity counts only if none of them was broken; what could be made out of
+/// the key serves the fallback, too.
 pub(crate) fn check<'a>(
     shape: &Shape<'_>,
     attr: &'a CacheAttr,
     errors: &mut Errors,
-) -> (Entity<'a>, Option<Key<'a>>) {
+) -> (Entity<'a>, Keyed<'a>) {
     let target = shape.target();
     let prefix = prefix(target, attr, errors);
     generics(target, attr, &prefix, errors);
@@ -55,12 +56,38 @@ pub(crate) fn check<'a>(
         validate: attr.validate.as_ref(),
         bound: attr.bound.as_ref().map(|bound| &bound.value),
     };
-    let key = key::check(shape, attr, errors);
-    if let Some(key) = &key {
-        no_generic_parts(target, key, errors);
+    let fields = target.fields.iter();
+    let marks: Vec<FieldMarks> = fields
+        .map(|field| FieldMarks::of_field(field.attrs, errors))
+        .collect();
+    let mut marked_inside = false;
+    let mut inside = Vec::new();
+    for variant in shape.variants().unwrap_or_default() {
+        let of_variant = FieldMarks::of_variant(variant.attrs, errors);
+        marked_inside |= of_variant.key.is_some();
+        for field in &variant.fields {
+            let marks = FieldMarks::in_variant(field.attrs, errors);
+            marked_inside |= marks.key.is_some();
+            inside.push(marks);
+        }
     }
-    serde::check(shape, errors);
-    (entity, key)
+    let keyed = key::check(shape, attr, &marks, marked_inside, errors);
+    let mut key_fields = Vec::new();
+    if let Keyed::Known(key) = &keyed {
+        no_generic_parts(target, key, errors);
+        key_fields = key.fields();
+    }
+    let told: Vec<Told> = marks
+        .into_iter()
+        .chain(inside)
+        .enumerate()
+        .map(|(at, marks)| Told {
+            skip_ok: marks.skip_ok,
+            is_key: key_fields.contains(&at),
+        })
+        .collect();
+    serde::check(shape, &told, errors);
+    (entity, keyed)
 }
 
 /// A generic entity must have a prefix for each of its instantiations.
@@ -89,6 +116,9 @@ fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: 
     let (Some(param), Prefix::Text(prefix)) = (param, prefix) else {
         return;
     };
+    if attr.prefix_is_broken {
+        return;
+    }
     let (one, two) = match param {
         GenericParam::Const(_) => ("1", "2"),
         _ => ("User", "Order"),
@@ -110,7 +140,7 @@ fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
     let Key::Parts(parts) = key else {
         return;
     };
-    for at in parts {
+    for at in &parts.fields {
         let ty = target.fields[*at].ty;
         if mentions(ty.to_token_stream(), target.generics) {
             errors.at(
@@ -139,6 +169,15 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
     if let Some(with) = &attr.prefix_with {
         return Prefix::With(&with.value);
     }
+    if let Some(table) = table::of(target) {
+        if let Err(message) = prefix::check(&table.name) {
+            errors.at(
+                &table.at,
+                format!("without a `prefix` of its own the entity has the name of its table, but {message}"),
+            );
+        }
+        return Prefix::Text(table.name);
+    }
     let name = target.ident.unraw().to_string();
     let text = prefix::of_type(&name);
     if prefix::check(&text).is_err() {
@@ -146,9 +185,20 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
             target.ident,
             "the name of the type is too long for a prefix: add `prefix = \"…\"`",
         );
+    } else if COMMON_NAMES.contains(&text.as_str()) && !attr.unclear && !attr.prefix_is_broken {
+        errors.at(
+            target.ident,
+            format!(
+                "many types are called `{name}`, and those that share the prefix `{text}` answer \
+                 for each other: say what this one is, as in `prefix = \"order\"`"
+            ),
+        );
     }
     Prefix::Text(text)
 }
+
+/// What a crate calls the type of every table, as a prefix.
+const COMMON_NAMES: [&str; 4] = ["model", "entity", "row", "record"];
 
 fn stale(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
     let stale = attr.stale.as_ref()?;

@@ -1,25 +1,26 @@
-//! An expression over the fields of a request, in quotes: `"user.id"`, `"shop.to_owned() + id"`.
+//! An expression over the fields of a struct, in quotes: `"user.id"`, `"shop.to_owned() + id"`.
 //!
 //! `syn` reads more or less of the language, depending on what other crates of the build ask of
 //! it. So what is taken here is listed, and is the same in every build.
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens;
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{Expr, LitStr};
 
-use crate::ast::Struct;
+use crate::ast::{Struct, usable};
 
 /// An expression that gives a key.
 pub(crate) struct Expression {
-    /// As it was written, with [`request`] for `self`.
+    /// As it was written, but with names of our own for the fields and for `self`: see [`binding`]
+    /// and [`owner`].
     pub(crate) tokens: TokenStream,
     /// Whether it names a place, from which a key must be copied, and is no value of its own.
     pub(crate) is_place: bool,
-    /// The fields that it may name. Numbers are positions in [`Struct::fields`].
+    /// The fields that it names. Numbers are positions in [`Struct::fields`].
     pub(crate) fields: Vec<usize>,
-    /// Whether it names the request as a whole.
-    pub(crate) names_self: bool,
+    /// Those of them that have another name in it.
+    pub(crate) bound: Vec<usize>,
 }
 
 impl Expression {
@@ -30,31 +31,40 @@ impl Expression {
             return None;
         }
         // `&user.id` is the place behind it: not every key can be made of a reference to one.
-        let expr = match expr {
+        let mut expr = match expr {
             Expr::Reference(reference) if reference.mutability.is_none() => *reference.expr,
             expr => expr,
         };
-        let mut words = Vec::new();
-        let tokens = renamed(expr.to_token_stream(), &mut words);
-        let fields = target
-            .fields
-            .iter()
-            .enumerate()
-            .filter(|(_, field)| !target.is_tuple && words.contains(&field.name))
-            .map(|(at, _)| at)
-            .collect();
+        let is_place = is_place(&expr);
+        let mut names = Names {
+            target,
+            at: Span::call_site().located_at(literal.span()),
+            bound: Vec::new(),
+            in_macros: Vec::new(),
+        };
+        names.rename(&mut expr);
+        let Names {
+            bound, in_macros, ..
+        } = names;
         Some(Self {
-            tokens,
-            is_place: is_place(&expr),
-            fields,
-            names_self: words.iter().any(|word| word == "self"),
+            tokens: expr.to_token_stream(),
+            is_place,
+            fields: each_once([bound.clone(), in_macros].concat()),
+            bound: each_once(bound),
         })
     }
 }
 
-/// What `self` is called in the generated code.
-pub(crate) fn request() -> Ident {
-    Ident::new("__request", Span::call_site())
+/// What `self` is called in the generated code: a reference to the struct.
+pub(crate) fn owner() -> Ident {
+    Ident::new("__owner", Span::call_site())
+}
+
+/// What a field is called in the generated code: a reference to it.
+///
+/// Under its own name it would stand before a function of that name.
+pub(crate) fn binding(field: &str) -> Ident {
+    format_ident!("__field_{field}", span = Span::call_site())
 }
 
 fn is_taken(expr: &Expr) -> bool {
@@ -85,43 +95,201 @@ fn is_place(expr: &Expr) -> bool {
     }
 }
 
-/// Gives `self` its other name, and notes the words, also those that a text like `"{a}:{b}"` has in
-/// it for `format!`.
-fn renamed(tokens: TokenStream, words: &mut Vec<String>) -> TokenStream {
+/// Gives the fields and `self` their other names.
+struct Names<'a> {
+    target: &'a Struct<'a>,
+    at: Span,
+    /// The fields that have another name.
+    bound: Vec<usize>,
+    /// The fields that have their own name in a macro.
+    in_macros: Vec<usize>,
+}
+
+impl Names<'_> {
+    fn rename(&mut self, expr: &mut Expr) {
+        match expr {
+            Expr::Path(path) if path.qself.is_none() => {
+                if let Some(name) = path.path.get_ident().and_then(|name| self.named(name)) {
+                    path.path = name.into();
+                }
+            }
+            Expr::Macro(call) => {
+                let tokens = std::mem::take(&mut call.mac.tokens);
+                let (renamed, fields) = self.in_macro(tokens);
+                call.mac.tokens = renamed;
+                if !fields.is_empty() {
+                    *expr = Expr::Verbatim(self.with_fields(&fields, expr));
+                }
+            }
+            Expr::Field(expr) => self.rename(&mut expr.base),
+            Expr::Paren(expr) => self.rename(&mut expr.expr),
+            Expr::Group(expr) => self.rename(&mut expr.expr),
+            Expr::Reference(expr) => self.rename(&mut expr.expr),
+            Expr::Unary(expr) => self.rename(&mut expr.expr),
+            Expr::Cast(expr) => self.rename(&mut expr.expr),
+            Expr::Index(expr) => {
+                self.rename(&mut expr.expr);
+                self.rename(&mut expr.index);
+            }
+            Expr::Binary(expr) => {
+                self.rename(&mut expr.left);
+                self.rename(&mut expr.right);
+            }
+            Expr::Tuple(expr) => expr.elems.iter_mut().for_each(|elem| self.rename(elem)),
+            Expr::Call(expr) => {
+                // What is called is a function, as elsewhere: `(id)(7)` calls a field.
+                if !matches!(&*expr.func, Expr::Path(_)) {
+                    self.rename(&mut expr.func);
+                }
+                expr.args.iter_mut().for_each(|arg| self.rename(arg));
+            }
+            Expr::MethodCall(expr) => {
+                self.rename(&mut expr.receiver);
+                expr.args.iter_mut().for_each(|arg| self.rename(arg));
+            }
+            _ => {}
+        }
+    }
+
+    /// The other name of a field or of `self`, at the place of the one that was written.
+    fn named(&mut self, name: &Ident) -> Option<Ident> {
+        let mut other = if name == "self" {
+            owner()
+        } else {
+            let at = self.field(name)?;
+            self.bound.push(at);
+            binding(&self.target.fields[at].name)
+        };
+        other.set_span(name.span());
+        Some(other)
+    }
+
+    fn field(&self, name: &Ident) -> Option<usize> {
+        let field = self.target.field(&name.unraw().to_string())?;
+        (!self.target.is_tuple).then_some(field)
+    }
+
+    /// The tokens of a macro with another name for `self`, and the fields that they name, which
+    /// stand before the macro. What a text like `"{a}:{b}"` names for `format!` counts.
+    ///
+    /// A field that has the name of a function or a constant gets its other name.
+    fn in_macro(&mut self, tokens: TokenStream) -> (TokenStream, Vec<usize>) {
+        let mut called = Vec::new();
+        calls(tokens.clone(), &mut called);
+        let mut fields = Vec::new();
+        let tokens = self.in_tokens(tokens, &called, &mut fields);
+        (tokens, each_once(fields))
+    }
+
+    fn in_tokens(
+        &mut self,
+        tokens: TokenStream,
+        called: &[String],
+        fields: &mut Vec<usize>,
+    ) -> TokenStream {
+        let mut after_dot = false;
+        let mut renamed: Vec<TokenTree> = Vec::new();
+        let mut tokens = tokens.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            // What comes after a dot belongs to something else.
+            let is_member = std::mem::take(&mut after_dot);
+            renamed.push(match token {
+                TokenTree::Ident(ident) if is_member => ident.into(),
+                TokenTree::Ident(ident) if ident == "self" => {
+                    self.named(&ident).unwrap_or(ident).into()
+                }
+                TokenTree::Ident(ident) => {
+                    let is_called = is_call(tokens.peek());
+                    match self.field(&ident) {
+                        Some(_) if is_called => ident.into(),
+                        Some(at) if self.is_ambiguous(at, called) => {
+                            self.named(&ident).unwrap_or(ident).into()
+                        }
+                        Some(at) => {
+                            fields.push(at);
+                            ident.into()
+                        }
+                        None => ident.into(),
+                    }
+                }
+                TokenTree::Group(group) => {
+                    let inner = self.in_tokens(group.stream(), called, fields);
+                    let mut other = Group::new(group.delimiter(), inner);
+                    other.set_span(group.span());
+                    other.into()
+                }
+                TokenTree::Literal(literal) => {
+                    let text = literal.to_string();
+                    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
+                    if !self.target.is_tuple {
+                        fields.extend(words.filter_map(|word| self.target.field(word)));
+                    }
+                    literal.into()
+                }
+                TokenTree::Punct(punct) => {
+                    after_dot = punct.as_char() == '.';
+                    punct.into()
+                }
+            });
+        }
+        renamed.into_iter().collect()
+    }
+
+    /// Whether the name of a field may be that of a function or a constant, too, for which a binding
+    /// of that name would be taken.
+    fn is_ambiguous(&self, at: usize, called: &[String]) -> bool {
+        let name = &self.target.fields[at].name;
+        called.contains(name) || name.starts_with(char::is_uppercase)
+    }
+
+    /// The macro behind the fields that it names, which have their own names there.
+    fn with_fields(&mut self, fields: &[usize], call: &Expr) -> TokenStream {
+        let owner = owner();
+        let names = fields.iter().map(|at| {
+            let field = &self.target.fields[*at];
+            let member = &field.member;
+            let name = usable(&field.name, self.at);
+            let place = reference(self.target, &quote!(#owner.#member));
+            quote_spanned!(self.at=> let #name = #place;)
+        });
+        let names: TokenStream = names.collect();
+        self.in_macros.extend(fields);
+        quote_spanned!(self.at=> ({ #names #call }))
+    }
+}
+
+fn each_once(mut fields: Vec<usize>) -> Vec<usize> {
+    fields.sort_unstable();
+    fields.dedup();
+    fields
+}
+
+/// A reference to a place in `target`, or to a copy of what is there.
+pub(crate) fn reference(target: &Struct<'_>, place: &TokenStream) -> TokenStream {
+    if target.is_packed {
+        quote!(&{ #place })
+    } else {
+        quote!(&#place)
+    }
+}
+
+/// The names of what is called in the tokens.
+fn calls(tokens: TokenStream, found: &mut Vec<String>) {
     let mut after_dot = false;
-    let one = |token| {
-        // What comes after a dot belongs to something else.
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
         let is_member = std::mem::take(&mut after_dot);
         match token {
-            TokenTree::Ident(ident) if ident == "self" => {
-                words.push(ident.to_string());
-                let mut request = request();
-                request.set_span(ident.span());
-                TokenTree::Ident(request)
+            TokenTree::Ident(name) if !is_member && is_call(tokens.peek()) => {
+                found.push(name.unraw().to_string());
             }
-            TokenTree::Ident(ident) => {
-                if !is_member {
-                    words.push(ident.unraw().to_string());
-                }
-                TokenTree::Ident(ident)
-            }
-            TokenTree::Group(group) => {
-                let inner = renamed(group.stream(), words);
-                let mut renamed = Group::new(group.delimiter(), inner);
-                renamed.set_span(group.span());
-                TokenTree::Group(renamed)
-            }
-            TokenTree::Literal(literal) => {
-                let text = literal.to_string();
-                let parts = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-                words.extend(parts.map(str::to_owned));
-                TokenTree::Literal(literal)
-            }
-            TokenTree::Punct(punct) => {
-                after_dot = punct.as_char() == '.';
-                TokenTree::Punct(punct)
-            }
+            TokenTree::Group(group) => calls(group.stream(), found),
+            TokenTree::Punct(punct) => after_dot = punct.as_char() == '.',
+            _ => {}
         }
-    };
-    tokens.into_iter().map(one).collect()
+    }
+}
+
+fn is_call(next: Option<&TokenTree>) -> bool {
+    matches!(next, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis)
 }

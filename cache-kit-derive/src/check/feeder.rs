@@ -10,7 +10,7 @@ use super::request_key::{self, part_name};
 use crate::ast::Struct;
 use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
 use crate::check::key::Piece;
-use crate::diag::{Errors, one_of};
+use crate::diag::{Errors, as_written, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].
 #[derive(Clone, Copy)]
@@ -65,10 +65,22 @@ pub(crate) fn check<'a>(
     errors: &mut Errors,
 ) -> Feeder<'a> {
     let entity = entity(target, attr, errors);
-    let (keys, slots) = marks(target, errors);
+    let Marks {
+        keys,
+        slots,
+        unclear,
+    } = marks(target, attr.key.is_some(), errors);
     let slot = slots
         .first()
         .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
+    if let (true, Some((_, mark))) = (target.is_packed, slots.first()) {
+        errors.at(
+            mark,
+            "no reference to a field of a packed struct may be taken: remove this, and write \
+             `key = \"…\"` on the struct to get a feeder around it",
+        );
+    }
+    let unclear = attr.unclear || unclear;
     let key = match (&attr.key, slot) {
         (Some((_, stated)), Slot::Companion) => {
             for (_, mark) in &keys {
@@ -87,7 +99,7 @@ pub(crate) fn check<'a>(
             );
             (!keys.is_empty()).then(|| marked_key(target, &keys, errors))
         }
-        (None, _) if attr.key_is_broken => None,
+        (None, _) if attr.key_is_broken || (keys.is_empty() && unclear) => None,
         (None, _) if keys.is_empty() => {
             no_key(target, slot, errors);
             None
@@ -112,7 +124,7 @@ pub(crate) fn check<'a>(
 /// The type of the entity: what was written, without what it was wrapped in.
 fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) -> Option<&'a Type> {
     let Some(written) = &attr.entity else {
-        if !attr.entity_is_broken {
+        if !attr.entity_is_broken && !attr.unclear {
             errors.at(
                 target.ident,
                 format!(
@@ -142,19 +154,27 @@ fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) ->
             written,
             format!(
                 "`entity` names the entity itself, without {what}: write `entity = {}`",
-                text_of(entity)
+                as_written(entity)
             ),
         );
     }
     Some(entity)
 }
 
-/// What is marked as the key, and what as the place of the entity.
-type Marks = (Vec<(usize, KeyMark)>, Vec<(usize, Ident)>);
+/// What is marked.
+#[derive(Default)]
+struct Marks {
+    /// As the key.
+    keys: Vec<(usize, KeyMark)>,
+    /// As the place of the entity.
+    slots: Vec<(usize, Ident)>,
+    /// Perhaps, with a word that is not known.
+    unclear: bool,
+}
 
-fn marks(target: &Struct<'_>, errors: &mut Errors) -> Marks {
-    let mut keys = Vec::new();
-    let mut slots = Vec::new();
+/// `is_stated` says that there is a key without one on a field.
+fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
+    let mut found = Marks::default();
     for (at, field) in target.fields.iter().enumerate() {
         let marks = FieldMarks::of_field(field.attrs, errors);
         if let (Some(_), Some(entity)) = (&marks.key, &marks.entity) {
@@ -163,16 +183,20 @@ fn marks(target: &Struct<'_>, errors: &mut Errors) -> Marks {
                 "a field is the key or the place of the entity, not both: remove one",
             );
         }
-        keys.extend(marks.key.map(|mark| (at, mark)));
-        slots.extend(marks.entity.map(|mark| (at, mark)));
+        found.unclear |= marks.doubts.unclear;
+        if marks.doubts.guessed && is_stated {
+            continue;
+        }
+        found.keys.extend(marks.key.map(|mark| (at, mark)));
+        found.slots.extend(marks.entity.map(|mark| (at, mark)));
     }
-    for (_, second) in slots.iter().skip(1) {
+    for (_, second) in found.slots.iter().skip(1) {
         errors.at(
             second,
             "there is one place for the entity: remove this `entity`",
         );
     }
-    (keys, slots)
+    found
 }
 
 fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) -> Key {
@@ -319,7 +343,8 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
         }
         (Places::One, Places::Many) => {
             "there is one key, and this is the place of many entities: make it an \
-             `Option<Arc<…>>`, or hold the keys in a `Vec`"
+             `Option<Arc<…>>`, or hold the keys in a field whose type is written as `Vec<…>`, \
+             which an alias would hide"
         }
         _ => return asked,
     };
@@ -355,13 +380,4 @@ fn name(target: &Struct<'_>, attr: &FeederAttr, slot: Slot, errors: &mut Errors)
         return None;
     }
     Some(name)
-}
-
-/// The tokens of a type as a person writes them.
-fn text_of(ty: &Type) -> String {
-    let text = ty.to_token_stream().to_string();
-    text.replace(" :: ", "::")
-        .replace(" < ", "<")
-        .replace(" >", ">")
-        .replace(" ,", ",")
 }

@@ -82,6 +82,18 @@ pub(crate) fn wrapped(ty: &Type) -> Option<(&'static str, &Type)> {
     Some((name, inner?))
 }
 
+/// Whether a value of this type says nothing: `()` or a `PhantomData`.
+pub(crate) fn is_nothing(ty: &Type) -> bool {
+    match ungrouped(ty) {
+        Type::Tuple(tuple) => tuple.elems.is_empty(),
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| last.ident == "PhantomData")
+        }
+        _ => false,
+    }
+}
+
 /// Takes off parentheses, and the invisible ones around a macro's `$t:ty`.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {

@@ -1,13 +1,14 @@
 //! How an entity is keyed.
 
-use proc_macro2::{Group, Ident};
+use proc_macro2::{Group, Ident, Span};
 use syn::ext::IdentExt;
-use syn::{ExprPath, LitStr, Type};
+use syn::{ExprPath, LitStr, Member, Path, Type};
 
+use super::expression::Expression;
 use super::is_float;
-use crate::ast::{Shape, Struct};
-use crate::attr::cache::{self, CacheAttr, KeyAttr, key_mark};
-use crate::diag::{Errors, one_of};
+use crate::ast::{Shape, Struct, usable};
+use crate::attr::cache::{CacheAttr, FieldMarks, KeyAttr};
+use crate::diag::{Errors, one_of, quoted_list};
 use crate::text::template;
 
 /// How an entity is keyed. Numbers are positions in [`Struct::fields`].
@@ -17,30 +18,61 @@ pub(crate) enum Key<'a> {
     /// A `String` made of fields and text.
     Template(Vec<Piece>),
     /// A typed key of these fields.
-    Parts(Vec<usize>),
+    Parts(Parts<'a>),
     /// What this function makes of the entity, and its type.
     With(&'a ExprPath, &'a Type),
+    /// What this expression makes of the entity, and its type.
+    Expression(Expression, &'a Type),
+}
+
+/// A typed key.
+pub(crate) struct Parts<'a> {
+    pub(crate) fields: Vec<usize>,
+    /// What it is called, if the user says.
+    pub(crate) name: Option<&'a Ident>,
+    /// What it derives besides.
+    pub(crate) derives: &'a [Path],
+}
+
+/// What could be made out of how an entity is keyed.
+pub(crate) enum Keyed<'a> {
+    Known(Key<'a>),
+    /// A typed key is meant, and it is called so or has the name that it gets without one.
+    Typed(Option<&'a Ident>),
+    Unknown,
 }
 
 /// A stretch of a template whose fields exist.
 pub(crate) enum Piece {
     Text(String),
-    Field(usize),
+    /// A field, and the way from it to what is meant: `{meta.id}`.
+    Field(usize, Vec<Member>),
+}
+
+impl Piece {
+    /// The field as it is, if that is meant.
+    pub(crate) fn whole_field(&self) -> Option<usize> {
+        match self {
+            Self::Field(at, way) if way.is_empty() => Some(*at),
+            _ => None,
+        }
+    }
 }
 
 impl Key<'_> {
-    /// The fields that the key is made of.
-    fn fields(&self) -> Vec<usize> {
+    /// The fields that the key is made of, as far as it says.
+    pub(super) fn fields(&self) -> Vec<usize> {
         match self {
             Self::Field(at) => vec![*at],
-            Self::Parts(parts) => parts.clone(),
+            Self::Parts(parts) => parts.fields.clone(),
             Self::Template(pieces) => pieces
                 .iter()
                 .filter_map(|piece| match piece {
-                    Piece::Field(at) => Some(*at),
+                    Piece::Field(at, _) => Some(*at),
                     Piece::Text(_) => None,
                 })
                 .collect(),
+            Self::Expression(expression, _) => expression.fields.clone(),
             Self::With(..) => Vec::new(),
         }
     }
@@ -48,7 +80,11 @@ impl Key<'_> {
     /// The types that the key is made of, as often as they stand in it.
     pub(super) fn types<'t>(&'t self, target: &Struct<'t>) -> Vec<&'t Type> {
         match self {
-            Self::With(_, ty) => vec![ty],
+            Self::With(_, ty) | Self::Expression(_, ty) => vec![ty],
+            Self::Template(pieces) => pieces
+                .iter()
+                .filter_map(|piece| Some(target.fields[piece.whole_field()?].ty))
+                .collect(),
             key => {
                 let fields = key.fields();
                 fields.iter().map(|at| target.fields[*at].ty).collect()
@@ -57,33 +93,35 @@ impl Key<'_> {
     }
 }
 
-/// Makes out the key, if there is exactly one.
+/// Makes out the key, if there is exactly one. `marks` are of the fields of the struct, and
+/// `marked_inside` says that there is one in a variant.
 pub(super) fn check<'a>(
     shape: &Shape<'_>,
     attr: &'a CacheAttr,
+    marks: &[FieldMarks],
+    marked_inside: bool,
     errors: &mut Errors,
-) -> Option<Key<'a>> {
+) -> Keyed<'a> {
     let target = shape.target();
-    let marks: Vec<(usize, Ident)> = target
-        .fields
+    let unclear = attr.unclear || marks.iter().any(|marks| marks.doubts.unclear);
+    // What was guessed conflicts with nothing.
+    let is_stated = attr.key.is_some() || attr.key_with.is_some();
+    let marks: Vec<(usize, &Ident)> = marks
         .iter()
         .enumerate()
-        .filter_map(|(at, field)| Some((at, key_mark(field.attrs, errors)?)))
+        .filter(|(_, marks)| !(is_stated && marks.doubts.guessed))
+        .filter_map(|(at, marks)| Some((at, marks.key.as_ref()?)))
         .collect();
-    let mut marked_inside = false;
-    for variant in shape.variants().unwrap_or_default() {
-        marked_inside |= cache::no_marks(variant.attrs, errors);
-        for field in &variant.fields {
-            marked_inside |= cache::no_marks(field.attrs, errors);
-        }
-    }
-    if attr.key_with.is_some() || attr.key_type.is_some() {
-        return key_with(attr, &marks, errors);
-    }
-    if attr.key_is_broken || marked_inside {
-        return None;
-    }
-    if shape.variants().is_some() {
+    let is_typed = match &attr.key {
+        Some(KeyAttr::Parts(..)) => true,
+        Some(KeyAttr::Text(..)) => false,
+        None => marks.len() > 1,
+    };
+    let keyed = if attr.key_with.is_some() || is_misplaced_type(attr) {
+        key_with(attr, &marks, errors)
+    } else if attr.key_is_broken || marked_inside {
+        None
+    } else if shape.variants().is_some() {
         errors.at(
             attr.key.as_ref().map_or(target.ident, KeyAttr::name),
             format!(
@@ -92,9 +130,8 @@ pub(super) fn check<'a>(
                 target.ident.unraw()
             ),
         );
-        return None;
-    }
-    if target.fields.is_empty() {
+        None
+    } else if target.fields.is_empty() {
         errors.at(
             attr.key.as_ref().map_or(target.ident, KeyAttr::name),
             format!(
@@ -103,37 +140,78 @@ pub(super) fn check<'a>(
                 target.ident.unraw()
             ),
         );
-        return None;
-    }
-    let key = match &attr.key {
-        Some(stated) => {
-            for (_, mark) in &marks {
-                errors.at(
-                    mark,
-                    "the struct has a `key` already: remove one of the two",
-                );
+        None
+    } else {
+        let key = match &attr.key {
+            Some(stated) => {
+                for (_, mark) in &marks {
+                    errors.at(
+                        mark,
+                        "the struct has a `key` already: remove one of the two",
+                    );
+                }
+                stated_key(target, attr, stated, errors)
             }
-            stated_key(target, stated, errors)?
-        }
-        None => match marks.as_slice() {
-            [] => {
-                no_key(target, errors);
-                return None;
-            }
-            [(at, _)] => Key::Field(*at),
-            marks => Key::Parts(marks.iter().map(|(at, _)| *at).collect()),
-        },
+            None => match marks.as_slice() {
+                [] if unclear => None,
+                [] => {
+                    no_key(target, errors);
+                    None
+                }
+                [(at, _)] if attr.key_name.is_none() => Some(Key::Field(*at)),
+                marks => Some(typed(attr, marks.iter().map(|(at, _)| *at).collect())),
+            },
+        };
+        key.filter(|key| no_floats(target, key, errors))
     };
-    no_floats(target, &key, errors).then_some(key)
+    if !is_typed && !matches!(keyed, Some(Key::Parts(_))) {
+        only_for_parts(attr, unclear || keyed.is_none(), errors);
+    }
+    match keyed {
+        Some(key) => Keyed::Known(key),
+        None if is_typed => Keyed::Typed(attr.key_name.as_ref().map(|name| &name.value)),
+        None => Keyed::Unknown,
+    }
+}
+
+/// What only a typed key has.
+fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors: &mut Errors) {
+    if may_have_been_meant {
+        return;
+    }
+    let name = attr.key_name.as_ref().map(|word| &word.name);
+    let derive = attr.key_derive.as_ref().map(|word| &word.name);
+    for word in [name, derive].into_iter().flatten() {
+        errors.at(
+            word,
+            format!(
+                "`{word}` is for a typed key, `key(\"order_id\", \"item_id\")`, and this key has a \
+                 type already: remove it"
+            ),
+        );
+    }
+}
+
+fn typed(attr: &CacheAttr, fields: Vec<usize>) -> Key<'_> {
+    Key::Parts(Parts {
+        fields,
+        name: attr.key_name.as_ref().map(|name| &name.value),
+        derives: attr.key_derive.as_ref().map_or(&[], |word| &word.value),
+    })
+}
+
+/// Whether there is a `key_type` where the type of the key is known without.
+fn is_misplaced_type(attr: &CacheAttr) -> bool {
+    attr.key_type.is_some() && !matches!(&attr.key, Some(KeyAttr::Text(..)))
 }
 
 fn key_with<'a>(
     attr: &'a CacheAttr,
-    marks: &[(usize, Ident)],
+    marks: &[(usize, &Ident)],
     errors: &mut Errors,
 ) -> Option<Key<'a>> {
     if attr.key_with.is_some() {
-        let marks = marks.iter().map(|(_, mark)| mark);
+        let marks = marks.iter().map(|(_, mark)| *mark);
         for other in attr.key.iter().map(KeyAttr::name).chain(marks) {
             errors.at(
                 other,
@@ -169,32 +247,146 @@ fn key_with<'a>(
     }
 }
 
-fn stated_key<'a>(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key<'a>> {
+fn stated_key<'a>(
+    target: &Struct<'_>,
+    attr: &'a CacheAttr,
+    stated: &KeyAttr,
+    errors: &mut Errors,
+) -> Option<Key<'a>> {
     match stated {
-        KeyAttr::Text(_, literal) => {
-            let text = literal.value();
-            if template::is_template(&text) {
-                pieces(target, literal, &text, errors).map(Key::Template)
-            } else {
-                field_named(target, literal, &text, errors).map(Key::Field)
-            }
-        }
+        KeyAttr::Text(_, literal) => text_key(target, attr, literal, errors),
         KeyAttr::Parts(_, group, names) => {
-            let parts = parts(target, group, names, str::to_owned, errors);
-            if let [only] = names.as_slice() {
-                lone_part(only, errors);
+            let parts = parts(target, group, names, errors);
+            if let ([only], None) = (names.as_slice(), &attr.key_name) {
+                errors.at(
+                    only,
+                    format!(
+                        "a key of one field needs no parentheses: write `key = \"{}\"`, or give \
+                         the key a type of its own by `key_name = \"…\"`",
+                        only.value().escape_debug()
+                    ),
+                );
             }
-            (!parts.is_empty()).then_some(Key::Parts(parts))
+            let is_whole = !parts.is_empty() && parts.len() == names.len();
+            let key = typed(attr, parts);
+            if is_whole {
+                return Some(key);
+            }
+            no_floats(target, &key, errors);
+            None
         }
     }
 }
 
-/// The fields that are the parts of a key, each once; `bare` makes the name of a field of a text.
+/// What the text behind `key =` means: a field, a template, or an expression of the type that is
+/// stated.
+fn text_key<'a>(
+    target: &Struct<'_>,
+    attr: &'a CacheAttr,
+    literal: &LitStr,
+    errors: &mut Errors,
+) -> Option<Key<'a>> {
+    let text = literal.value();
+    if is_name(bare(&text)) {
+        let field = field_named(target, literal, bare(&text), errors)?;
+        if let Some(ty) = &attr.key_type {
+            errors.at(
+                &ty.name,
+                "the key has the type of its field: remove this, or make the key with \
+                 `key_with = path` or an expression",
+            );
+        }
+        return Some(Key::Field(field));
+    }
+    if lists_fields(literal, &text, errors) {
+        return None;
+    }
+    let expression = Expression::parse(literal, target);
+    match (expression, &attr.key_type) {
+        (Some(expression), Some(ty)) => {
+            let float = is_float(&ty.value);
+            if float {
+                errors.at(&ty.value, FLOAT);
+            }
+            return (!float).then_some(Key::Expression(expression, &ty.value));
+        }
+        (Some(_), None) => {
+            errors.at(
+                literal,
+                format!(
+                    "an expression does not say which type the key has: add `key_type = Type` with \
+                     the type of `{}`",
+                    text.escape_debug()
+                ),
+            );
+            return None;
+        }
+        (None, Some(ty)) if template::is_template(&text) && !is_code(&text) => {
+            errors.at(
+                &ty.name,
+                "a key that is made by a template is a `String`: remove this",
+            );
+        }
+        _ => {}
+    }
+    if template::is_template(&text) && !is_code(&text) {
+        return pieces(target, literal, &text, errors).map(Key::Template);
+    }
+    errors.at(
+        literal,
+        format!(
+            "`key` takes the name of a field, a template like `{{shop}}:{{id}}`, or a short \
+             expression over the fields with its `key_type`: put what is longer into a method and \
+             name it by `key_with`. The fields are {}",
+            quoted_list(target.field_names())
+        ),
+    );
+    None
+}
+
+/// Whether a text that has braces is more likely code than a template.
+pub(super) fn is_code(text: &str) -> bool {
+    ["()", "(|", "=>", "if ", "match ", "; "]
+        .iter()
+        .any(|code| text.contains(code))
+}
+
+/// Reports a list of fields in one text, `"shop, id"`, if it is one.
+pub(super) fn lists_fields(literal: &LitStr, text: &str, errors: &mut Errors) -> bool {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    let is_list = names.len() > 1
+        && names
+            .iter()
+            .all(|name| !name.is_empty() && is_name(bare(name)));
+    if is_list {
+        let names: Vec<&str> = names.into_iter().map(bare).collect();
+        errors.at(
+            literal,
+            format!(
+                "each field of a key has quotes of its own: write `key(\"{}\")`",
+                names.join("\", \"")
+            ),
+        );
+    }
+    is_list
+}
+
+/// The name of a field, which may be said with `self.` before it.
+pub(super) fn bare(text: &str) -> &str {
+    text.strip_prefix("self.").unwrap_or(text)
+}
+
+/// Whether the text can be meant as nothing but the name of a field.
+pub(super) fn is_name(text: &str) -> bool {
+    let text = text.strip_prefix("r#").unwrap_or(text);
+    text.chars().all(|c| c == '_' || c.is_alphanumeric())
+}
+
+/// The fields that are the parts of a key, each once.
 pub(super) fn parts(
     target: &Struct<'_>,
     group: &Group,
     names: &[LitStr],
-    bare: fn(&str) -> String,
     errors: &mut Errors,
 ) -> Vec<usize> {
     // A part that is no text has been reported.
@@ -206,7 +398,7 @@ pub(super) fn parts(
     }
     let mut parts: Vec<usize> = Vec::new();
     for name in names {
-        let Some(at) = field_named(target, name, &bare(&name.value()), errors) else {
+        let Some(at) = field_named(target, name, bare(&name.value()), errors) else {
             continue;
         };
         if parts.contains(&at) {
@@ -224,16 +416,6 @@ pub(super) fn parts(
     parts
 }
 
-pub(super) fn lone_part(only: &LitStr, errors: &mut Errors) {
-    errors.at(
-        only,
-        format!(
-            "a key of one field needs no parentheses: write `key = \"{}\"`",
-            only.value().escape_debug()
-        ),
-    );
-}
-
 /// What a template is made of.
 pub(super) fn pieces(
     target: &Struct<'_>,
@@ -249,13 +431,35 @@ pub(super) fn pieces(
     for piece in pieces {
         match piece {
             template::Piece::Text(text) => known.push(Piece::Text(text)),
-            template::Piece::Field(name) => match target.field(&name) {
-                Some(at) => known.push(Piece::Field(at)),
-                None => errors.at(literal, target.no_such_field(&name)),
-            },
+            template::Piece::Field(name) => {
+                let mut names = bare(&name).split('.');
+                let field = names.next().unwrap_or_default();
+                let way = names.map(|name| member(name, literal));
+                match (target.field(field), way.collect::<syn::Result<Vec<_>>>()) {
+                    (Some(at), Ok(way)) => known.push(Piece::Field(at, way)),
+                    (Some(_), Err(_)) => errors.at(
+                        literal,
+                        format!(
+                            "`{{{}}}` is no field: write one in braces, as in `{{id}}` or \
+                             `{{meta.id}}`",
+                            name.escape_debug()
+                        ),
+                    ),
+                    (None, _) => errors.at(literal, target.no_such_field(field)),
+                }
+            }
         }
     }
     Some(known)
+}
+
+/// A field of a field, as it is named in a text.
+fn member(name: &str, literal: &LitStr) -> syn::Result<Member> {
+    let at = Span::call_site().located_at(literal.span());
+    Ok(match syn::parse_str(name)? {
+        Member::Named(name) => Member::Named(usable(&name.unraw().to_string(), at)),
+        Member::Unnamed(number) => Member::Unnamed(number),
+    })
 }
 
 /// The field `name`, which stands in `literal`.

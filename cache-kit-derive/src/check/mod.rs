@@ -9,6 +9,7 @@ pub(crate) mod named;
 mod request_key;
 pub(crate) mod schema;
 pub(crate) mod serde;
+mod table;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{GenericParam, Generics, Type};

@@ -5,7 +5,7 @@ use syn::{GenericArgument, Path, PathArguments, Type};
 use super::peel;
 
 /// The crates whose types hold any value, and what those types are called.
-const SELF_DESCRIBING: [(&str, &[&str]); 10] = [
+const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
     ("serde_json", &["Value", "Map", "Number", "RawValue"]),
     ("serde_yaml", &["Value", "Mapping", "Number"]),
     ("serde_yml", &["Value", "Mapping", "Number"]),
@@ -16,6 +16,7 @@ const SELF_DESCRIBING: [(&str, &[&str]); 10] = [
     ("serde_value", &["Value"]),
     ("rmpv", &["Value"]),
     ("bson", &["Bson", "Document"]),
+    ("bigdecimal", &["BigDecimal"]),
 ];
 
 /// The path in `ty` of a type that can only be read from a format that describes itself.
@@ -36,6 +37,28 @@ fn is_self_describing(path: &Path) -> bool {
         && SELF_DESCRIBING.iter().any(|(krate, types)| {
             first.ident == krate && types.iter().any(|name| last.ident == name)
         })
+}
+
+/// The path in `ty` of a `sync::Weak` or an `rc::Weak`, which holds nothing that could be stored.
+///
+/// Only a path that says its module counts, as above.
+pub(super) fn weak(ty: &Type) -> Option<&Path> {
+    parts(ty).into_iter().find_map(|part| match part.ty {
+        Type::Path(path) => {
+            let mut names = path
+                .path
+                .segments
+                .iter()
+                .rev()
+                .map(|segment| &segment.ident);
+            let is_weak = names.next()? == "Weak"
+                && ["sync", "rc"]
+                    .iter()
+                    .any(|module| names.clone().next().is_some_and(|name| name == module));
+            is_weak.then_some(&path.path)
+        }
+        _ => None,
+    })
 }
 
 /// A type that stands in another.

@@ -7,7 +7,7 @@ use super::expression::Expression;
 use super::feeder::{Key, Part};
 use crate::ast::{Field, Struct};
 use crate::attr::feeder::KeyAttr;
-use crate::check::key;
+use crate::check::key::{self, bare, is_name};
 use crate::diag::Errors;
 use crate::text::template;
 
@@ -21,17 +21,16 @@ pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) ->
 
 fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Key> {
     let text = literal.value();
-    if is_name(&text) || is_name(text.strip_prefix("self.").unwrap_or("-")) {
-        return key::field_named(target, literal, &bare(&text), errors).map(Key::Field);
+    if is_name(bare(&text)) {
+        return key::field_named(target, literal, bare(&text), errors).map(Key::Field);
+    }
+    if key::lists_fields(literal, &text, errors) {
+        return None;
     }
     if let Some(expression) = Expression::parse(literal, target) {
         return Some(Key::Expression(expression));
     }
-    // Code that has braces, too, is more than is taken here.
-    let is_code = ["()", "(|", "{ ", "=>"]
-        .iter()
-        .any(|code| text.contains(code));
-    if template::is_template(&text) && !is_code {
+    if template::is_template(&text) && !key::is_code(&text) {
         return key::pieces(target, literal, &text, errors).map(Key::Template);
     }
     errors.at(
@@ -44,11 +43,19 @@ fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Ke
 }
 
 fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Errors) -> Option<Key> {
-    let fields = key::parts(target, group, names, bare, errors);
+    let fields = key::parts(target, group, names, errors);
     match names {
         [] => return None,
         // Another part, which is no text, may have been reported.
-        [only] if group.stream().into_iter().count() <= 2 => key::lone_part(only, errors),
+        [only] if group.stream().into_iter().count() <= 2 => {
+            errors.at(
+                only,
+                format!(
+                    "a key of one field needs no parentheses: write `key = \"{}\"`",
+                    only.value().escape_debug()
+                ),
+            );
+        }
         _ => {}
     }
     let parts = fields.into_iter().enumerate();
@@ -69,17 +76,6 @@ pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
             span: index.span,
         }),
     }
-}
-
-/// The name of a field, which may be said with `self.` before it.
-fn bare(text: &str) -> String {
-    text.strip_prefix("self.").unwrap_or(text).to_owned()
-}
-
-/// Whether the text can be meant as nothing but the name of a field.
-fn is_name(text: &str) -> bool {
-    let text = text.strip_prefix("r#").unwrap_or(text);
-    text.chars().all(|c| c == '_' || c.is_alphanumeric())
 }
 
 #[cfg(test)]

@@ -5,14 +5,25 @@
 //! else or not at all.
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::{Attribute, Ident, Meta};
+use syn::{Attribute, Ident, LitStr, Meta};
 
-use super::named::self_describing;
+use super::named::{self_describing, weak};
 use crate::ast::{Field, Shape, Variant};
+use crate::check::holder::is_nothing;
 use crate::diag::Errors;
 
-/// Refuses the serde attributes and the field types that postcard cannot carry.
-pub(super) fn check(shape: &Shape<'_>, errors: &mut Errors) {
+/// What else than serde says of a field decides what it may be.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// The `skip_ok` of `#[cache(skip_ok)]`.
+    pub(super) skip_ok: Option<Ident>,
+    /// Whether the key is made of it.
+    pub(super) is_key: bool,
+}
+
+/// Refuses the serde attributes and the field types that postcard cannot carry. `told` is of the
+/// fields of the shape, in their order.
+pub(super) fn check(shape: &Shape<'_>, told: &[Told], errors: &mut Errors) {
     for word in words(shape.target().attrs) {
         let why = match word.to_string().as_str() {
             "untagged" => UNTAGGED,
@@ -28,8 +39,9 @@ pub(super) fn check(shape: &Shape<'_>, errors: &mut Errors) {
     for (at, variant) in variants.iter().enumerate() {
         check_variant(variant, &variants[at + 1..], errors);
     }
-    for field in shape.fields() {
-        check_field(field, errors);
+    let nothing = Told::default();
+    for (at, field) in shape.fields().enumerate() {
+        check_field(field, told.get(at).unwrap_or(&nothing), errors);
     }
 }
 
@@ -60,9 +72,11 @@ fn is_unread(word: &Ident) -> bool {
     word == "skip" || word == "skip_deserializing"
 }
 
-fn check_field(field: &Field<'_>, errors: &mut Errors) {
-    let words = words(field.attrs);
-    let has = |name: &str| words.iter().any(|word| word == name);
+fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
+    let items = serde_items(field.attrs);
+    let words: Vec<&Ident> = items.iter().filter_map(|(word, _)| word.as_ref()).collect();
+    let has = |name: &str| words.iter().any(|word| *word == name);
+    let mut is_refused = false;
     for word in &words {
         let why = match word.to_string().as_str() {
             "skip_serializing_if" => {
@@ -77,10 +91,48 @@ fn check_field(field: &Field<'_>, errors: &mut Errors) {
             }
             _ => continue,
         };
+        is_refused = true;
         refuse(word, why, errors);
     }
+    if is_refused {
+        return;
+    }
+    let skipped = words.iter().find(|word| is_unread(word));
+    match (skipped, &told.skip_ok) {
+        (Some(skip), _) if told.is_key => {
+            errors.at(
+                skip,
+                format!(
+                    "the key is made of `{}`, and a hit has the default in its place: remove `{skip}`",
+                    field.name
+                ),
+            );
+        }
+        (Some(skip), None) if !is_nothing(field.ty) => {
+            errors.at(
+                skip,
+                format!(
+                    "what is cached loses `{0}`: a miss has its value, and a hit its default. \
+                     Remove `{skip}`, or put `#[cache(skip_ok)]` on the field if that is meant",
+                    field.name
+                ),
+            );
+        }
+        (None, Some(skip_ok)) => {
+            errors.at(
+                skip_ok,
+                format!("`{}` is not skipped: remove `skip_ok`", field.name),
+            );
+        }
+        _ => {}
+    }
+    for (word, item) in &items {
+        if let (Some(word), Some(helper)) = (word, literal(item)) {
+            check_helper(word, &helper, errors);
+        }
+    }
     // Who converts a field says how it is read.
-    if ["skip", "with", "deserialize_with"].into_iter().any(has) {
+    if skipped.is_some() || ["with", "deserialize_with"].into_iter().any(has) {
         return;
     }
     if let Some(path) = self_describing(field.ty) {
@@ -89,7 +141,80 @@ fn check_field(field: &Field<'_>, errors: &mut Errors) {
             "this type asks the bytes what they are when it is read, and postcard's say nothing: \
              keep it as text, or convert it by `#[serde(with = \"…\")]`",
         );
+    } else if let Some(path) = weak(field.ty) {
+        errors.at(
+            path,
+            "what a `Weak` points to is not stored, so that it comes back dead: hold an `Arc`, or \
+             skip the field",
+        );
     }
+}
+
+/// Modules of other crates that write a value in one way and read it in another, or ask the bytes
+/// what they are.
+const ONE_WAY_MODULES: [&str; 13] = [
+    "serde_with::rust::double_option",
+    "serde_with::rust::unwrap_or_skip",
+    "either::serde_untagged",
+    "either::serde_untagged_optional",
+    "rust_decimal::serde::float",
+    "rust_decimal::serde::float_option",
+    "rust_decimal::serde::arbitrary_precision",
+    "rust_decimal::serde::arbitrary_precision_option",
+    "bigdecimal::serde::json_num",
+    "bigdecimal::serde::json_num_option",
+    "time::serde::rfc3339::option",
+    "time::serde::rfc2822::option",
+    "time::serde::iso8601::option",
+];
+
+/// The same among the conversions of `serde_with`, `As::<OneOrMany<_>>`.
+const ONE_WAY_CONVERSIONS: [&str; 8] = [
+    "OneOrMany",
+    "PickFirst",
+    "DefaultOnError",
+    "KeyValueMap",
+    "VecSkipError",
+    "MapSkipError",
+    "BytesOrString",
+    "Flexible",
+];
+
+/// Refuses a `with` that is known never to read what it has written.
+fn check_helper(word: &Ident, helper: &LitStr, errors: &mut Errors) {
+    if !["with", "serialize_with", "deserialize_with"]
+        .iter()
+        .any(|with| word == with)
+    {
+        return;
+    }
+    let text: String = helper.value().split_whitespace().collect();
+    let path = text.strip_prefix("::").unwrap_or(&text);
+    let module = ["::serialize", "::deserialize"]
+        .into_iter()
+        .find_map(|function| path.strip_suffix(function))
+        .unwrap_or(path);
+    let conversion = path
+        .split(|c: char| !(c == '_' || c.is_alphanumeric()))
+        .find(|name| ONE_WAY_CONVERSIONS.contains(name));
+    let one_way = match conversion {
+        Some(name) if path.starts_with("serde_with::") => name,
+        _ if ONE_WAY_MODULES.contains(&module) => module,
+        _ => return,
+    };
+    errors.at(
+        helper,
+        format!(
+            "what `{one_way}` writes cannot be read back from postcard, which stores no names and \
+             no types: convert the field in another way"
+        ),
+    );
+}
+
+/// The text behind the `=` of `with = "…"`.
+fn literal(item: &TokenStream) -> Option<LitStr> {
+    let last = item.clone().into_iter().last()?;
+    syn::parse2(last.into()).ok()
 }
 
 fn refuse(word: &Ident, why: &str, errors: &mut Errors) {
@@ -111,9 +236,17 @@ fn words(attrs: &[Attribute]) -> Vec<Ident> {
 }
 
 /// What stands in all `#[serde(…)]`, one by one: its first word, and all of it.
-pub(crate) fn serde_items(attrs: &[Attribute]) -> Vec<(Option<Ident>, TokenStream)> {
+pub(crate) fn serde_items(attrs: &[Attribute]) -> Vec<Item> {
+    items(serde_lists(attrs))
+}
+
+/// One thing that stands in an attribute: its first word, and all of it.
+pub(super) type Item = (Option<Ident>, TokenStream);
+
+/// What stands between the commas of lists.
+pub(super) fn items(lists: impl Iterator<Item = TokenStream>) -> Vec<Item> {
     let mut items = Vec::new();
-    for list in serde_lists(attrs) {
+    for list in lists {
         let tokens: Vec<TokenTree> = list.into_iter().collect();
         for item in tokens.split(is_comma) {
             let word = match item.first() {

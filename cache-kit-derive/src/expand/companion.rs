@@ -4,7 +4,8 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::ext::IdentExt;
 
-use crate::ast::Struct;
+use crate::ast::{Struct, usable};
+use crate::lints::{hidden, private_interfaces};
 
 /// What there is to say about a companion before its `CacheFeed`.
 pub(crate) struct Companion {
@@ -18,11 +19,7 @@ impl Companion {
     pub(crate) fn new(target: &Struct<'_>, name: Option<&Ident>, many: bool) -> Self {
         let generated = |ident: &Ident| Span::call_site().located_at(ident.span());
         let name = match name {
-            Some(name) => {
-                let mut name = name.clone();
-                name.set_span(generated(&name));
-                name
-            }
+            Some(name) => usable(&name.unraw().to_string(), generated(name)),
             None => {
                 let ident = target.ident;
                 format_ident!("{}Feeder", ident, span = generated(ident))
@@ -42,8 +39,11 @@ impl Companion {
             ident,
             vis,
             generics,
+            lints,
             ..
         } = target;
+        let hidden = hidden(target.attrs);
+        let private_interfaces = private_interfaces(vis);
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
         let feeder = &self.name;
         let feeder_name = feeder.unraw().to_string();
@@ -81,6 +81,9 @@ impl Companion {
         );
         quote! {
             #[doc = #about]
+            #hidden
+            #lints
+            #private_interfaces
             #vis struct #feeder #generics #where_clause {
                 /// What is asked for.
                 #vis request: #ident #ty_generics,
@@ -88,6 +91,8 @@ impl Companion {
                 #vis #answer: #answer_type,
             }
 
+            #lints
+            #private_interfaces
             #[automatically_derived]
             impl #impl_generics #feeder #ty_generics #where_clause {
                 /// A feeder that asks for what `request` says, not answered yet.
@@ -101,6 +106,7 @@ impl Companion {
                 }
             }
 
+            #lints
             #[automatically_derived]
             impl #impl_generics #ident #ty_generics #where_clause {
                 #[doc = #about_into]
@@ -111,6 +117,7 @@ impl Companion {
 
             // Neither the request nor the entity is shown, so that neither must be `Debug` and no
             // value gets into a log.
+            #lints
             #[automatically_derived]
             impl #impl_generics #private::Debug for #feeder #ty_generics #where_clause {
                 fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {

@@ -6,10 +6,12 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ExprPath, Generics, parse_quote};
 
+use super::tokens::{first_span, located_at};
 use super::{fingerprint, schema, typed_key};
 use crate::ast::{Field, Shape, Struct};
 use crate::attr::cache::Predicates;
 use crate::check::entity::{Entity, Prefix, generic_key_types};
+use crate::check::expression::{self, Expression, reference};
 use crate::check::key::{Key, Piece};
 
 pub(super) fn expand(
@@ -23,8 +25,12 @@ pub(super) fn expand(
     let generics = generics(target, Some(key), entity.bound, private);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let key_type = key_type(target, key, private);
+    // A type that is less visible than the entity is reported where it is named.
+    let at = Span::call_site().located_at(first_span(&key_type));
+    let key_item = quote_spanned!(at=> type Key = #key_type;);
     let key_value = key_value(target, key, private);
     let key_items = key_items(target, key, private);
+    let lints = &target.lints;
     let prefix = match &entity.prefix {
         Prefix::Text(text) => text.to_token_stream(),
         Prefix::With(path) => call(path, None, quote!(&'static #private::str)),
@@ -59,9 +65,10 @@ pub(super) fn expand(
         }
     });
     quote! {
+        #lints
         #[automatically_derived]
         impl #impl_generics #private::CacheEntity for #ident #ty_generics #where_clause {
-            type Key = #key_type;
+            #key_item
 
             fn cache_key(&self) -> #key_type {
                 #key_value
@@ -125,37 +132,33 @@ pub(crate) fn key_type(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream
     match key {
         Key::Field(at) => target.fields[*at].ty.to_token_stream(),
         Key::Template(_) => quote!(#private::String),
-        Key::Parts(_) => typed_key::name(target).to_token_stream(),
-        Key::With(_, ty) => ty.to_token_stream(),
+        Key::Parts(parts) => typed_key::name(target, parts.name).to_token_stream(),
+        Key::With(_, ty) | Key::Expression(_, ty) => ty.to_token_stream(),
     }
 }
 
 /// The typed key, if there is one.
 pub(crate) fn key_items(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
     match key {
-        Key::Parts(parts) => {
-            let parts: Vec<&Field<'_>> = parts.iter().map(|at| &target.fields[*at]).collect();
-            typed_key::items(target, &parts, private)
+        Key::Parts(parts) => typed_key::items(target, parts, private),
+        Key::Field(_) | Key::Template(_) | Key::With(..) | Key::Expression(..) => {
+            TokenStream::new()
         }
-        Key::Field(_) | Key::Template(_) | Key::With(..) => TokenStream::new(),
     }
 }
 
 fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
+    let copy = |at: &usize| {
+        let member = &target.fields[*at].member;
+        let field = reference(target, &quote!(self.#member));
+        quote!(#private::Clone::clone(#field))
+    };
     match key {
-        Key::Field(at) => {
-            let member = &target.fields[*at].member;
-            quote!(#private::Clone::clone(&self.#member))
-        }
+        Key::Field(at) => copy(at),
         Key::Template(pieces) => {
-            let pushes = pieces.iter().map(|piece| match piece {
-                Piece::Text(text) => quote!(#private::String::push_str(&mut __key, #text);),
-                Piece::Field(at) => {
-                    let Field { member, ty, .. } = &target.fields[*at];
-                    // Named, the type is where a missing `Display` is reported.
-                    quote!(#private::push_part::<#ty>(&mut __key, &self.#member);)
-                }
-            });
+            let pushes = pieces
+                .iter()
+                .map(|piece| push(target, piece, &quote!(self), private));
             quote! {
                 let mut __key = #private::String::new();
                 #(#pushes)*
@@ -163,11 +166,80 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
             }
         }
         Key::Parts(parts) => {
-            let name = typed_key::name(target);
-            let members = parts.iter().map(|at| &target.fields[*at].member);
-            quote!(#name::new(#(#private::Clone::clone(&self.#members)),*))
+            let name = typed_key::name(target, parts.name);
+            let copies = parts.fields.iter().map(copy);
+            quote!(#name::new(#(#copies),*))
         }
         Key::With(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
+        Key::Expression(expression, ty) => {
+            let bindings = bindings(target, expression, &quote!(*self));
+            let value = value(target, expression, private);
+            quote! {
+                #bindings
+                let __key: #ty = #value;
+                __key
+            }
+        }
+    }
+}
+
+/// Writes a piece of a template into `__key`.
+pub(super) fn push(
+    target: &Struct<'_>,
+    piece: &Piece,
+    owner: &TokenStream,
+    private: &TokenStream,
+) -> TokenStream {
+    match piece {
+        Piece::Text(text) => quote!(#private::String::push_str(&mut __key, #text);),
+        Piece::Field(at, way) => {
+            // Named, the type is where a missing `Display` is reported.
+            let ty = way.is_empty().then(|| target.fields[*at].ty);
+            let ty = ty.map(|ty| quote!(::<#ty>));
+            let member = &target.fields[*at].member;
+            let place = reference(target, &quote!(#owner.#member #(.#way)*));
+            quote!(#private::push_part #ty (&mut __key, #place);)
+        }
+    }
+}
+
+/// The names that an expression has for `self` and the fields, where `self` is `owner`.
+pub(super) fn bindings(
+    target: &Struct<'_>,
+    expression: &Expression,
+    place: &TokenStream,
+) -> TokenStream {
+    let owner = expression::owner();
+    let fields = expression.bound.iter().map(|at| {
+        let Field { member, name, .. } = &target.fields[*at];
+        let binding = expression::binding(name);
+        let field = reference(target, &quote!(#owner.#member));
+        quote!(let #binding = #field;)
+    });
+    quote! {
+        let #owner = &#place;
+        #(#fields)*
+    }
+}
+
+/// What an expression gives, made a key.
+pub(super) fn value(
+    target: &Struct<'_>,
+    expression: &Expression,
+    private: &TokenStream,
+) -> TokenStream {
+    let tokens = &expression.tokens;
+    let at = Span::call_site().located_at(first_span(tokens));
+    let private = located_at(private.clone(), at);
+    if expression.is_place {
+        let place = if target.is_packed {
+            quote_spanned!(at=> &{ #tokens })
+        } else {
+            quote_spanned!(at=> &#tokens)
+        };
+        quote_spanned!(at=> #private::KeyField::to_key(#place))
+    } else {
+        quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
     }
 }
 

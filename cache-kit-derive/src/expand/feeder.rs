@@ -5,11 +5,12 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::{Generics, Member, Type, parse_quote};
 
 use super::companion::Companion;
+use super::entity::{bindings, push, value};
 use super::hooks::Caller;
-use super::tokens::{first_span, located_at, mentions};
+use super::tokens::{first_span, located_at, mentions, with_self};
 use crate::ast::{Field, Struct};
 use crate::attr::feeder::Hooks;
-use crate::check::expression::{Expression, request};
+use crate::check::expression::Expression;
 use crate::check::feeder::{Feeder, Key, Part, Slot};
 use crate::check::holder::{By, Holder, ungrouped};
 use crate::check::key::Piece;
@@ -22,7 +23,11 @@ pub(super) fn expand(
     hooks: &Hooks,
     private: &TokenStream,
 ) -> TokenStream {
-    let entity = entity.to_token_stream();
+    let entity = match found.slot {
+        // In the feeder that is generated `Self` would be that.
+        Slot::Companion => with_self(entity.to_token_stream(), &target.ty()),
+        Slot::Field(_) => entity.to_token_stream(),
+    };
     match found.slot {
         Slot::Field(_) => Feed::new(target, target.ident, &entity, found.slot, private).expand(
             key,
@@ -108,8 +113,10 @@ impl<'a> Feed<'a> {
         };
         let hooks = caller.methods(hooks);
         let generics = self.generics(key);
+        let lints = &self.target.lints;
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
         quote_spanned! {self.at=>
+            #lints
             #[automatically_derived]
             impl #impl_generics #of<#entity> for #feeder #ty_generics #where_clause {
                 #ids
@@ -131,13 +138,7 @@ impl<'a> Feed<'a> {
             .collect();
         let fields = match key {
             Key::Field(at) => vec![*at],
-            Key::Template(pieces) => pieces
-                .iter()
-                .filter_map(|piece| match piece {
-                    Piece::Field(at) => Some(*at),
-                    Piece::Text(_) => None,
-                })
-                .collect(),
+            Key::Template(pieces) => pieces.iter().filter_map(Piece::whole_field).collect(),
             Key::Parts(_) | Key::Expression(_) => Vec::new(),
         };
         for at in fields {
@@ -176,7 +177,7 @@ impl<'a> Feed<'a> {
             Key::Expression(expression) => self.expression(expression),
         };
         let borrowed = match key {
-            Key::Field(at) => self.borrowed_id(&self.target.fields[*at]),
+            Key::Field(at) if !self.target.is_packed => self.borrowed_id(&self.target.fields[*at]),
             _ => None,
         };
         quote_spanned! {self.at=>
@@ -222,7 +223,7 @@ impl<'a> Feed<'a> {
             if let Holder::Many { ty, by } = Holder::of(ty) {
                 let place = match by {
                     By::Reference => quote_spanned!(self.at=> #request.#member),
-                    By::Value | By::Arc => quote_spanned!(self.at=> &#request.#member),
+                    By::Value | By::Arc => self.reference(member),
                 };
                 value = match ty {
                     Type::Reference(reference) => {
@@ -279,16 +280,9 @@ impl<'a> Feed<'a> {
         let Self {
             private, request, ..
         } = self;
-        let pushes = pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => {
-                quote_spanned!(self.at=> #private::String::push_str(&mut __key, #text);)
-            }
-            Piece::Field(at) => {
-                // Named, the type is where a missing `Display` is reported.
-                let Field { member, ty, .. } = &self.target.fields[*at];
-                quote_spanned!(self.at=> #private::push_part::<#ty>(&mut __key, &#request.#member);)
-            }
-        });
+        let pushes = pieces
+            .iter()
+            .map(|piece| push(self.target, piece, request, private));
         quote_spanned! {self.at=>
             let mut __key = #private::String::new();
             #(#pushes)*
@@ -299,31 +293,15 @@ impl<'a> Feed<'a> {
     fn expression(&self, expression: &Expression) -> TokenStream {
         let Self {
             private,
-            request: place,
+            request,
+            target,
             ..
         } = self;
-        let tokens = &expression.tokens;
-        let at = Span::call_site().located_at(first_span(tokens));
-        let private = located_at(private.clone(), at);
-        let whole = expression.names_self.then(|| {
-            let request = request();
-            quote_spanned!(self.at=> let #request = &#place;)
-        });
-        let fields = expression.fields.iter().map(|at| {
-            let Field { member, .. } = &self.target.fields[*at];
-            let name = located_at(member.to_token_stream(), self.at);
-            quote_spanned!(self.at=> let #name = &#place.#member;)
-        });
-        let value = if expression.is_place {
-            quote_spanned!(at=> #private::KeyField::to_key(&#tokens))
-        } else {
-            quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
-        };
-        quote_spanned! {self.at=>
-            #whole
-            #(#fields)*
-            #value
-        }
+        let bindings = bindings(target, expression, request);
+        let value = value(target, expression, private);
+        // In the feeder that is generated `Self` would be that.
+        let value = with_self(value, &target.ty());
+        quote!(#bindings #value)
     }
 
     /// The type that a field holds in one piece, and a reference to it.
@@ -335,8 +313,18 @@ impl<'a> Feed<'a> {
                 ty,
                 by: By::Reference,
             } => (ty, quote_spanned!(self.at=> #request.#member)),
-            Holder::One { ty, by: By::Arc } => (ty, quote_spanned!(self.at=> &#request.#member)),
-            _ => (ungrouped(ty), quote_spanned!(self.at=> &#request.#member)),
+            Holder::One { ty, by: By::Arc } => (ty, self.reference(member)),
+            _ => (ungrouped(ty), self.reference(member)),
+        }
+    }
+
+    /// A reference to a field, or to a copy of it.
+    fn reference(&self, member: &Member) -> TokenStream {
+        let request = &self.request;
+        if self.target.is_packed {
+            quote_spanned!(self.at=> &{ #request.#member })
+        } else {
+            quote_spanned!(self.at=> &#request.#member)
         }
     }
 

@@ -4,7 +4,7 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ExprPath;
 
-use super::tokens::located_at;
+use super::tokens::{located_at, with_self};
 use crate::ast::Struct;
 use crate::attr::feeder::Hooks;
 use crate::check::feeder::Slot;
@@ -38,8 +38,8 @@ impl Caller<'_> {
             .collect()
     }
 
-    /// The function gets a type before it is called, so that one with other arguments is told
-    /// which there should be. It is told so where it is named.
+    /// The function is called by a trait, so that one with other arguments is told which there
+    /// should be. It is told so where it is named.
     fn method(
         &self,
         name: &str,
@@ -58,13 +58,7 @@ impl Caller<'_> {
         };
         let (this, this_type) = match self.slot {
             Slot::Field(_) => (quote_spanned!(at=> self), quote_spanned!(at=> Self)),
-            Slot::Companion => {
-                let request = self.request();
-                (
-                    quote_spanned!(at=> #borrow self.request),
-                    quote_spanned!(at=> #request),
-                )
-            }
+            Slot::Companion => (quote_spanned!(at=> #borrow self.request), self.target.ty()),
         };
         let position = ("__position", quote!(#private::usize));
         let position = argument.filter(|_| self.many).map(|_| &position);
@@ -73,31 +67,22 @@ impl Caller<'_> {
             .chain(argument)
             .map(|(name, ty)| (Ident::new(name, at), ty))
             .unzip();
-        let result = quote_spanned!(at=> #private::Result<()>);
         let function = self.function(path);
         quote_spanned! {at=>
-            fn #name(#borrow self #(, #names: #types)*) -> #result {
-                let __hook: fn(#borrow #this_type #(, #types)*) -> #result = #function;
-                __hook(#this #(, #names)*)
+            fn #name(#borrow self #(, #names: #types)*) -> #private::Result<()> {
+                #private::Hook::<(#borrow #this_type, #(#types,)*)>::call(
+                    #function,
+                    (#this, #(#names,)*),
+                )
             }
         }
     }
 
     /// In a feeder around a request, `Self` in a path still is the request.
     fn function(&self, path: &ExprPath) -> TokenStream {
-        let mut segments = path.path.segments.iter();
-        match (self.slot, segments.next()) {
-            (Slot::Companion, Some(first)) if first.ident == "Self" && path.qself.is_none() => {
-                let request = self.request();
-                quote!(<#request> #(::#segments)*)
-            }
-            _ => path.to_token_stream(),
+        match self.slot {
+            Slot::Companion => with_self(path.to_token_stream(), &self.target.ty()),
+            Slot::Field(_) => path.to_token_stream(),
         }
-    }
-
-    fn request(&self) -> TokenStream {
-        let ident = self.target.ident;
-        let ty_generics = self.target.generics.split_for_impl().1;
-        quote!(#ident #ty_generics)
     }
 }

@@ -14,7 +14,7 @@ mod snapshots;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tokens;
-mod typed_key;
+pub(crate) mod typed_key;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
@@ -23,6 +23,7 @@ use crate::ast::{Shape, Struct};
 use crate::attr::cache::CacheAttr;
 use crate::attr::feeder::FeederAttr;
 use crate::attr::schema::{SchemaAttr, is_of_entity};
+use crate::check::key::Keyed;
 use crate::diag::Errors;
 use crate::{check, fallback};
 
@@ -36,15 +37,17 @@ pub(crate) fn cache_entity(input: TokenStream) -> TokenStream {
     let attr = CacheAttr::of_type(&input.attrs, &mut errors);
     let private = attr.krate.private();
     let Some(shape) = Shape::new(&input, "CacheEntity", &mut errors) else {
-        return failed(errors, fallback::entity(&input, None, &private));
+        let stub = fallback::entity(&input, None, &mut errors, &private);
+        return failed(errors, stub);
     };
-    let (entity, key) = check::entity::check(&shape, &attr, &mut errors);
-    match key {
-        Some(key) if errors.is_empty() => entity::expand(&shape, &entity, &key, &private),
-        key => failed(
-            errors,
-            fallback::entity(&input, Some((shape.target(), key)), &private),
-        ),
+    let (entity, keyed) = check::entity::check(&shape, &attr, &mut errors);
+    match keyed {
+        Keyed::Known(key) if errors.is_empty() => entity::expand(&shape, &entity, &key, &private),
+        keyed => {
+            let found = Some((shape.target(), keyed));
+            let stub = fallback::entity(&input, found, &mut errors, &private);
+            failed(errors, stub)
+        }
     }
 }
 
@@ -90,15 +93,15 @@ pub(crate) fn cache_feeder(input: TokenStream) -> TokenStream {
         (Some(entity), Some(key)) if errors.is_empty() => {
             feeder::expand(&target, entity, key, &found, &attr.hooks, &private)
         }
-        _ => failed(
-            errors,
-            fallback::checked_feeder(&input, &target, &found, &private),
-        ),
+        _ => {
+            let stub = fallback::checked_feeder(&input, &target, &found, &mut errors, &private);
+            failed(errors, stub)
+        }
     }
 }
 
 fn failed(errors: Errors, stub: TokenStream) -> TokenStream {
-    let mut tokens = errors.into_compile_errors().unwrap_or_default();
+    let mut tokens = errors.into_compile_errors();
     tokens.extend(stub);
     tokens
 }

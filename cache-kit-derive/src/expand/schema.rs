@@ -29,9 +29,10 @@ pub(super) fn of_shape(
     nested: &[&Type],
     private: &TokenStream,
 ) -> TokenStream {
-    let ident = target.ident;
+    let Struct { ident, lints, .. } = target;
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
+        #lints
         #[automatically_derived]
         impl #impl_generics #private::CacheSchema for #ident #ty_generics #where_clause {
             fn cache_shape(__schema: &mut #private::Schema) {

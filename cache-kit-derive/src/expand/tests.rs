@@ -6,7 +6,7 @@ use super::{cache_entity, cache_feeder};
 
 /// Constructs that the derives know, right and wrong.
 pub(crate) const SOURCES: &[&str] = &[
-    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[serde(skip)] name: Option<Name> }",
+    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[cache(skip_ok)] #[serde(skip)] name: Option<Name> }",
     "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\")] pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",
     "#[cache(key = \"{0}:{1}\")] #[serde(transparent)] struct Pair(f64, [u8; 4]);",
     "struct Marked { #[cache(key)] a: u8, #[cache(key)] #[serde(skip_serializing_if = \"x\", flatten)] b: f32 }",
@@ -66,7 +66,7 @@ fn every_mistake_is_reported_at_once() {
         ("#[cache(key(\"a\", b, 1, \"c\", \"a\"))] struct A { a: f32 }", 5),
         ("struct A<T> { id: T }", 2),
         ("#[cache(key = \"a\" prefix = \"b\", ttl)] struct A { #[cache(key)] a: u8 }", 3),
-        ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 3),
+        ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 2),
         ("#[cache(key = id)] struct A { id: u8 }", 1),
         ("#[cache(, key = \"id\")] struct A { id: u8 }", 1),
     ] {
@@ -91,6 +91,96 @@ fn every_mistake_is_reported_at_once() {
         for input in parsed(&[source]) {
             let output = cache_feeder(input);
             assert_eq!(compile_errors(&output), mistakes, "{source}\n\n{output}");
+        }
+    }
+}
+
+#[test]
+fn a_type_that_many_have_says_its_prefix_or_its_table() {
+    for (source, prefix) in [
+        ("struct Model { id: u8 }", None),
+        ("struct Entity { id: u8 }", None),
+        ("struct r#Row { id: u8 }", None),
+        ("struct Record { id: u8 }", None),
+        ("struct Records { id: u8 }", Some("records")),
+        (
+            "#[cache(prefix = \"cake\")] struct Model { id: u8 }",
+            Some("cake"),
+        ),
+        (
+            "#[sea_orm(table_name = \"cake\")] struct Model { id: u8 }",
+            Some("cake"),
+        ),
+        (
+            "#[diesel(table_name = s::cakes)] struct Cake { id: u8 }",
+            Some("cakes"),
+        ),
+        (
+            "#[cache(prefix = \"model\")] #[sea_orm(table_name = \"a b\")] struct Model { id: u8 }",
+            Some("model"),
+        ),
+        (
+            "#[sea_orm(table_name = \"a b\")] struct Cake { id: u8 }",
+            None,
+        ),
+    ] {
+        for input in parsed(&[&format!("#[cache(key = \"id\")] {source}")]) {
+            let output = cache_entity(input);
+            let errors = compile_errors(&output);
+            match prefix {
+                Some(prefix) => {
+                    assert_eq!(errors, 0, "{source}\n\n{output}");
+                    let stated = format!("str {{ \"{prefix}\" }}");
+                    assert!(output.to_string().contains(&stated), "{source}\n\n{output}");
+                }
+                None => assert_eq!(errors, 1, "{source}\n\n{output}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_misspelt_word_is_one_mistake() {
+    for source in [
+        "#[cache(kye = \"id\")] struct A { id: u8 }",
+        "#[cache(keys(\"id\", \"n\"))] struct A { id: u8, n: u8 }",
+        "#[cache(key = \"id\", prefx = \"a\")] struct Model { id: u8 }",
+        "#[cache(key = \"id\", perfix_with = T::p)] struct A<T> { id: u8, t: T }",
+        "#[cache(key = \"id\", stale = \"1s\", tll = \"1s\")] struct A { id: u8 }",
+        "#[cache(key_wth = Self::k, key_type = u8)] enum A { B }",
+        "#[cache(key_with = Self::k, key_typ = u8)] enum A { B }",
+        "#[cache(key = \"id\", kye = \"id\")] struct A { id: u8 }",
+        "#[cache(key = \"id\")] struct A { id: u8, #[serde(skip)] #[cache(skipok)] n: u8 }",
+        "#[cache(key = \"id\")] struct A { #[cache(kee)] id: u8 }",
+        "struct A { #[cache(kee)] id: u8, #[cache(key)] n: u8 }",
+        "#[cache(id)] struct A { id: u8 }",
+        "#[cache(\"id\")] struct A { id: u8 }",
+        "#[cache(primary_field = \"id\", ttl = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"idd\")] struct A { id: u8 }",
+        "#[cache(key(\"idd\", \"n\"))] struct A { id: u8, n: u8 }",
+        "#[cache(key = \"{idd}\")] struct A { id: u8 }",
+    ] {
+        for input in parsed(&[source]) {
+            let output = cache_entity(input);
+            assert_eq!(compile_errors(&output), 1, "{source}\n\n{output}");
+        }
+    }
+    for source in [
+        "#[feeder(enttity = User, key = \"id\")] struct A { id: u8 }",
+        "#[feeder(entity = User, kye = \"id\")] struct A { id: u8 }",
+        "#[feeder(entity = User, keys(\"id\", \"n\"))] struct A { id: u8, n: u8 }",
+        "#[feeder(type_of = User, key = \"id\")] struct A { id: u8 }",
+        "#[feeder(entity = User, field = \"id\")] struct A { id: u8 }",
+        "#[feeder(entity = User, key = \"id\", naem = \"B\")] struct A { id: u8 }",
+        "#[feeder(entity = User, key = \"id\", on_mis = Self::m)] struct A { id: u8 }",
+        "#[feeder(entity = User)] struct A { #[feeder(kee)] id: u8, #[feeder(entity)] u: Option<User> }",
+        "#[feeder(entity = User)] struct A { #[feeder(key)] id: u8, #[feeder(entty)] u: Option<User> }",
+        "#[feeder(entity = User, key = \"idd\")] struct A { id: u8 }",
+        "#[feeder(entity = User, key(\"idd\", \"n\"))] struct A { id: u8, n: u8 }",
+    ] {
+        for input in parsed(&[source]) {
+            let output = cache_feeder(input);
+            assert_eq!(compile_errors(&output), 1, "{source}\n\n{output}");
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Small things about tokens and their spans.
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use std::iter::Peekable;
+
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree, token_stream};
+use quote::{ToTokens, quote_spanned};
 
 pub(super) fn first_span(tokens: &TokenStream) -> Span {
     let first = tokens.clone().into_iter().next();
@@ -22,4 +25,92 @@ pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
         TokenTree::Group(group) => mentions(group.stream(), names),
         TokenTree::Punct(_) | TokenTree::Literal(_) => false,
     })
+}
+
+/// The tokens with `ty` for `Self`, which would be another type where they are written to.
+pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut replaced = TokenStream::new();
+    while let Some(token) = tokens.next() {
+        match token {
+            TokenTree::Ident(ident) if ident == "Self" => {
+                let ty = located_at(ty.clone(), ident.span());
+                let is_path =
+                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
+                if is_path {
+                    skip_arguments(&mut tokens);
+                    quote_spanned!(ident.span()=> <#ty>).to_tokens(&mut replaced);
+                } else {
+                    ty.to_tokens(&mut replaced);
+                }
+            }
+            TokenTree::Group(group) => {
+                let mut other = Group::new(group.delimiter(), with_self(group.stream(), ty));
+                other.set_span(group.span());
+                replaced.extend([TokenTree::Group(other)]);
+            }
+            token => replaced.extend([token]),
+        }
+    }
+    replaced
+}
+
+/// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if it is there: the type has its own.
+fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
+    let is_punct = |token: Option<&TokenTree>, sign: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
+    let mut ahead = tokens.clone();
+    let starts = [':', ':', '<'];
+    if !starts
+        .iter()
+        .all(|sign| is_punct(ahead.next().as_ref(), *sign))
+    {
+        return;
+    }
+    let mut open = 1_usize;
+    while open > 0 {
+        let next = ahead.next();
+        if is_punct(next.as_ref(), '<') {
+            open += 1;
+        } else if is_punct(next.as_ref(), '>') {
+            open -= 1;
+        } else if next.is_none() {
+            return;
+        }
+    }
+    *tokens = ahead;
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[test]
+    fn self_is_the_type_wherever_it_stands() {
+        let ty = quote!(Get<'a, T>);
+        for (tokens, expected) in [
+            (quote!(Self::check), quote!(<Get<'a, T>>::check)),
+            (
+                quote!(<Self as Log>::miss),
+                quote!(<Get<'a, T> as Log>::miss),
+            ),
+            (
+                quote!(log::<Self, (u8, Self)>),
+                quote!(log::<Get<'a, T>, (u8, Get<'a, T>)>),
+            ),
+            (
+                quote!(<Vec<Self::Item> as Log>::miss),
+                quote!(<Vec<<Get<'a, T>>::Item> as Log>::miss),
+            ),
+            (
+                quote!(Self::<'a, Vec<T>>::check::<u8>),
+                quote!(<Get<'a, T>>::check::<u8>),
+            ),
+            (quote!(self::miss), quote!(self::miss)),
+        ] {
+            let squeezed = |tokens: TokenStream| tokens.to_string().replace(' ', "");
+            assert_eq!(squeezed(with_self(tokens, &ty)), squeezed(expected));
+        }
+    }
 }

@@ -1,173 +1,369 @@
 //! The struct that is the key of an entity with several key fields.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
+use syn::Member;
 use syn::ext::IdentExt;
-use syn::{Member, Type};
 
-use crate::ast::{Field, Struct};
+use super::tokens::{mentions, with_self};
+use crate::ast::{Field, Struct, usable};
+use crate::check::key::Parts;
 use crate::check::named::is_plain;
+use crate::lints::{hidden, private_interfaces};
 
-/// `OrderItemKey`, visible to the user's code, but not taken for code that the user wrote.
-pub(super) fn name(target: &Struct<'_>) -> Ident {
-    let ident = target.ident;
-    format_ident!(
-        "{}Key",
-        ident,
-        span = Span::call_site().located_at(ident.span())
-    )
-}
-
-pub(super) fn items(
-    target: &Struct<'_>,
-    parts: &[&Field<'_>],
-    private: &TokenStream,
-) -> TokenStream {
-    let vis = target.vis;
-    let name = name(target);
-    let entity = target.ident.unraw();
-
-    let types: Vec<&Type> = parts.iter().map(|part| part.ty).collect();
-    let about_parts: Vec<String> = parts
-        .iter()
-        .map(|part| format!("The `{}` of the entity.", part.name))
-        .collect();
-    // The parts of a tuple struct's key count from 0, whichever fields they are.
-    let members: Vec<Member> = parts
-        .iter()
-        .enumerate()
-        .map(|(at, part)| match &part.member {
-            Member::Named(ident) => Member::Named(ident.clone()),
-            Member::Unnamed(_) => Member::Unnamed(at.into()),
-        })
-        .collect();
-    let arguments: Vec<Ident> = members
-        .iter()
-        .map(|member| match member {
-            Member::Named(ident) => ident.clone(),
-            Member::Unnamed(index) => format_ident!("part_{}", index.index),
-        })
-        .collect();
-    let fields = if target.is_tuple {
-        quote!((#(#[doc = #about_parts] #vis #types),*);)
-    } else {
-        quote!({ #(#[doc = #about_parts] #vis #members: #types),* })
-    };
-    let separators = parts
-        .iter()
-        .enumerate()
-        .map(|(at, _)| (at > 0).then(|| quote!(#private::write_separator(__f)?;)));
-
-    let about = format!(
-        "The key of `{entity}`. Its text is its parts joined by `:`, with `%` and `:` inside a \
-         part escaped, so that different keys have different texts."
-    );
-    // Most parts are known to have an order. Those of other types need not.
-    let others: Vec<&Type> = types.iter().copied().filter(|ty| !is_plain(ty)).collect();
-    let (derived_order, order) = if others.is_empty() {
-        (quote!(#private::PartialOrd, #private::Ord,), None)
-    } else {
-        let order = order(&name, &members, &others, private);
-        (TokenStream::new(), Some(order))
-    };
-    let from_str = from_str(&name, parts, &members, &others, private);
-    quote! {
-        #[doc = #about]
-        #[derive(
-            #private::Clone,
-            #private::Debug,
-            #private::PartialEq,
-            #private::Eq,
-            #derived_order
-            #private::Hash,
-        )]
-        #vis struct #name #fields
-
-        #[automatically_derived]
-        impl #name {
-            /// The key that has these parts.
-            #[allow(clippy::too_many_arguments, reason = "a key has as many as its entity says")]
-            #vis fn new(#(#arguments: #types),*) -> Self {
-                Self { #(#members: #arguments),* }
-            }
-        }
-
-        #[automatically_derived]
-        impl #private::Display for #name {
-            fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {
-                #(
-                    #separators
-                    #private::write_part::<#types>(__f, &self.#members)?;
-                )*
-                #private::FmtResult::Ok(())
-            }
-        }
-
-        #order
-
-        #from_str
-    }
-}
-
-/// `Ord`, if the parts have it.
-///
-/// A bound that names no parameter is an error where it does not hold, unless it has a lifetime of
-/// its own. What such a bound keeps from being compiled must not be exported: hence `inline`.
-fn order(name: &Ident, members: &[Member], others: &[&Type], private: &TokenStream) -> TokenStream {
-    let mut compared = members
-        .iter()
-        .map(|member| quote!(#private::Ord::cmp(&self.#member, &__other.#member)));
-    let first = compared.next();
-    quote! {
-        #[automatically_derived]
-        impl #private::PartialOrd for #name
-        where
-            #(for<'__part> #others: #private::Ord,)*
-        {
-            #[inline]
-            fn partial_cmp(&self, __other: &Self) -> #private::Option<#private::Ordering> {
-                #private::Option::Some(#private::Ord::cmp(self, __other))
-            }
-        }
-
-        #[automatically_derived]
-        impl #private::Ord for #name
-        where
-            #(for<'__part> #others: #private::Ord,)*
-        {
-            #[inline]
-            fn cmp(&self, __other: &Self) -> #private::Ordering {
-                #first #(.then_with(|| #compared))*
-            }
+/// `OrderItemKey`, or the name that was given, visible to the user's code, but not taken for code
+/// that the user wrote.
+pub(crate) fn name(target: &Struct<'_>, stated: Option<&Ident>) -> Ident {
+    let generated = |ident: &Ident| Span::call_site().located_at(ident.span());
+    match stated {
+        Some(name) => usable(&name.unraw().to_string(), generated(name)),
+        None => {
+            let ident = target.ident;
+            format_ident!("{}Key", ident, span = generated(ident))
         }
     }
 }
 
-/// `FromStr`, if the parts have it.
-fn from_str(
-    name: &Ident,
-    parts: &[&Field<'_>],
-    members: &[Member],
-    others: &[&Type],
-    private: &TokenStream,
-) -> TokenStream {
-    let shown = name.unraw().to_string();
-    let names = parts.iter().map(|part| &part.name);
-    let count = parts.len();
-    let where_clause =
-        (!others.is_empty()).then(|| quote!(where #(for<'__part> #others: #private::FromStr,)*));
-    quote! {
-        #[automatically_derived]
-        impl #private::FromStr for #name #where_clause {
-            type Err = #private::ParseKeyError;
-
-            #[inline]
-            fn from_str(__text: &#private::str) -> #private::Result<Self, #private::ParseKeyError> {
-                let mut __parts = #private::KeyParts::split(#shown, __text, #count)?;
-                #private::Result::Ok(Self {
-                    #(#members: __parts.next(#names)?,)*
-                })
-            }
+pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream) -> TokenStream {
+    let name = name(target, key.name);
+    let fields = key.fields.iter().map(|at| &target.fields[*at]);
+    let parts: Vec<Part<'_>> = fields
+        .enumerate()
+        .map(|(number, field)| Part::new(target, number, field))
+        .collect();
+    let typed = TypedKey {
+        target,
+        key,
+        name: &name,
+        parts: &parts,
+        private,
+    };
+    let (attributes, definition) = (typed.attributes(), typed.definition());
+    let items = [
+        typed.constructor(),
+        typed.display(),
+        typed.from_str(),
+        typed.from_part(),
+        typed.without_derives(),
+    ];
+    let lints = &target.lints;
+    let private_interfaces = typed.private_interfaces();
+    let items = items.into_iter().flatten().map(|item| {
+        quote! {
+            #lints
+            #[automatically_derived]
+            #item
         }
+    });
+    quote! {
+        #attributes
+        #lints
+        #private_interfaces
+        #definition
+
+        #(#items)*
+    }
+}
+
+/// What the struct is made from.
+struct TypedKey<'a> {
+    target: &'a Struct<'a>,
+    key: &'a Parts<'a>,
+    name: &'a Ident,
+    parts: &'a [Part<'a>],
+    private: &'a TokenStream,
+}
+
+/// A part of the key.
+struct Part<'a> {
+    /// The field of the entity.
+    field: &'a Field<'a>,
+    member: Member,
+    /// What it is called where it has no number.
+    argument: Ident,
+    ty: TokenStream,
+    /// Whether its type is known to have an order and to be read from text. That of others may.
+    is_plain: bool,
+}
+
+impl<'a> Part<'a> {
+    fn new(target: &Struct<'_>, number: usize, field: &'a Field<'a>) -> Self {
+        let self_ident = Ident::new("Self", Span::call_site());
+        let ty = field.ty.to_token_stream();
+        Self {
+            field,
+            // The parts of a tuple struct's key count from 0, whichever fields they are.
+            member: match &field.member {
+                Member::Named(ident) => Member::Named(ident.clone()),
+                Member::Unnamed(_) => Member::Unnamed(number.into()),
+            },
+            argument: match &field.member {
+                Member::Named(ident) => ident.clone(),
+                Member::Unnamed(_) => format_ident!("part_{number}"),
+            },
+            // In the key it would be that.
+            ty: if mentions(ty.clone(), &[self_ident]) {
+                with_self(ty, &target.ty())
+            } else {
+                ty
+            },
+            is_plain: is_plain(field.ty),
+        }
+    }
+}
+
+impl TypedKey<'_> {
+    /// Whether all is known of the parts that an order needs, and the derives of the language.
+    fn is_plain(&self) -> bool {
+        self.parts.iter().all(|part| part.is_plain)
+    }
+
+    fn private_interfaces(&self) -> Option<TokenStream> {
+        let has_others = !self.is_plain();
+        has_others
+            .then(|| private_interfaces(self.target.vis))
+            .flatten()
+    }
+
+    fn attributes(&self) -> TokenStream {
+        let Self { private, .. } = self;
+        let about = format!(
+            "The key of `{}`. Its text is its parts joined by `:`, with `%` and `:` inside a \
+             part escaped, so that different keys have different texts.",
+            self.target.ident.unraw()
+        );
+        let hidden = hidden(self.target.attrs);
+        let own = self.is_plain().then(|| {
+            quote! {
+                #[derive(
+                    #private::Clone,
+                    #private::Debug,
+                    #private::PartialEq,
+                    #private::Eq,
+                    #private::PartialOrd,
+                    #private::Ord,
+                    #private::Hash,
+                )]
+            }
+        });
+        let stated = self.key.derives;
+        let stated = (!stated.is_empty()).then(|| quote!(#[derive(#(#stated),*)]));
+        quote!(#[doc = #about] #hidden #own #stated)
+    }
+
+    fn definition(&self) -> TokenStream {
+        let Self { target, name, .. } = self;
+        let vis = target.vis;
+        let fields = self.parts.iter().map(|part| {
+            let about = format!("The `{}` of the entity.", part.field.name);
+            let Part { member, ty, .. } = part;
+            let member = (!target.is_tuple).then(|| quote!(#member:));
+            quote!(#[doc = #about] #vis #member #ty)
+        });
+        if target.is_tuple {
+            quote!(#vis struct #name (#(#fields),*);)
+        } else {
+            quote!(#vis struct #name { #(#fields),* })
+        }
+    }
+
+    fn constructor(&self) -> Option<TokenStream> {
+        let Self { target, name, .. } = self;
+        let vis = target.vis;
+        let private_interfaces = self.private_interfaces();
+        let members = self.parts.iter().map(|part| &part.member);
+        let arguments = self.parts.iter().map(|part| &part.argument);
+        let declared = self.parts.iter().map(|part| {
+            let Part { argument, ty, .. } = part;
+            quote!(#argument: #ty)
+        });
+        Some(quote! {
+            #private_interfaces
+            impl #name {
+                /// The key that has these parts.
+                #[allow(clippy::too_many_arguments, reason = "a key has as many as its entity says")]
+                #vis fn new(#(#declared),*) -> Self {
+                    Self { #(#members: #arguments),* }
+                }
+            }
+        })
+    }
+
+    fn display(&self) -> Option<TokenStream> {
+        let Self { name, private, .. } = self;
+        let writes = self.parts.iter().enumerate().map(|(at, part)| {
+            let separator = (at > 0).then(|| quote!(#private::write_separator(__f)?;));
+            let Part { member, ty, .. } = part;
+            let write = if part.is_plain {
+                quote!(#private::write_part::<#ty>(__f, &self.#member)?;)
+            } else {
+                quote!(<#ty as #private::Part>::write(&self.#member, __f)?;)
+            };
+            quote!(#separator #write)
+        });
+        Some(quote! {
+            impl #private::Display for #name {
+                fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {
+                    #(#writes)*
+                    #private::FmtResult::Ok(())
+                }
+            }
+        })
+    }
+
+    /// `FromStr`, if the parts have it.
+    fn from_str(&self) -> Option<TokenStream> {
+        let Self { name, private, .. } = self;
+        let shown = name.unraw().to_string();
+        let count = self.parts.len();
+        let reads = self.parts.iter().map(|part| {
+            let (member, name) = (&part.member, &part.field.name);
+            quote!(#member: __parts.next(#name)?)
+        });
+        let where_clause = self.if_all(&quote!(FromStr));
+        Some(quote! {
+            impl #private::FromStr for #name #where_clause {
+                type Err = #private::ParseKeyError;
+
+                #[inline]
+                fn from_str(__text: &#private::str) -> #private::Result<Self, #private::ParseKeyError> {
+                    let mut __parts = #private::KeyParts::split(#shown, __text, #count)?;
+                    #private::Result::Ok(Self { #(#reads,)* })
+                }
+            }
+        })
+    }
+
+    /// A key of one part is made of that.
+    fn from_part(&self) -> Option<TokenStream> {
+        let Self { name, private, .. } = self;
+        let [Part { ty, .. }] = self.parts else {
+            return None;
+        };
+        Some(quote! {
+            impl #private::From<#ty> for #name {
+                fn from(__part: #ty) -> Self {
+                    Self::new(__part)
+                }
+            }
+        })
+    }
+
+    /// What is derived where all parts are plain.
+    ///
+    /// All is asked of a part by one trait, so that it is reported once what it lacks.
+    fn without_derives(&self) -> Option<TokenStream> {
+        if self.is_plain() {
+            return None;
+        }
+        let Self {
+            target,
+            name,
+            private,
+            ..
+        } = self;
+        let lints = &target.lints;
+        let part = |part: &Part<'_>| {
+            let ty = &part.ty;
+            quote!(<#ty as #private::Part>)
+        };
+        let clones = self.parts.iter().map(|it| {
+            let (part, member) = (part(it), &it.member);
+            quote!(#member: #part::copy(&self.#member))
+        });
+        let shown = name.unraw().to_string();
+        let shows = self.parts.iter().map(|it| {
+            let (part, member, name) = (part(it), &it.member, &it.field.name);
+            if target.is_tuple {
+                quote!(__debug.field(#part::debug(&self.#member));)
+            } else {
+                quote!(__debug.field(#name, #part::debug(&self.#member));)
+            }
+        });
+        let debug = if target.is_tuple {
+            quote!(debug_tuple)
+        } else {
+            quote!(debug_struct)
+        };
+        let equals = self.parts.iter().map(|it| {
+            let (part, member) = (part(it), &it.member);
+            quote!(#part::equals(&self.#member, &__other.#member))
+        });
+        let hashes = self.parts.iter().map(|it| {
+            let (part, member) = (part(it), &it.member);
+            quote!(#part::feed(&self.#member, __state);)
+        });
+        let where_ord = self.if_all(&quote!(Ord));
+        let mut compares = self.parts.iter().map(|it| {
+            let member = &it.member;
+            quote!(#private::Ord::cmp(&self.#member, &__other.#member))
+        });
+        let first = compares.next();
+        Some(quote! {
+            impl #private::Clone for #name {
+                fn clone(&self) -> Self {
+                    Self { #(#clones),* }
+                }
+            }
+
+            #lints
+            #[automatically_derived]
+            impl #private::Debug for #name {
+                fn fmt(&self, __f: &mut #private::Formatter<'_>) -> #private::FmtResult {
+                    let mut __debug = __f.#debug(#shown);
+                    #(#shows)*
+                    __debug.finish()
+                }
+            }
+
+            #lints
+            #[automatically_derived]
+            impl #private::PartialEq for #name {
+                fn eq(&self, __other: &Self) -> #private::bool {
+                    #(#equals)&&*
+                }
+            }
+
+            #lints
+            #[automatically_derived]
+            impl #private::Eq for #name {}
+
+            #lints
+            #[automatically_derived]
+            impl #private::Hash for #name {
+                fn hash<__H: #private::Hasher>(&self, __state: &mut __H) {
+                    #(#hashes)*
+                }
+            }
+
+            #lints
+            #[automatically_derived]
+            impl #private::PartialOrd for #name #where_ord {
+                #[inline]
+                fn partial_cmp(&self, __other: &Self) -> #private::Option<#private::Ordering> {
+                    #private::Option::Some(#private::Ord::cmp(self, __other))
+                }
+            }
+
+            #lints
+            #[automatically_derived]
+            impl #private::Ord for #name #where_ord {
+                #[inline]
+                fn cmp(&self, __other: &Self) -> #private::Ordering {
+                    #first #(.then_with(|| #compares))*
+                }
+            }
+        })
+    }
+
+    /// The bound that holds if all parts of other types have it.
+    ///
+    /// A bound that names no parameter is an error where it does not hold, unless it has a lifetime
+    /// of its own. What such a bound keeps from being compiled must not be exported: hence `inline`.
+    fn if_all(&self, bound: &TokenStream) -> Option<TokenStream> {
+        let Self { private, .. } = self;
+        let others = self.parts.iter().filter(|part| !part.is_plain);
+        let others = others.map(|part| &part.ty);
+        (!self.is_plain()).then(|| quote!(where #(for<'__part> #others: #private::#bound,)*))
     }
 }

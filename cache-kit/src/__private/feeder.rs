@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::entity::CacheEntity;
+use crate::error::Result;
 
 /// The key of an entity.
 pub type Key<T> = <T as CacheEntity>::Key;
@@ -14,7 +15,9 @@ pub type Key<T> = <T as CacheEntity>::Key;
     message = "a field of type `{Self}` cannot be the key: the entity's key is `{K}`",
     label = "neither `{K}` nor `Into<{K}>`",
     note = "give the field the type `{K}`, or say how the key is made of it, as in `key = \"…\"` \
-            with an expression over the fields"
+            with an expression over the fields",
+    note = "many keys are in a field whose type is written as `Vec<…>` or as a slice: an alias hides \
+            that from the derive"
 )]
 pub trait KeyField<K> {
     /// The key.
@@ -99,6 +102,50 @@ pub trait Different<F: ?Sized, K> {
 }
 
 impl<F: ?Sized, K> Different<F, K> for Same<F, K> {}
+
+/// A function that is called on the way, with these arguments.
+#[diagnostic::on_unimplemented(
+    message = "this hook is called as a `fn{Args} -> cache_kit::Result<()>`, and `{Self}` is something \
+               else",
+    label = "not a `fn{Args} -> cache_kit::Result<()>`",
+    note = "a hook gets the struct that `#[derive(CacheFeeder)]` stands on, also where a feeder is \
+            generated around it"
+)]
+pub trait Hook<Args> {
+    /// Calls it.
+    ///
+    /// # Errors
+    /// What the function says.
+    fn call(self, args: Args) -> Result<()>;
+}
+
+macro_rules! hooks {
+    ($(($($arg:ident $name:ident),*))*) => {$(
+        #[diagnostic::do_not_recommend]
+        impl<F: FnOnce($($arg),*) -> Result<()>, $($arg),*> Hook<($($arg,)*)> for F {
+            fn call(self, ($($name,)*): ($($arg,)*)) -> Result<()> {
+                self($($name),*)
+            }
+        }
+
+        // Never applies, and has the compiler report that `Hook` is missing: see `Storable`.
+        #[diagnostic::do_not_recommend]
+        impl<F, $($arg),*> Hook<($($arg,)*)> for F
+        where
+            [F]: Sized,
+        {
+            fn call(self, _: ($($arg,)*)) -> Result<()> {
+                Ok(())
+            }
+        }
+    )*};
+}
+
+hooks! {
+    (A a)
+    (A a, B b)
+    (A a, B b, C c)
+}
 
 /// A field that a feeder puts the answer into.
 #[diagnostic::on_unimplemented(

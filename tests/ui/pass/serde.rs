@@ -1,5 +1,5 @@
 //! What serde is told and postcard carries.
-use cache_kit::CacheEntity;
+use cache_kit::{CacheEntity, CacheSchema};
 use serde::{Deserialize, Serialize};
 
 // Stands in for the crate: what is converted may be of any type.
@@ -33,11 +33,23 @@ struct User {
     #[serde(default, rename = "name")]
     full_name: Option<String>,
     #[serde(skip)]
+    #[cache(skip_ok)]
     seen: u32,
+    #[cache(skip_ok)]
     #[serde(skip_serializing, skip_deserializing)]
     visits: u32,
     #[serde(with = "as_text")]
     attributes: serde_json::Value,
+    // There is nothing in it to be lost.
+    #[serde(skip)]
+    of: std::marker::PhantomData<u8>,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheSchema)]
+struct Login {
+    #[serde(skip)]
+    #[cache(skip_ok)]
+    password_hash: String,
 }
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
@@ -70,7 +82,9 @@ fn main() {
         seen: 0,
         visits: 0,
         attributes: serde_json::Value,
+        of: std::marker::PhantomData,
     };
+    assert!(Login { password_hash: String::new() }.password_hash.is_empty());
     assert_eq!((user.cache_key(), user.seen + user.visits), (1, 0));
     assert!(user.full_name.is_none());
     let _ = user.attributes;

@@ -7,6 +7,7 @@ pub struct GetTeam {
 // ↓ expands to
 
 /// Carries a [`GetTeam`] to the cache, and the entities back.
+#[allow(private_interfaces, reason = "what it is generated for may be less visible")]
 pub struct GetTeamFeeder {
     /// What is asked for.
     pub request: GetTeam,
@@ -14,6 +15,7 @@ pub struct GetTeamFeeder {
     pub entities: kit::Vec<kit::Option<kit::Arc<User>>>,
 }
 
+#[allow(private_interfaces, reason = "what it is generated for may be less visible")]
 #[automatically_derived]
 impl GetTeamFeeder {
     /// A feeder that asks for what `request` says, not answered yet.

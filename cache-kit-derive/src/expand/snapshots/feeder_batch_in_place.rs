@@ -21,7 +21,8 @@ impl<'a> kit::CacheFeedMany<User> for Team<'a> {
         > as kit::EntitiesField<User>>::put_many(&mut self.users, __entities);
     }
     fn on_miss(&mut self, __position: kit::usize, __key: &kit::str) -> kit::Result<()> {
-        let __hook: fn(&mut Self, kit::usize, &kit::str) -> kit::Result<()> = Self::count;
-        __hook(self, __position, __key)
+        kit::Hook::<
+            (&mut Self, kit::usize, &kit::str),
+        >::call(Self::count, (self, __position, __key))
     }
 }

@@ -31,19 +31,15 @@ impl<'a> kit::CacheFeed<OrderItem> for ItemFeeder<'a> {
         > as kit::EntityField<OrderItem>>::share(&mut self.found, __entity);
     }
     fn validate(&self) -> kit::Result<()> {
-        let __hook: fn(&Self) -> kit::Result<()> = Self::check;
-        __hook(self)
+        kit::Hook::<(&Self,)>::call(Self::check, (self,))
     }
     fn on_hit(&mut self, __key: &kit::str) -> kit::Result<()> {
-        let __hook: fn(&mut Self, &kit::str) -> kit::Result<()> = log::hit;
-        __hook(self, __key)
+        kit::Hook::<(&mut Self, &kit::str)>::call(log::hit, (self, __key))
     }
     fn on_miss(&mut self, __key: &kit::str) -> kit::Result<()> {
-        let __hook: fn(&mut Self, &kit::str) -> kit::Result<()> = log::miss;
-        __hook(self, __key)
+        kit::Hook::<(&mut Self, &kit::str)>::call(log::miss, (self, __key))
     }
     fn on_loaded(&mut self, __entity: &OrderItem) -> kit::Result<()> {
-        let __hook: fn(&mut Self, &OrderItem) -> kit::Result<()> = Self::loaded;
-        __hook(self, __entity)
+        kit::Hook::<(&mut Self, &OrderItem)>::call(Self::loaded, (self, __entity))
     }
 }

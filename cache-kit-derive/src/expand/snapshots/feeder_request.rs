@@ -8,6 +8,7 @@ pub struct GetUser<'a, T> {
 // ↓ expands to
 
 /// Carries a [`GetUser`] to the cache, and the entity back.
+#[allow(private_interfaces, reason = "what it is generated for may be less visible")]
 pub struct GetUserFeeder<'a, T> {
     /// What is asked for.
     pub request: GetUser<'a, T>,
@@ -15,6 +16,7 @@ pub struct GetUserFeeder<'a, T> {
     pub entity: kit::Option<kit::Arc<User>>,
 }
 
+#[allow(private_interfaces, reason = "what it is generated for may be less visible")]
 #[automatically_derived]
 impl<'a, T> GetUserFeeder<'a, T> {
     /// A feeder that asks for what `request` says, not answered yet.
@@ -60,7 +62,6 @@ where
         self.entity = __entity;
     }
     fn validate(&self) -> kit::Result<()> {
-        let __hook: fn(&GetUser<'a, T>) -> kit::Result<()> = <GetUser<'a, T>>::check;
-        __hook(&self.request)
+        kit::Hook::<(&GetUser<'a, T>,)>::call(<GetUser<'a, T>>::check, (&self.request,))
     }
 }

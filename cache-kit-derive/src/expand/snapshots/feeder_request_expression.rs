@@ -48,9 +48,13 @@ impl kit::Debug for DocumentFeeder {
 #[automatically_derived]
 impl kit::CacheFeed<Document> for DocumentFeeder {
     fn entity_id(&mut self) -> kit::Key<Document> {
-        let __request = &self.request;
-        let tenant = &self.request.tenant;
-        kit::KeyValue::into_key(format!("{tenant}/{}", __request.path()))
+        let __owner = &self.request;
+        kit::KeyValue::into_key(
+            ({
+                let tenant = &__owner.tenant;
+                format!("{tenant}/{}", __owner.path())
+            }),
+        )
     }
     fn feed(&mut self, __entity: kit::Option<Document>) {
         self.entity = __entity.map(kit::Arc::new);
