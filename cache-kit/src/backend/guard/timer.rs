@@ -60,6 +60,26 @@ pub(super) async fn within<O>(
     .await
 }
 
+/// Waits for `time`.
+///
+/// # Errors
+/// As [`within`], but for the timeout.
+pub(super) async fn pause(time: Duration) -> Result<()> {
+    let mut timer = Timer::new(time)?;
+    poll_fn(|cx| timer.poll(cx)).await;
+    Ok(())
+}
+
+/// A new timer. tokio says by a panic alone that a runtime has none.
+fn new_sleep(end: Instant) -> Result<Pin<Box<Sleep>>> {
+    std::panic::catch_unwind(|| Box::pin(sleep_until(end))).map_err(|_| {
+        Error::ConfigError(
+            "a remote store needs a tokio runtime with a timer: enable_all() or enable_time()"
+                .into(),
+        )
+    })
+}
+
 impl Timer {
     fn new(limit: Duration) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|_| {
@@ -76,7 +96,7 @@ impl Timer {
                 sleep.as_mut().reset(end);
                 sleep
             }
-            None => Box::pin(sleep_until(end)),
+            None => new_sleep(end)?,
         };
         Ok(Self {
             sleep: Some(sleep),
