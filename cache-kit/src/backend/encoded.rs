@@ -42,8 +42,8 @@ pub struct EncodedLease<K> {
     /// Whether what the token stands for is this lease's own placeholder, to be removed when the
     /// lease is given up.
     own: bool,
-    /// Whether what the token stands for is an entry that is larger than this service takes. Another
-    /// one may serve it, so it is replaced and never removed for nothing.
+    /// Whether the token stands for an entry that was a miss only because it is larger than this
+    /// service takes. Another one serves it, so it is replaced and never removed for nothing.
     beyond: bool,
     /// Tells whether an invalidation in vain came after the lease.
     mark: u64,
@@ -148,15 +148,19 @@ impl<S: ByteStore> Encoded<S> {
                 Leased::Busy { fence: it.fence }
             }
             // A miss to this reader, and it stays for others. A smaller value replaces it.
-            Head::Entry(it) if it.envelope_len() > self.limit::<T>() => Leased::Granted {
-                lease: EncodedLease {
-                    token,
-                    own: false,
-                    beyond: true,
-                    mark,
-                },
-                fence: it.fence,
-            },
+            Head::Entry(it)
+                if request.take == Take::IfMissing && it.envelope_len() > self.limit::<T>() =>
+            {
+                Leased::Granted {
+                    lease: EncodedLease {
+                        token,
+                        own: false,
+                        beyond: true,
+                        mark,
+                    },
+                    fence: it.fence,
+                }
+            }
             Head::Entry(it)
                 if request.take == Take::IfMissing
                     && it.schema == self.codec::<T>().schema()

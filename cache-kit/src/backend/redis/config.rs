@@ -123,6 +123,9 @@ impl<'de> Deserialize<'de> for RedisConfig {
         if let Some(keys) = file.pending_invalidations {
             encoded.pending_invalidations = keys;
         }
+        if let Some(patience) = file.refused_invalidations_ms {
+            encoded.refused_invalidations = millis(patience);
+        }
         if let Some(failures) = file.breaker_failures {
             encoded.breaker.failures = failures.max(1);
         }
@@ -144,6 +147,7 @@ struct File {
     lease_lifetime_ms: Option<u64>,
     max_value_bytes: Option<usize>,
     pending_invalidations: Option<usize>,
+    refused_invalidations_ms: Option<u64>,
     breaker_failures: Option<u32>,
 }
 

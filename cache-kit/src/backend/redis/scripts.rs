@@ -65,6 +65,7 @@ fn prelude(last: usize) -> String {
     format!(
         "local function refused(command, answer)
            local code = string.match(answer.err, '^%-?(%u+) ') or 'ERR'
+           if string.find(answer.err, 'user executing the script', 1, true) then code = 'NOPERM' end
            return redis.error_reply('{NOT_DONE} ' .. command .. ' ' .. code)
          end
          local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
