@@ -32,11 +32,13 @@ struct Timer {
 struct Idle {
     runtime: Option<Id>,
     timers: Vec<Pin<Box<Sleep>>>,
+    /// A runtime that is known to have no timers, so that it is not tried again.
+    without: Option<Id>,
 }
 
 thread_local! {
     static IDLE: RefCell<Idle> = const {
-        RefCell::new(Idle { runtime: None, timers: Vec::new() })
+        RefCell::new(Idle { runtime: None, timers: Vec::new(), without: None })
     };
 }
 
@@ -71,12 +73,15 @@ pub(super) async fn pause(time: Duration) -> Result<()> {
 }
 
 /// A new timer. tokio says by a panic alone that a runtime has none.
-fn new_sleep(end: Instant) -> Result<Pin<Box<Sleep>>> {
-    std::panic::catch_unwind(|| Box::pin(sleep_until(end))).map_err(|_| {
-        Error::ConfigError(
-            "a remote store needs a tokio runtime with a timer: enable_all() or enable_time()"
-                .into(),
-        )
+fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
+    let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
+    let sleep = match IDLE.try_with(without) {
+        Ok(true) => None,
+        _ => std::panic::catch_unwind(|| Box::pin(sleep_until(end))).ok(),
+    };
+    sleep.ok_or_else(|| {
+        let _ = IDLE.try_with(|idle| idle.borrow_mut().without = Some(runtime));
+        Error::ConfigError("a remote store needs a tokio runtime with a timer: enable_all()".into())
     })
 }
 
@@ -96,7 +101,7 @@ impl Timer {
                 sleep.as_mut().reset(end);
                 sleep
             }
-            None => new_sleep(end)?,
+            None => new_sleep(end, runtime)?,
         };
         Ok(Self {
             sleep: Some(sleep),
@@ -229,6 +234,19 @@ mod tests {
             let ended = within(Duration::MAX, pin!(ready(Ok(7)))).await;
             assert_eq!(ended.unwrap(), 7);
         });
+    }
+
+    #[test]
+    fn without_a_timer_there_is_an_error_each_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            for _ in 0..3 {
+                let ended = within(LIMIT, pin!(ready(Ok(())))).await;
+                assert!(matches!(ended, Err(Error::ConfigError(_))), "{ended:?}");
+            }
+        });
+        // Another runtime on the same thread has its own.
+        self::runtime().block_on(async { assert_eq!(rings_after(LIMIT).await, LIMIT) });
     }
 
     #[test]

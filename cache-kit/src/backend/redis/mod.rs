@@ -18,8 +18,8 @@ pub use store::RedisStore;
 /// Keeps entries in Redis, where all processes share them.
 ///
 /// Needs Redis 6 or newer, or a server that speaks its protocol and runs its scripts. One
-/// connection serves all callers; it is made at the first use, and anew when it is lost, when the
-/// server has become a replica, and when the runtime that it lived on is gone.
+/// connection serves all callers of a tokio runtime (`enable_all()`); it is made at the first use, by a
+/// task, and anew when it is lost. It ends with its runtime.
 ///
 /// ```no_run
 /// use cache_kit::CacheService;
@@ -34,9 +34,27 @@ pub use store::RedisStore;
 ///
 /// # When the server does not answer
 /// A command ends after its deadline (500 ms), connecting included. After five failures in a row
-/// none is sent for a while. Reads are then answered from the repository, one load per key.
-/// Invalidations wait, up to 10,000 of them, and are sent before anything else when the server is
-/// back, which a task in the background finds out. [`Encoded::health`] tells.
+/// none is sent for a while, and neither after a call was given up and a `PING` behind it found no
+/// answer. Reads are then answered from the repository, one load per key. Invalidations wait, up to
+/// 10,000 of them, and are sent when the server is back, which a task in the background finds out;
+/// until then their keys are not served. [`Encoded::health`] tells.
+///
+/// A server that has become a replica is sent nothing, since no invalidation would reach it. The task
+/// tries it with a deletion of the key whose write it refused.
+///
+/// # What its user must be allowed
+/// `GET`, `MGET`, `SET`, `DEL`, `GETRANGE`, `EVALSHA`, `SCRIPT LOAD` and `PING`, on the keys of its
+/// entities:
+///
+/// ```text
+/// ACL SETUSER app on >password ~user:* ~order:* +get +mget +set +del +getrange +evalsha +script|load +ping
+/// ```
+///
+/// What is refused concerns its own key alone: a look-up is a miss whose load is not stored; an
+/// invalidation waits, its key is answered by the repository, and it is given up after an hour
+/// ([`EncodedConfig::with_refused_invalidations`](super::EncodedConfig::with_refused_invalidations)).
+/// [`Health::last_refusal`](super::Health::last_refusal) names the command. A refused login is a failure
+/// of the connection.
 ///
 /// # What no fence can cure
 /// A restart that brings deleted keys back from disk, and a failover to a replica that had not
