@@ -284,7 +284,7 @@ async fn read(service: &CacheService<Encoded<Moody>>, database: &Gated, id: &str
 #[tokio::test]
 async fn what_is_refused_for_too_long_is_given_up_and_told() {
     let (store, database, log) = (Moody::new(), Gated::open(), Log::default());
-    let config = EncodedConfig::new().with_refused_invalidations(Duration::from_millis(700));
+    let config = EncodedConfig::new().with_refused_invalidations(Duration::from_millis(1_500));
     let expander = CacheExpander::new(Encoded::with_config(store.clone(), config));
     let service = CacheService::from(expander.with_metrics(Box::new(log.clone())));
     for id in ["a", "b"] {

@@ -126,7 +126,7 @@ impl State {
         if !self.breaker.is_closed() {
             return tasks::Step::Ping;
         }
-        let batch = self.pending.batch(tasks::BATCH, now, tasks::PAUSE);
+        let batch = self.pending.batch(tasks::BATCH, now, tasks::REFUSED_PAUSE);
         if !batch.is_empty() {
             return tasks::Step::Send(batch);
         }

@@ -18,8 +18,11 @@ use crate::observability::CacheEvent;
 /// How many queued invalidations go out in one command.
 pub(super) const BATCH: usize = 500;
 
-/// How often the store is asked whether it is back, and how soon a refused invalidation is sent again.
+/// How often the store is asked whether it is back, and what was refused is sent again.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
+
+/// Shorter than any pause between two rounds, so that each of them sends all that was refused before.
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the recovering task does next.
 pub(super) enum Step {
