@@ -19,6 +19,7 @@ mod fences;
 mod flights;
 mod freshness;
 mod gather;
+mod guard;
 mod hooks;
 mod identity;
 mod left_behind;

@@ -4,8 +4,8 @@ mod config;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
@@ -22,6 +22,7 @@ use crate::codec::{
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::observability::CacheMetrics;
 use crate::together::join;
 use crate::unwind::caught;
 
@@ -42,6 +43,9 @@ pub struct EncodedLease<K> {
     /// Whether what the token stands for is this lease's own placeholder, to be removed when the
     /// lease is given up.
     own: bool,
+    /// Whether the token stands for an entry that was a miss only because it is larger than this
+    /// service takes. Another one serves it, so it is replaced and never removed for nothing.
+    beyond: bool,
     /// Tells whether an invalidation in vain came after the lease.
     mark: u64,
 }
@@ -73,6 +77,7 @@ impl<S: ByteStore> Encoded<S> {
             deadline: config.operation_deadline,
             breaker: config.breaker,
             pending_limit: config.pending_invalidations,
+            refused_patience: config.refused_invalidations,
             lease_lifetime: config.lease_lifetime,
         };
         let guard = Guard::new(store, policy);
@@ -94,9 +99,14 @@ impl<S: ByteStore> Encoded<S> {
         self.guard.store()
     }
 
-    fn codec<T: CacheEntity>(&self) -> Codec<T> {
+    /// The largest value of this type that is stored or read.
+    fn limit<T: CacheEntity>(&self) -> usize {
         let of_type = T::cache_max_bytes().unwrap_or(usize::MAX);
-        let codec = Codec::new(self.config.max_value_bytes.min(of_type));
+        self.config.max_value_bytes.min(of_type)
+    }
+
+    fn codec<T: CacheEntity>(&self) -> Codec<T> {
+        let codec = Codec::new(self.limit::<T>());
         if S::NARROW_KEYS {
             codec.carrying_key()
         } else {
@@ -111,10 +121,13 @@ impl<S: ByteStore> Encoded<S> {
         mark: u64,
         fence: Fence,
     ) -> Leased<EncodedLease<S::Token>> {
-        Leased::Granted {
-            lease: EncodedLease { token, own, mark },
-            fence,
-        }
+        let lease = EncodedLease {
+            token,
+            own,
+            beyond: false,
+            mark,
+        };
+        Leased::Granted { lease, fence }
     }
 
     /// What a lease comes to where something stands under the key already.
@@ -134,6 +147,20 @@ impl<S: ByteStore> Encoded<S> {
             }
             Head::Placeholder(it) if request.take == Take::IfMissing => {
                 Leased::Busy { fence: it.fence }
+            }
+            // A miss to this reader, and it stays for others. A smaller value replaces it.
+            Head::Entry(it)
+                if request.take == Take::IfMissing && it.envelope_len() > self.limit::<T>() =>
+            {
+                Leased::Granted {
+                    lease: EncodedLease {
+                        token,
+                        own: false,
+                        beyond: true,
+                        mark,
+                    },
+                    fence: it.fence,
+                }
             }
             Head::Entry(it)
                 if request.take == Take::IfMissing
@@ -161,7 +188,17 @@ impl<S: ByteStore> Encoded<S> {
     }
 
     async fn remove(&self, key: &str, token: &S::Token) -> Result<bool> {
-        self.guard.run(|| self.store().remove(key, token)).await
+        self.guard
+            .run(key, || self.store().remove(key, token))
+            .await
+    }
+
+    /// Removes what a lease was taken over: an older value must not stay where a newer one was loaded.
+    async fn remove_under(&self, key: &str, lease: &EncodedLease<S::Token>) -> Result<bool> {
+        match lease.beyond {
+            true => Ok(true),
+            false => self.remove(key, &lease.token).await,
+        }
     }
 
     /// Looks up as many keys as one command asks for.
@@ -213,7 +250,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             let claim = self.store().claim(key, &placeholder, lifetime).await?;
             Ok((claim, fence))
         };
-        Ok(match self.guard.run(claim).await? {
+        Ok(match self.guard.run(key, claim).await? {
             (Claim::Taken(token), fence) => self.granted(token, true, mark, fence),
             (Claim::Standing { head, token }, _) => {
                 self.over_standing::<T>(key, request, mark, &head, token)
@@ -244,10 +281,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
                 let swap = || self.store().swap(key, &lease.token, &buffer, lifetime);
-                match self.guard.run(swap).await {
+                match self.guard.run(key, swap).await {
                     // Not every store drops what stood there.
                     Err(Error::TooLarge(_)) => {
-                        let removed = self.remove(key, &lease.token).await;
+                        let removed = self.remove_under(key, &lease).await;
                         removed.map(|_| Stored::TooLarge)
                     }
                     swapped => swapped.map(|done| match done {
@@ -257,7 +294,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 }
             }
             unfit => {
-                let removed = self.remove(key, &lease.token).await;
+                let removed = self.remove_under(key, &lease).await;
                 match unfit {
                     Err(error) => Err(error),
                     Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
@@ -288,6 +325,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     fn default_ttl(&self) -> Option<Duration> {
         self.config.default_ttl
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.guard.watch(listener);
     }
 
     async fn get_many<T: CacheEntity>(
@@ -389,6 +430,9 @@ fn lookup<T: CacheEntity>(
         },
         reason,
     };
+    if value.len() > codec.max_bytes() && matches!(head_of(key, value), Head::Entry(_)) {
+        return miss(MissReason::TooLarge);
+    }
     match codec.decode(key, value) {
         Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
         Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),

@@ -3,6 +3,7 @@
 //! A listener that panics loses what it was told, and decides nothing: neither who loads nor who is
 //! answered.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -10,12 +11,12 @@ use crate::observability::{CacheEvent, CacheMetrics};
 use crate::unwind::caught;
 
 pub(super) struct Listener {
-    metrics: Box<dyn CacheMetrics>,
+    metrics: Arc<dyn CacheMetrics>,
     wants_durations: bool,
 }
 
 impl Listener {
-    pub(super) fn new(metrics: Box<dyn CacheMetrics>) -> Self {
+    pub(super) fn new(metrics: Arc<dyn CacheMetrics>) -> Self {
         let wants_durations = metrics.wants_durations();
         Self {
             metrics,
