@@ -1,12 +1,16 @@
 //! [`MemcachedBackend`]: entries in Memcached, shared by all processes that use it.
 
+mod answer;
+mod command;
 mod config;
+mod driver;
 mod key;
 mod lifetime;
+mod link;
 mod pool;
 mod route;
+mod socket;
 mod store;
-mod wire;
 
 use std::collections::HashSet;
 use std::fmt;
