@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use cache_kit::backend::{ByteStore, MemcachedBackend};
-use cache_kit::{Error, Result};
+use cache_kit::{Error, ErrorKind, Result};
 use cache_kit_tests::servers::{RedisServer, eventually_async};
 
 use super::peer::{Act, Peer, honest, mark};
@@ -14,12 +14,16 @@ fn backend(peer: &Peer) -> MemcachedBackend {
     MemcachedBackend::new(config(&peer.url())).unwrap()
 }
 
+/// Asks once more where the connection is lost, as the layer above does.
 async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
-    let store = backend.servers()[0].store();
-    let value = match store.get(key).await {
-        Err(Error::ConnectionLost(_)) => store.get(key).await?,
-        value => value?,
-    };
+    match get_once(backend, key).await {
+        Err(Error::ConnectionLost(_)) => get_once(backend, key).await,
+        value => value,
+    }
+}
+
+async fn get_once(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
+    let value = backend.servers()[0].store().get(key).await?;
     Ok(value.map(|bytes| String::from_utf8(bytes).unwrap()))
 }
 
@@ -95,8 +99,8 @@ async fn an_answer_that_ends_anywhere_is_none() {
         })
         .await;
         let backend = backend(&peer);
-        let error = get(&backend, "a").await.unwrap_err();
-        assert!(matches!(error, Error::BackendError(_)), "{cut}: {error:?}");
+        let error = get_once(&backend, "a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Backend, "{cut}: {error:?}");
         is_closed(&peer, 1).await;
         assert_eq!(get(&backend, "b").await.unwrap(), own("b"), "{cut}");
     }
@@ -138,11 +142,8 @@ async fn an_answer_without_our_mark_is_refused() {
     ] {
         let peer = Peer::start(move |_, _| Act::Answer(wrong.into())).await;
         let backend = backend(&peer);
-        let error = get(&backend, "a").await.unwrap_err();
-        assert!(
-            matches!(error, Error::BackendError(_)),
-            "{wrong:?}: {error:?}"
-        );
+        let error = get_once(&backend, "a").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Backend, "{wrong:?}: {error:?}");
         is_closed(&peer, 1).await;
     }
 }
@@ -212,8 +213,8 @@ async fn a_batch_is_all_its_own_or_an_error() {
             }
             Err(error) => {
                 assert!(!fits, "{told:?}: {error}");
-                assert!(matches!(error, Error::BackendError(_)), "{error:?}");
-                is_closed(&peer, 1).await;
+                assert_eq!(error.kind(), ErrorKind::Backend, "{error:?}");
+                is_closed(&peer, 2).await;
             }
         }
     }
@@ -225,7 +226,8 @@ async fn a_batch_that_is_answered_twice_never_answers_the_next() {
     let peer = Peer::start(|number, line| {
         let number = number.to_string();
         let answer = items(line, &[("a", &number), ("b", &number), ("c", &number)]);
-        Act::Answer(answer.repeat(2))
+        let twice = line.starts_with("get ");
+        Act::Answer(answer.repeat(if twice { 2 } else { 1 }))
     })
     .await;
     let backend = backend(&peer);
@@ -256,7 +258,7 @@ async fn a_batch_whose_answer_ends_anywhere_is_an_error() {
         })
         .await;
         let error = get_abc(&backend(&peer)).await.unwrap_err();
-        assert!(matches!(error, Error::BackendError(_)), "{cut}: {error:?}");
+        assert_eq!(error.kind(), ErrorKind::Backend, "{cut}: {error:?}");
     }
 }
 
