@@ -153,6 +153,7 @@ async fn the_servers_errors_are_told_in_our_words() {
     for (words, told) in [
         ("ERROR\r\n", "does not know meta commands"),
         ("CLIENT_ERROR secret\r\n", "does not take the command"),
+        ("CLIENT_ERROR unauthenticated secret\r\n", "wants a login"),
         ("SERVER_ERROR out of memory secret\r\n", "out of memory"),
         ("SERVER_ERROR secret\r\n", "has an error"),
     ] {

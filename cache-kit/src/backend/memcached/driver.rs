@@ -37,6 +37,8 @@ pub(super) struct Driver {
     sent: usize,
     input: Input,
     watch: Watch,
+    /// Whether the server has answered at all. Until then, who connects decides how long to wait.
+    greeted: bool,
 }
 
 /// What has been read: `bytes[begin..end]` has not been understood yet.
@@ -83,6 +85,7 @@ impl Driver {
                 end: 0,
             },
             watch: Watch::new(patience),
+            greeted: false,
         }
     }
 
@@ -167,6 +170,7 @@ impl Driver {
                 return Err(unasked());
             };
             let length = parsed.length;
+            self.greeted = true;
             if let Some(more) = hand_out(expected, parsed.answer, &self.link)? {
                 self.expected.push_front((since, more));
             }
@@ -184,11 +188,8 @@ impl Driver {
         while self.watch.timer.as_mut().poll(cx).is_ready() {
             self.watch.now += 1;
             let overdue = self.watch.now.saturating_sub(self.watch.patience);
-            if self
-                .expected
-                .front()
-                .is_some_and(|(since, _)| *since < overdue)
-            {
+            let front = self.expected.front();
+            if self.greeted && front.is_some_and(|(since, _)| *since < overdue) {
                 return Err(Failure::Lost("the server has stopped answering".into()));
             }
             let quiet = !mem::take(&mut self.watch.stirred) && self.expected.is_empty();

@@ -1,6 +1,7 @@
 //! The socket of a connection, in two halves, and how it is opened.
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use tokio::net::{TcpStream, UnixStream, lookup_host, tcp, unix};
 use tokio::time::timeout;
 
 use super::config::Address;
+
+const LOCALHOST: &str = "localhost";
 
 /// The half that answers come from.
 #[derive(Debug)]
@@ -39,7 +42,24 @@ pub(super) async fn connect(address: &Address, limit: Duration) -> io::Result<(R
         }
     };
     let begun = tokio::time::Instant::now();
-    let addresses: Vec<_> = timeout(limit, lookup_host((host, port))).await??.collect();
+    let found = timeout(limit, lookup_host((host, port))).await?;
+    let mut addresses: Vec<SocketAddr> = match found {
+        Ok(found) => found.collect(),
+        Err(_) if host == LOCALHOST => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    if host == LOCALHOST {
+        // It is both, whatever a hosts file says.
+        for address in [
+            Ipv4Addr::LOCALHOST.into(),
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+        ] {
+            let address = SocketAddr::new(address, port);
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+    }
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for (place, address) in addresses.iter().enumerate() {
         let tries = u32::try_from(addresses.len() - place).unwrap_or(u32::MAX);

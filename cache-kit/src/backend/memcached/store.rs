@@ -93,8 +93,8 @@ impl ByteStore for MemcachedStore {
 
     const NARROW_KEYS: bool = true;
 
-    /// A batch leaves room for three others.
-    const COMMANDS_AT_ONCE: usize = UNDER_WAY / 4;
+    /// A batch leaves room for seven others, and what it holds back waits for nothing but itself.
+    const COMMANDS_AT_ONCE: usize = UNDER_WAY / 8;
 
     async fn admit(&self) -> Result<impl Send> {
         self.pool.admit().await.map_err(|it| self.said(it))
