@@ -10,7 +10,7 @@
 //! commands cost, and always behind a command that has a mark.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
@@ -56,6 +56,7 @@ pub(super) type Values = Vec<Option<Vec<u8>>>;
 /// A connection as its callers see it.
 pub(super) struct Link {
     state: Mutex<State>,
+    ended: AtomicBool,
     /// Commands without an answer.
     under_way: AtomicUsize,
     /// Bytes that have not been sent.
@@ -135,6 +136,7 @@ impl Link {
                 driver: None,
                 socket: Ok(socket),
             }),
+            ended: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             sent: Notify::new(),
@@ -268,7 +270,7 @@ impl Link {
     }
 
     pub(super) fn has_ended(&self) -> bool {
-        self.lock().socket.is_err()
+        self.ended.load(Ordering::Acquire)
     }
 
     /// How much is under way.
@@ -299,6 +301,7 @@ impl Link {
                 Ok(_) => std::mem::replace(&mut state.socket, Err(failure)).ok(),
                 Err(_) => None,
             };
+            self.ended.store(true, Ordering::Release);
             state.out = Vec::new();
             (std::mem::take(&mut state.left), state.driver.take(), socket)
         };
