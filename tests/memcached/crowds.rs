@@ -171,7 +171,7 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
     const RUNTIMES: usize = 24;
     let server = MemcachedServer::start();
     let service = service(&server.url());
-    let open = || server.stat("curr_connections").unwrap();
+    let open = || -> usize { server.stat("curr_connections").unwrap().parse().unwrap() };
     let (before, open_before) = (total_connections(&server), open());
     let all_done = std::sync::Arc::new(tokio::sync::Barrier::new(RUNTIMES + 1));
     let workers: Vec<_> = (0..RUNTIMES)
@@ -211,7 +211,7 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
     }
     // The service is still there, and its connections are gone.
     cache_kit_tests::servers::eventually("the sockets are closed", PATIENCE, || {
-        open() == open_before
+        open() <= open_before
     });
     drop(service);
 }

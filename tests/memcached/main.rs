@@ -19,6 +19,7 @@ mod fences;
 mod items;
 mod peer;
 mod peers;
+mod refusals;
 mod schedules;
 mod storm;
 

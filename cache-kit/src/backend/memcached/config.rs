@@ -234,25 +234,25 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
-        let encoded = &mut config.encoded;
         let millis = Duration::from_millis;
+        // The setters know what is too much.
         if let Some(ttl) = file.default_ttl_ms {
-            encoded.default_ttl = Some(millis(ttl));
+            config = config.set(|it| it.with_default_ttl(millis(ttl)));
         }
         if let Some(deadline) = file.operation_deadline_ms {
-            encoded.operation_deadline = millis(deadline);
+            config = config.set(|it| it.with_operation_deadline(millis(deadline)));
         }
         if let Some(lifetime) = file.lease_lifetime_ms {
-            encoded.lease_lifetime = millis(lifetime);
+            config = config.set(|it| it.with_lease_lifetime(millis(lifetime)));
         }
         if let Some(bytes) = file.max_value_bytes {
-            encoded.max_value_bytes = bytes;
+            config = config.set(|it| it.with_max_value_bytes(bytes));
         }
         if let Some(keys) = file.pending_invalidations {
-            encoded.pending_invalidations = keys;
+            config = config.set(|it| it.with_pending_invalidations(keys));
         }
         if let Some(failures) = file.breaker_failures {
-            encoded.breaker.failures = failures.max(1);
+            config = config.set(|it| it.with_breaker_failures(failures));
         }
         if let Some(deadline) = file.connect_deadline_ms {
             config = config.with_connect_deadline(millis(deadline));
@@ -297,6 +297,10 @@ mod tests {
             ["cache-a.internal:7000", "10.0.0.2:11211", "/run/m_1.sock"]
         );
         assert_eq!(
+            names("memcached://[::1],[FD00:0::2]:7000"),
+            ["[::1]:11211", "[fd00::2]:7000"]
+        );
+        assert_eq!(
             names("memcached:///run/memcached.sock"),
             ["/run/memcached.sock"]
         );
@@ -319,7 +323,15 @@ mod tests {
             "memcached://ann:hunter2@a",
             "memcached://a/hunter2",
             "memcached://a?hunter2",
-            "memcached://[::1]:11211",
+            "memcached://::1",
+            "memcached://::1:11211",
+            "memcached://[::1",
+            "memcached://[::1]hunter2",
+            "memcached://[::1]:hunter2",
+            "memcached://[::1]:+1",
+            "memcached://[hunter2]",
+            "memcached://[::1%eth0]",
+            "memcached://a:+1",
             "memcached:///run/hunter2 x.sock",
             "memcached:///run/hunter2%20x.sock",
             "memcached://hunter2 x",
@@ -345,6 +357,14 @@ mod tests {
         .unwrap();
         assert_eq!(config.encoded.default_ttl, Some(Duration::from_secs(5)));
         assert_eq!(config.max_connections, 1);
+        let config: MemcachedConfig = serde_json::from_str(&format!(
+            r#"{{ "url": "memcached://h", "max_connections": {}, "connect_deadline_ms": {} }}"#,
+            usize::MAX,
+            u64::MAX
+        ))
+        .unwrap();
+        assert_eq!(config.max_connections, MOST_CONNECTIONS);
+        assert_eq!(config.connect_deadline, LONGEST_CONNECTING);
         for bad in ["{}", r#"{ "url": "memcached://h", "ttl": 1 }"#] {
             assert!(serde_json::from_str::<MemcachedConfig>(bad).is_err());
         }

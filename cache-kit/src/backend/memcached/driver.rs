@@ -325,7 +325,6 @@ fn none_of_memcached() -> End {
     Failure::Lost("an answer that is none of memcached".into())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
 fn lost(error: std::io::Error) -> End {
     Failure::Lost(error.to_string())
 }
