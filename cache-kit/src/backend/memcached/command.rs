@@ -3,13 +3,12 @@
 use std::borrow::Cow;
 
 use super::answer::{Code, Refusal};
-use super::link::{Answered, Failure, Link, Reply, Values};
+use super::expected::{Reply, Values, unasked};
+use super::link::{Answered, Failure, Link};
 use crate::backend::bytes::is_head;
 
 /// How long the keys of one `get` may be, in bytes.
 const LONGEST_GET: usize = 64 << 10;
-
-const UNASKED: &str = "an answer that was not asked for";
 
 /// A value and its number.
 pub(super) struct Found {
@@ -244,11 +243,6 @@ fn number_of(reply: &Reply) -> Answered<u64> {
         Some(cas) => Ok(cas),
         None => Err(unasked()),
     }
-}
-
-/// The connection goes on: the answer had the right mark, and so the next ones will.
-fn unasked() -> Failure {
-    Failure::Lost(UNASKED.into())
 }
 
 /// Cuts `keys` where a `get` of them would become too long.

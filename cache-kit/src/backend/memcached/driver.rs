@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::answer::{Answer, Code, Meta, parse};
-use super::link::{Expected, Failure, KEPT_BUFFER, Keys, Link, Reply, Taken};
+use super::answer::parse;
+use super::expected::{After, Expected, unasked};
+use super::link::{Failure, KEPT_BUFFER, Link, Taken};
 use super::socket::{Reading, Writing};
 
 /// How many bytes are read at a time, at least.
@@ -23,8 +24,6 @@ const READS_AT_ONCE: usize = 32;
 
 /// How often it looks after its connection, at most and at least.
 const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
-
-const UNASKED: &str = "an answer that was not asked for";
 
 pub(super) struct Driver {
     link: Arc<Link>,
@@ -96,7 +95,7 @@ impl Driver {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        let Taken { left, end } = self.link.take(cx.waker(), true);
+        let Taken { left, end } = self.link.take(cx.waker());
         if let Some(end) = end {
             return Poll::Ready(end);
         }
@@ -145,6 +144,7 @@ impl Driver {
                 Poll::Ready(Err(error)) => return Err(lost(error)),
             }
             self.watch.stirred = true;
+            self.link.trust();
             self.understand()?;
         }
         cx.waker().wake_by_ref();
@@ -171,8 +171,10 @@ impl Driver {
             };
             let length = parsed.length;
             self.greeted = true;
-            if let Some(more) = hand_out(expected, parsed.answer, &self.link)? {
-                self.expected.push_front((since, more));
+            match expected.take(parsed.answer)? {
+                After::More(more) => self.expected.push_front((since, more)),
+                After::Complete => self.link.has_answered(),
+                After::Next => {}
             }
             self.input.begin += length;
         }
@@ -196,14 +198,9 @@ impl Driver {
             if quiet && self.link.is_held() {
                 // So that the server does not find the connection idle (its option idle_timeout).
                 drop(self.link.ask_nothing());
-            } else if quiet {
+            } else if quiet && self.link.rest() {
                 self.watch.running = false;
-                let left = self.link.take(cx.waker(), false).left;
-                if left.is_empty() {
-                    return Ok(());
-                }
-                self.expect(left);
-                self.link.take(cx.waker(), true);
+                return Ok(());
             }
             self.watch.start();
         }
@@ -218,127 +215,12 @@ impl Drop for Driver {
     }
 }
 
-/// Gives an answer to the caller who waits for it. `Some` is what is expected after it.
-fn hand_out(expected: Expected, answer: Answer<'_>, link: &Link) -> Result<Option<Expected>, End> {
-    let out_of_step = match &answer {
-        Answer::Refused(refusal) if !refusal.is_in_step() => Some(refusal.told()),
-        _ => None,
-    };
-    let more = match expected {
-        Expected::One { mark, to } => {
-            let _ = to.send(reply(answer, mark)?);
-            link.has_answered();
-            None
-        }
-        Expected::Several {
-            mark,
-            left,
-            mut replies,
-            to,
-        } => {
-            replies.push(reply(answer, mark)?);
-            if left > 1 {
-                Some(Expected::Several {
-                    mark: mark + 1,
-                    left: left - 1,
-                    replies,
-                    to,
-                })
-            } else {
-                let _ = to.send(replies);
-                link.has_answered();
-                None
-            }
-        }
-        Expected::Items {
-            mut keys,
-            mut values,
-            to,
-        } => match answer {
-            Answer::Item { key, value } => {
-                while keys.next().ok_or_else(unasked)? != key {
-                    values.push(None);
-                }
-                values.push(Some(value.to_vec()));
-                Some(Expected::Items { keys, values, to })
-            }
-            Answer::End => {
-                while keys.next().is_some() {
-                    values.push(None);
-                }
-                let _ = to.send(Ok(values));
-                link.has_answered();
-                None
-            }
-            Answer::Refused(refusal) => {
-                let _ = to.send(Err(Failure::Refused(refusal)));
-                link.has_answered();
-                None
-            }
-            Answer::Meta(_) => return Err(unasked()),
-        },
-        Expected::Mark(mark) => {
-            // What else it says matters to nobody.
-            let _ = reply(answer, mark)?;
-            None
-        }
-        Expected::Nothing(to) => {
-            let known = match answer {
-                Answer::Meta(Meta {
-                    code: Code::Nothing,
-                    ..
-                }) => Ok(()),
-                Answer::Refused(refusal) => Err(Failure::Refused(refusal)),
-                _ => return Err(unasked()),
-            };
-            if let Some(to) = to {
-                let _ = to.send(known);
-            }
-            link.has_answered();
-            None
-        }
-    };
-    match out_of_step {
-        Some(told) => Err(Failure::Lost(told.into())),
-        None => Ok(more),
-    }
-}
-
-/// The answer to a command with this mark.
-fn reply(answer: Answer<'_>, mark: u64) -> Result<Result<Reply, Failure>, End> {
-    match answer {
-        Answer::Meta(meta) if meta.mark == Some(mark) => Ok(Ok(Reply {
-            code: meta.code,
-            cas: meta.cas,
-            value: meta.value.to_vec(),
-        })),
-        Answer::Refused(refusal) => Ok(Err(Failure::Refused(refusal))),
-        _ => Err(unasked()),
-    }
-}
-
-fn unasked() -> End {
-    Failure::Lost(UNASKED.into())
-}
-
 fn none_of_memcached() -> End {
     Failure::Lost("an answer that is none of memcached".into())
 }
 
 fn lost(error: std::io::Error) -> End {
     Failure::Lost(error.to_string())
-}
-
-impl Keys {
-    /// The next key that has not been answered.
-    fn next(&mut self) -> Option<&[u8]> {
-        let begin = self.at + 1;
-        let rest = self.text.get(begin..)?;
-        let length = rest.iter().position(|byte| *byte == b' ');
-        let length = length.unwrap_or(rest.len());
-        self.at = begin + length;
-        Some(&rest[..length])
-    }
 }
 
 impl Input {
@@ -385,23 +267,5 @@ impl Watch {
     fn start(&mut self) {
         self.running = true;
         self.timer.as_mut().reset(Instant::now() + self.tick);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_come_out_as_they_went_in() {
-        let mut keys = Keys {
-            text: (*b" a bc d").into(),
-            at: 0,
-        };
-        for key in [&b"a"[..], b"bc", b"d"] {
-            assert_eq!(keys.next(), Some(key));
-        }
-        assert_eq!(keys.next(), None);
-        assert_eq!(keys.next(), None);
     }
 }

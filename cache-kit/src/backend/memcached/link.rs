@@ -16,7 +16,8 @@ use std::task::Waker;
 
 use tokio::sync::{Notify, oneshot};
 
-use super::answer::{Code, Refusal};
+use super::answer::Refusal;
+use super::expected::{Expected, Keys, Reply, Values};
 use super::socket::Writing;
 
 /// How many bytes may wait to be sent before no further command is admitted.
@@ -40,23 +41,14 @@ pub(super) enum Failure {
     Runtime(&'static str),
 }
 
-/// The answer to a meta command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
-    pub(super) code: Code,
-    pub(super) cas: Option<u64>,
-    pub(super) value: Vec<u8>,
-}
-
 pub(super) type Answered<O> = Result<O, Failure>;
-
-/// The values under some keys.
-pub(super) type Values = Vec<Option<Vec<u8>>>;
 
 /// A connection as its callers see it.
 pub(super) struct Link {
     state: Mutex<State>,
     ended: AtomicBool,
+    /// Whether another connection to the same server was lost since this one was heard of.
+    doubtful: AtomicBool,
     /// Commands without an answer.
     under_way: AtomicUsize,
     /// Bytes that have not been sent.
@@ -82,40 +74,6 @@ struct State {
     socket: Result<Arc<Writing>, Failure>,
 }
 
-/// What the next answer is to be.
-#[derive(Debug)]
-pub(super) enum Expected {
-    /// The answer to one meta command.
-    One {
-        mark: u64,
-        to: oneshot::Sender<Answered<Reply>>,
-    },
-    /// The answers to some meta commands.
-    Several {
-        mark: u64,
-        left: usize,
-        replies: Vec<Answered<Reply>>,
-        to: oneshot::Sender<Vec<Answered<Reply>>>,
-    },
-    /// The items that stand under the keys of a `get`.
-    Items {
-        keys: Keys,
-        values: Values,
-        to: oneshot::Sender<Answered<Values>>,
-    },
-    /// A marked answer that nobody wants to know.
-    Mark(u64),
-    /// The answer to a command that does nothing; it has no mark.
-    Nothing(Option<oneshot::Sender<Answered<()>>>),
-}
-
-/// The keys of a `get`, with a blank before each, and how many bytes of them have been answered.
-#[derive(Debug)]
-pub(super) struct Keys {
-    pub(super) text: Box<[u8]>,
-    pub(super) at: usize,
-}
-
 /// What the driver takes from its link.
 #[derive(Default)]
 pub(super) struct Taken {
@@ -137,6 +95,7 @@ impl Link {
                 socket: Ok(socket),
             }),
             ended: AtomicBool::new(false),
+            doubtful: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             sent: Notify::new(),
@@ -196,10 +155,10 @@ impl Link {
                 state.out.push(b' ');
                 state.out.extend_from_slice(key.as_bytes());
             }
-            let text = state.out[begin..].into();
+            let keys = Keys::of(&state.out[begin..]);
             state.out.extend_from_slice(b"\r\n");
             state.left.push(Expected::Items {
-                keys: Keys { text, at: 0 },
+                keys,
                 values: Vec::with_capacity(count),
                 to,
             });
@@ -212,7 +171,7 @@ impl Link {
         let (to, answer) = oneshot::channel();
         self.leave(|state| {
             state.out.extend_from_slice(b"mn\r\n");
-            state.left.push(Expected::Nothing(Some(to)));
+            state.left.push(Expected::Nothing(to));
         });
         async move { self.answer(answer).await? }
     }
@@ -273,6 +232,17 @@ impl Link {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Another connection to the server was lost, so this one is to show that it is not.
+    pub(super) fn doubt(&self) {
+        self.doubtful.store(true, Ordering::Relaxed);
+        drop(self.ask_nothing());
+    }
+
+    /// Whether it is likely to carry a command.
+    pub(super) fn is_good(&self) -> bool {
+        !self.has_ended() && !self.doubtful.load(Ordering::Relaxed)
+    }
+
     /// How much is under way.
     pub(super) fn load(&self) -> usize {
         /// So many bytes are as long under way as a command.
@@ -320,15 +290,15 @@ impl Link {
 
 /// The driver's side.
 impl Link {
-    /// Takes what callers have left. From now on `driver` is woken for more.
-    pub(super) fn take(&self, driver: &Waker, watched: bool) -> Taken {
+    /// Takes what callers have left. From now on `driver` is woken for more, and has a timer.
+    pub(super) fn take(&self, driver: &Waker) -> Taken {
         let (taken, replaced) = {
             let mut state = self.lock();
             let replaced = match &state.driver {
                 Some(known) if known.will_wake(driver) => None,
                 _ => state.driver.replace(driver.clone()),
             };
-            state.watched = watched;
+            state.watched = true;
             let taken = Taken {
                 left: std::mem::take(&mut state.left),
                 end: state.socket.as_ref().err().cloned(),
@@ -338,6 +308,18 @@ impl Link {
         // Foreign code, and so not under the lock.
         drop(replaced);
         taken
+    }
+
+    /// Notes that the driver has no timer from now on; `false` if it needs one.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.lock();
+        state.watched = !(state.left.is_empty() && state.out.is_empty());
+        !state.watched
+    }
+
+    /// Notes that the server has been heard.
+    pub(super) fn trust(&self) {
+        self.doubtful.store(false, Ordering::Relaxed);
     }
 
     /// Takes the expectations that have come since the last [`take`](Self::take).

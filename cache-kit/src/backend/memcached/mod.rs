@@ -4,6 +4,7 @@ mod answer;
 mod command;
 mod config;
 mod driver;
+mod expected;
 mod key;
 mod lifetime;
 mod link;
