@@ -66,14 +66,6 @@ enum Kind {
         origin: coarsetime::Instant,
         wall: Arc<Wall>,
     },
-    /// The machine's monotonic clock: for pauses and deadlines, which no step may prolong.
-    #[cfg_attr(
-        not(feature = "codec"),
-        allow(dead_code, reason = "remote stores have pauses")
-    )]
-    Steady {
-        origin: coarsetime::Instant,
-    },
     Manual(Arc<AtomicU64>),
 }
 
@@ -83,18 +75,6 @@ impl Clock {
         Self(Kind::System {
             origin: coarsetime::Instant::now_without_cache_update(),
             wall: Arc::new(Wall::new(wall_millis())),
-        })
-    }
-
-    /// A clock that no adjustment of the machine's time moves. Its moments mean something to itself
-    /// only.
-    #[cfg_attr(
-        not(feature = "codec"),
-        allow(dead_code, reason = "remote stores have pauses")
-    )]
-    pub(crate) fn steady() -> Self {
-        Self(Kind::Steady {
-            origin: coarsetime::Instant::now_without_cache_update(),
         })
     }
 
@@ -114,7 +94,6 @@ impl Clock {
             Kind::System { origin, wall } => {
                 Timestamp(wall.at(|| millis_since(*origin), wall_millis))
             }
-            Kind::Steady { origin } => Timestamp(millis_since(*origin)),
             Kind::Manual(millis) => Timestamp(millis.load(Ordering::Acquire)),
         }
     }
@@ -192,7 +171,6 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match &self.0 {
             Kind::System { .. } => "system",
-            Kind::Steady { .. } => "steady",
             Kind::Manual(_) => "manual",
         };
         f.debug_tuple("Clock").field(&kind).finish()

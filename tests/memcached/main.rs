@@ -11,11 +11,15 @@
 )]
 
 mod cancelled;
+mod connecting;
+mod crowds;
 mod failures;
+mod far;
 mod fences;
 mod items;
 mod peer;
 mod peers;
+mod refusals;
 mod schedules;
 mod storm;
 

@@ -1,6 +1,7 @@
 //! [`MemcachedConfig`]: which servers, and how long to wait for them.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -9,6 +10,10 @@ use crate::backend::encoded::EncodedConfig;
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;
+
+const MOST_CONNECTIONS: usize = 1_024;
+const SHORTEST_CONNECTING: Duration = Duration::from_millis(1);
+const LONGEST_CONNECTING: Duration = Duration::from_secs(3_600);
 
 /// A server's default limit of 1 MiB is for the whole item: what it keeps about it, and the longest
 /// key, go off.
@@ -37,13 +42,17 @@ pub struct MemcachedConfig {
     encoded: EncodedConfig,
 }
 
-/// Where a server is.
+/// Where a server is. Its name, `host:port` or the path of a socket, decides which keys it gets.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    /// `host:port`, or the path of a socket. It decides which keys the server gets.
-    name: String,
-    /// What the client is told.
-    dsn: String,
+pub(super) enum Address {
+    /// An IPv6 address has no brackets here.
+    Host {
+        name: String,
+        host: String,
+        port: u16,
+    },
+    /// A unix socket.
+    Path(String),
 }
 
 impl MemcachedConfig {
@@ -52,8 +61,9 @@ impl MemcachedConfig {
     /// 11211.
     ///
     /// All processes must name the same servers, each in the same spelling; the order does not
-    /// matter. A name is not resolved before it is used, and is resolved again for every
-    /// connection, to IPv4 addresses only.
+    /// matter. An IPv6 address stands in brackets: `[::1]:11211`. A name is not resolved before it is
+    /// used, and is resolved again for every connection; of its addresses, IPv4 and IPv6, the first
+    /// that answers is taken.
     ///
     /// # Errors
     /// [`Error::ConfigError`]; its message does not repeat the URL.
@@ -87,22 +97,25 @@ impl MemcachedConfig {
         encoded.max_value_bytes = LARGEST_VALUE;
         Ok(Self {
             servers: addresses,
-            max_connections: 16,
+            max_connections: 4,
             connect_deadline: Duration::from_secs(1),
             encoded,
         })
     }
 
-    /// How many connections to each server there may be, at least 1. Each carries one command at a
-    /// time. Default 16: a server takes 1,024 by default, from all processes together.
+    /// How many connections each tokio runtime may have to each server, 1 to 1,024; other numbers
+    /// are taken for the nearest of these. Default 4. A connection carries many commands at a time,
+    /// and the next one is opened only where the others have 64 under way; so most runtimes have one.
+    /// A server takes 1,024 by default, from all processes together.
     pub fn with_max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections.max(1);
+        self.max_connections = connections.clamp(1, MOST_CONNECTIONS);
         self
     }
 
-    /// How long connecting may take, however long its caller waits for it. Default 1 s.
+    /// How long connecting may take, however long its callers wait for it. Default 1 s, at least
+    /// 1 ms, at most an hour; other durations are taken for the nearest of these.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline;
+        self.connect_deadline = deadline.clamp(SHORTEST_CONNECTING, LONGEST_CONNECTING);
         self
     }
 
@@ -144,46 +157,61 @@ impl Address {
             return Err(wrong("memcached has neither users nor passwords here"));
         }
         if server.starts_with('/') {
-            // The client reads it as part of a URL.
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
             if !server.bytes().all(plain) {
                 return Err(wrong(
                     "the path of a socket may have letters, digits, '/', '.', '_' and '-'",
                 ));
             }
-            return Ok(Self {
-                name: server.to_owned(),
-                dsn: format!("unix://{server}"),
+            return Ok(Self::Path(server.to_owned()));
+        }
+        if let Some(rest) = server.strip_prefix('[') {
+            let (host, rest) = rest
+                .split_once(']')
+                .ok_or_else(|| wrong("a '[' has no ']'"))?;
+            let address: Ipv6Addr = host.parse().map_err(|_| wrong("not an IPv6 address"))?;
+            let port = match rest.strip_prefix(':') {
+                Some(number) => port(number)?,
+                None if rest.is_empty() => DEFAULT_PORT,
+                None => return Err(wrong("not a port")),
+            };
+            return Ok(Self::Host {
+                name: format!("[{address}]:{port}"),
+                host: address.to_string(),
+                port,
             });
         }
-        if server.contains(['[', ']']) {
-            return Err(wrong("the client reaches no IPv6 addresses"));
+        if server.matches(':').count() > 1 {
+            return Err(wrong("an IPv6 address stands in brackets: [::1]:11211"));
         }
         let (host, port) = match server.split_once(':') {
             None => (server, DEFAULT_PORT),
-            Some((host, port)) => {
-                let number = port.parse().ok().filter(|number| *number != 0);
-                (host, number.ok_or_else(|| wrong("not a port"))?)
-            }
+            Some((host, number)) => (host, port(number)?),
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if host.is_empty() || !host.bytes().all(plain) {
             return Err(wrong("not a host name"));
         }
-        let name = format!("{}:{port}", host.to_ascii_lowercase());
-        Ok(Self {
-            dsn: format!("tcp://{name}"),
-            name,
+        let host = host.to_ascii_lowercase();
+        Ok(Self::Host {
+            name: format!("{host}:{port}"),
+            host,
+            port,
         })
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        match self {
+            Self::Host { name, .. } => name,
+            Self::Path(path) => path,
+        }
     }
+}
 
-    pub(super) fn dsn(&self) -> &str {
-        &self.dsn
-    }
+fn port(number: &str) -> Result<u16> {
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let port = number.parse().ok().filter(|port| digits && *port != 0);
+    port.ok_or_else(|| wrong("not a port"))
 }
 
 fn wrong(what: &str) -> Error {
@@ -192,7 +220,7 @@ fn wrong(what: &str) -> Error {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        f.write_str(self.name())
     }
 }
 
@@ -206,28 +234,28 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
-        let encoded = &mut config.encoded;
         let millis = Duration::from_millis;
+        // The setters know what is too much.
         if let Some(ttl) = file.default_ttl_ms {
-            encoded.default_ttl = Some(millis(ttl));
+            config = config.set(|it| it.with_default_ttl(millis(ttl)));
         }
         if let Some(deadline) = file.operation_deadline_ms {
-            encoded.operation_deadline = millis(deadline);
+            config = config.set(|it| it.with_operation_deadline(millis(deadline)));
         }
         if let Some(lifetime) = file.lease_lifetime_ms {
-            encoded.lease_lifetime = millis(lifetime);
+            config = config.set(|it| it.with_lease_lifetime(millis(lifetime)));
         }
         if let Some(bytes) = file.max_value_bytes {
-            encoded.max_value_bytes = bytes;
+            config = config.set(|it| it.with_max_value_bytes(bytes));
         }
         if let Some(keys) = file.pending_invalidations {
-            encoded.pending_invalidations = keys;
+            config = config.set(|it| it.with_pending_invalidations(keys));
         }
         if let Some(failures) = file.breaker_failures {
-            encoded.breaker.failures = failures.max(1);
+            config = config.set(|it| it.with_breaker_failures(failures));
         }
         if let Some(deadline) = file.connect_deadline_ms {
-            config.connect_deadline = millis(deadline);
+            config = config.with_connect_deadline(millis(deadline));
         }
         if let Some(connections) = file.max_connections {
             config = config.with_max_connections(connections);
@@ -269,6 +297,10 @@ mod tests {
             ["cache-a.internal:7000", "10.0.0.2:11211", "/run/m_1.sock"]
         );
         assert_eq!(
+            names("memcached://[::1],[FD00:0::2]:7000"),
+            ["[::1]:11211", "[fd00::2]:7000"]
+        );
+        assert_eq!(
             names("memcached:///run/memcached.sock"),
             ["/run/memcached.sock"]
         );
@@ -291,7 +323,15 @@ mod tests {
             "memcached://ann:hunter2@a",
             "memcached://a/hunter2",
             "memcached://a?hunter2",
-            "memcached://[::1]:11211",
+            "memcached://::1",
+            "memcached://::1:11211",
+            "memcached://[::1",
+            "memcached://[::1]hunter2",
+            "memcached://[::1]:hunter2",
+            "memcached://[::1]:+1",
+            "memcached://[hunter2]",
+            "memcached://[::1%eth0]",
+            "memcached://a:+1",
             "memcached:///run/hunter2 x.sock",
             "memcached:///run/hunter2%20x.sock",
             "memcached://hunter2 x",
@@ -317,6 +357,14 @@ mod tests {
         .unwrap();
         assert_eq!(config.encoded.default_ttl, Some(Duration::from_secs(5)));
         assert_eq!(config.max_connections, 1);
+        let config: MemcachedConfig = serde_json::from_str(&format!(
+            r#"{{ "url": "memcached://h", "max_connections": {}, "connect_deadline_ms": {} }}"#,
+            usize::MAX,
+            u64::MAX
+        ))
+        .unwrap();
+        assert_eq!(config.max_connections, MOST_CONNECTIONS);
+        assert_eq!(config.connect_deadline, LONGEST_CONNECTING);
         for bad in ["{}", r#"{ "url": "memcached://h", "ttl": 1 }"#] {
             assert!(serde_json::from_str::<MemcachedConfig>(bad).is_err());
         }
