@@ -14,6 +14,7 @@ mod cancelled;
 mod failures;
 mod fences;
 mod items;
+mod late;
 mod peer;
 mod peers;
 mod schedules;

@@ -12,6 +12,7 @@ mod batches;
 mod bytes;
 mod failures;
 mod fences;
+mod late;
 mod limits;
 mod processes;
 mod protocol;
