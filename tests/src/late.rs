@@ -10,6 +10,7 @@
     reason = "test support: what must not fail ends the test"
 )]
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -258,7 +259,7 @@ pub fn spawn<B: CacheBackend>(
 }
 
 impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
-    /// Plays a case.
+    /// Plays a case, and says whether all that is to be late was sent.
     ///
     /// # Errors
     ///
@@ -266,8 +267,8 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
     ///
     /// # Panics
     ///
-    /// When a call fails that must not, or what is to be late was never sent.
-    pub async fn play(&self, case: Case<'_>) -> Result<(), String> {
+    /// When a call fails that must not.
+    pub async fn play(&self, case: Case<'_>) -> Result<bool, String> {
         let ids = fresh_ids(case.batch);
         let database = Gated::closed();
         let open = database.with_open_gate();
@@ -282,6 +283,9 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
             }
         }
 
+        // So that the wire stands.
+        let warm = read(&self.shaky, &open, &fresh_ids(false), Refresh).await;
+        warm.unwrap();
         let traps: Vec<Trap> = case
             .late
             .iter()
@@ -293,10 +297,13 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
         if !traps.iter().all(Trap::has_sprung) {
             // It is what the slow call ends with.
             self.end(&database, case.ending, slow.take().unwrap()).await;
-            for trap in &traps {
-                trap.sprung().await;
+            if case.ending == Ending::Dropped {
+                // A task does it.
+                traps[0].sprung().await;
             }
         }
+        let traps: Vec<Trap> = traps.into_iter().filter(Trap::has_sprung).collect();
+        let all = traps.len() == case.late.len();
         if case.moment == Moment::Early {
             deliver(&traps).await;
         }
@@ -331,7 +338,7 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
             deliver(&traps).await;
             self.nothing_old(&open, &ids).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Plays a trick on the next command for `key` that is of this kind.
@@ -714,6 +721,8 @@ impl Polls {
 #[derive(Debug, Default)]
 pub struct Tally {
     tried: usize,
+    /// By what is to be late: whether all of it was sent in any case.
+    sent: BTreeMap<String, bool>,
     failed: Vec<String>,
 }
 
@@ -725,8 +734,14 @@ impl Tally {
         case: Case<'_>,
     ) {
         self.tried += 1;
-        if let Err(why) = scene.play(case).await {
-            self.failed.push(format!("{case:?}: {why}"));
+        let names: Vec<_> = case.late.iter().map(|(name, _)| *name).collect();
+        let sent = self.sent.entry(names.join(" and ")).or_default();
+        match scene.play(case).await {
+            Ok(all) => *sent |= all,
+            Err(why) => {
+                *sent = true;
+                self.failed.push(format!("{case:?}: {why}"));
+            }
         }
     }
 
@@ -736,8 +751,10 @@ impl Tally {
     ///
     /// When one failed, or there were none.
     pub fn report(self) {
-        let (tried, failed) = (self.tried, self.failed);
+        let (tried, failed) = (self.tried, &self.failed);
         assert!(tried > 0, "nothing was tried");
+        let never: Vec<_> = self.sent.iter().filter(|(_, sent)| !**sent).collect();
+        assert!(never.is_empty(), "never sent: {never:?}");
         let some: Vec<_> = failed.iter().take(12).collect();
         assert!(
             failed.is_empty(),

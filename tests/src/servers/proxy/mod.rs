@@ -320,7 +320,8 @@ impl Trap {
         });
     }
 
-    /// Whether the server has answered the command that was held or late: it has had its effect.
+    /// Whether the server has answered the command that was held or late: it has had its effect. One
+    /// that no server answers counts as soon as it is sent.
     pub fn has_been_delivered(&self) -> bool {
         self.shared.look(|state| state.traps[self.id].answered)
     }

@@ -136,6 +136,8 @@ impl Shared {
             }
             state = self.wait(state);
         }
+        // What has no answer has come when it is sent.
+        state.traps[trap].answered |= !answered;
         // It may have fallen into a black hole meanwhile.
         match state.link(id) {
             Some(link) if link.loses_commands => Way::Nowhere,
