@@ -34,10 +34,10 @@ fn put(values: &mut Values, key: &str, value: &[u8], life: Life) {
 impl ByteStore for MapStore {
     type Token = Vec<u8>;
 
-    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
         let values = self.unexpired();
-        let get = |key: &&str| values.get(*key).map(|(value, _)| value.clone());
-        Ok(keys.iter().map(get).collect())
+        let get = |key: &&str| Ok(values.get(*key).map(|(value, _)| value.clone()));
+        keys.iter().map(get).collect()
     }
 
     async fn claim(&self, key: &str, mark: &[u8], life: Duration) -> Result<Claim<Vec<u8>>> {
@@ -67,9 +67,14 @@ impl ByteStore for MapStore {
         Ok(Some(head(value).to_vec()))
     }
 
-    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        self.unexpired()
-            .retain(|key, _| !keys.contains(&key.as_str()));
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
+        let mut values = self.unexpired();
+        keys.iter()
+            .map(|key| Ok(drop(values.remove(*key))))
+            .collect()
+    }
+
+    async fn ping(&self) -> Result<()> {
         Ok(())
     }
 }

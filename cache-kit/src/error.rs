@@ -24,6 +24,9 @@ pub enum Error {
     Repository(RepositoryFailure),
     /// The cache store failed or could not be reached. Retryable.
     BackendError(String),
+    /// The connection to the cache store was lost while a command was under way, which may or may not
+    /// have been done. Retryable. A `ByteStore` that answers it is given the command once more.
+    ConnectionLost(String),
     /// The cache store answered, and did not do what it was asked: it is out of memory, say, or
     /// the user lacks a permission. Retryable.
     BackendRefused(String),
@@ -96,9 +99,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::RepositoryError(_) | Self::Repository(_) => ErrorKind::Repository,
-            Self::BackendError(_) | Self::BackendRefused(_) | Self::TooLarge(_) => {
-                ErrorKind::Backend
-            }
+            Self::BackendError(_)
+            | Self::ConnectionLost(_)
+            | Self::BackendRefused(_)
+            | Self::TooLarge(_) => ErrorKind::Backend,
             Self::Timeout(_) => ErrorKind::Timeout,
             Self::ValidationError(_) => ErrorKind::Validation,
             Self::ConfigError(_) => ErrorKind::Config,
@@ -112,6 +116,7 @@ impl Error {
         match self {
             Self::RepositoryError(_)
             | Self::BackendError(_)
+            | Self::ConnectionLost(_)
             | Self::BackendRefused(_)
             | Self::Timeout(_) => true,
             Self::Repository(failure) => failure.retryable,
@@ -129,6 +134,7 @@ impl Error {
         match self {
             Self::RepositoryError(message) => Self::RepositoryError(around(message)),
             Self::BackendError(message) => Self::BackendError(around(message)),
+            Self::ConnectionLost(message) => Self::ConnectionLost(around(message)),
             Self::BackendRefused(message) => Self::BackendRefused(around(message)),
             Self::TooLarge(message) => Self::TooLarge(around(message)),
             Self::Timeout(message) => Self::Timeout(around(message)),
@@ -153,6 +159,9 @@ impl fmt::Display for Error {
                 None => write!(f, "repository failed"),
             },
             Self::BackendError(message) => write!(f, "cache backend failed: {message}"),
+            Self::ConnectionLost(message) => {
+                write!(f, "connection to the cache backend lost: {message}")
+            }
             Self::BackendRefused(message) => write!(f, "cache backend refused: {message}"),
             Self::TooLarge(message) => {
                 write!(f, "value too large for the cache backend: {message}")
@@ -245,6 +254,7 @@ mod tests {
     fn only_what_may_pass_is_retryable() {
         assert!(Error::RepositoryError(String::new()).is_retryable());
         assert!(Error::BackendError(String::new()).is_retryable());
+        assert!(Error::ConnectionLost(String::new()).is_retryable());
         assert!(Error::Timeout(String::new()).is_retryable());
         assert!(!Error::ValidationError(String::new()).is_retryable());
         assert!(!Error::ConfigError(String::new()).is_retryable());

@@ -70,15 +70,18 @@ impl ByteStore for Gatekept {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.note(&[key]).await;
-        Ok(self.inner.get_many(&[key]).await?.remove(0))
+        self.inner.get_many(&[key]).await.remove(0)
     }
 
-    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
         self.note(keys).await;
         let batches = *self.batches.lock().unwrap_or_else(PoisonError::into_inner);
         match batches {
             Batches::Answer => self.inner.get_many(keys).await,
-            Batches::Fail => Err(Error::BackendError("no batches today".into())),
+            Batches::Fail => {
+                let failed = |_| Err(Error::BackendError("no batches today".into()));
+                keys.iter().map(failed).collect()
+            }
             Batches::Panic => panic!("a store that panics"),
         }
     }
@@ -105,8 +108,12 @@ impl ByteStore for Gatekept {
         self.inner.set(key, value, life).await
     }
 
-    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
         self.inner.delete_many(keys).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.inner.ping().await
     }
 }
 

@@ -18,7 +18,10 @@ impl Gets for Ours {
         let store = self.0.servers()[0].store();
         match keys[..] {
             [key] => Some(vec![store.get(key).await.ok()?]),
-            _ => store.get_many(&keys).await.ok(),
+            _ => {
+                let values = store.get_many(&keys).await;
+                values.into_iter().collect::<Result<_, _>>().ok()
+            }
         }
     }
 }

@@ -15,7 +15,11 @@ fn backend(peer: &Peer) -> MemcachedBackend {
 }
 
 async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
-    let value = backend.servers()[0].store().get(key).await?;
+    let store = backend.servers()[0].store();
+    let value = match store.get(key).await {
+        Err(Error::ConnectionLost(_)) => store.get(key).await?,
+        value => value?,
+    };
     Ok(value.map(|bytes| String::from_utf8(bytes).unwrap()))
 }
 
@@ -176,7 +180,14 @@ fn items(line: &str, items: &[(&str, &str)]) -> Vec<u8> {
 
 async fn get_abc(backend: &MemcachedBackend) -> Result<Vec<Option<Vec<u8>>>> {
     let store = backend.servers()[0].store();
-    store.get_many(&["a", "b", "c"]).await
+    let values = store.get_many(&["a", "b", "c"]).await;
+    match values.into_iter().collect() {
+        Err(Error::ConnectionLost(_)) => {
+            let values = store.get_many(&["a", "b", "c"]).await;
+            values.into_iter().collect()
+        }
+        values => values,
+    }
 }
 
 #[tokio::test]
@@ -267,7 +278,10 @@ async fn a_deletion_counts_only_when_all_of_it_is_confirmed() {
         .await;
         let backend = backend(&peer);
         let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
-        assert_eq!(deleted.is_ok(), confirmed, "{answer:?}");
+        assert!(
+            deleted.iter().all(|it| it.is_ok() == confirmed),
+            "{answer:?}"
+        );
     }
 }
 

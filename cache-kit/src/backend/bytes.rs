@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::codec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How many bytes the head of a value has; a placeholder is shorter and is all head.
 pub const HEAD_BYTES: usize = codec::HEAD_LEN;
@@ -34,12 +34,18 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// placeholder has a head of its own, so a store may compare heads instead of values. Only what
 /// [`is_head`] accepts is ever a fence: an empty, short or foreign value fences nothing.
 ///
+/// # Sent at most once
+/// A command that is delivered late must not be able to bring back what it once put there. So a store
+/// transmits the bytes it is given at most once. If the connection is lost and sending again makes
+/// sense, it answers [`Error::ConnectionLost`](crate::Error::ConnectionLost): the command is then
+/// given to it once more, within the same deadline, a placeholder with another id.
+///
 /// # Errors and cancellation
 /// An error says that the command may or may not have been done;
 /// [`Error::BackendRefused`](crate::Error::BackendRefused) that the store answered and did not do
-/// it, so that it counts as alive. A future may be dropped at any
-/// await, and what it sent may still be done later; a store must not answer one caller with what
-/// another one asked for.
+/// it, so that it counts as alive. Commands for many keys answer for each key, in order. A future may
+/// be dropped at any await, and what it sent may still be done later; a store must not answer one
+/// caller with what another one asked for.
 pub trait ByteStore: Send + Sync + 'static {
     /// What [`swap`](Self::swap) compares with: a head, or the store's own number for a value.
     type Token: Send + Sync + 'static;
@@ -58,16 +64,31 @@ pub trait ByteStore: Send + Sync + 'static {
     /// A longer batch is cut, so that what has come is decoded while the store answers the rest.
     const KEYS_AT_ONCE: usize = 256;
 
+    /// How many commands of one batch of leases, stores or releases are under way at a time. They
+    /// share what the store has of connections, and the deadline of each runs from when it is sent:
+    /// behind ten thousand others it would pass.
+    const COMMANDS_AT_ONCE: usize = 1_024;
+
+    /// Waits for room in the store's own queue, for one command. The command's deadline begins when
+    /// there is room, and what this gives is dropped when the command has ended. By default there
+    /// always is.
+    ///
+    /// Waiting here is bounded by a deadline of its own, and to wait in vain is no failure of the
+    /// server. An error is one.
+    fn admit(&self) -> impl Future<Output = Result<impl Send>> + Send {
+        async { Ok(()) }
+    }
+
     /// The value under `key`. By default it is asked for as a batch of one.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send {
         async move {
-            let values = self.get_many(&[key]).await?;
-            Ok(values.into_iter().next().flatten())
+            let values = one_each(1, self.get_many(&[key]).await);
+            values.into_iter().next().unwrap_or(Ok(None))
         }
     }
 
-    /// The values under `keys`, in order; `None` where there is none.
-    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Result<Vec<Option<Vec<u8>>>>> + Send;
+    /// The values under `keys`: an answer for each, in order; `None` where there is none.
+    fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>>>> + Send;
 
     /// Puts `placeholder` under `key`, unless a value stands there whose head
     /// [`is_head`] accepts: then that head and its token are the answer.
@@ -101,14 +122,24 @@ pub trait ByteStore: Send + Sync + 'static {
         lifetime: Duration,
     ) -> impl Future<Output = Result<Option<Self::Token>>> + Send;
 
-    /// Removes whatever stands under `keys`.
-    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Result<()>> + Send;
+    /// Removes whatever stands under `keys`: an answer for each, in order.
+    fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<()>>> + Send;
 
-    /// Finds out whether the store answers, and takes writes. By default it deletes a key that
-    /// nobody uses.
-    fn ping(&self) -> impl Future<Output = Result<()>> + Send {
-        self.delete_many(&["cache-kit:ping"])
+    /// Finds out whether the store answers. It touches no key, and a refusal is an answer, too.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The answers of a store to a command for `keys` keys, which must be as many.
+pub(super) fn one_each<O>(keys: usize, answers: Vec<Result<O>>) -> Vec<Result<O>> {
+    let count = answers.len();
+    if count == keys {
+        return answers;
     }
+    let wrong = || {
+        let text = format!("the store gave {count} answers for {keys} keys");
+        Err(Error::BackendError(text))
+    };
+    (0..keys).map(|_| wrong()).collect()
 }
 
 /// What [`ByteStore::claim`] answers.

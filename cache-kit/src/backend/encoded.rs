@@ -4,19 +4,21 @@ mod config;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::iter::repeat_with;
-use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
 use super::gather::Gather;
 use super::guard::{Guard, GuardPolicy, Health};
 use crate::backend::{
-    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+    CacheBackend, Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Stored,
+    Take,
 };
 use crate::clock::Timestamp;
-use crate::codec::{Codec, Decoded, Encoding, Head, Placeholder, PlaceholderKind, Stamp, head_of};
+use crate::codec::{
+    Codec, Decoded, Encoding, Head, PLACEHOLDER_LEN, Placeholder, PlaceholderKind, Stamp, head_of,
+};
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -28,6 +30,7 @@ pub use config::EncodedConfig;
 pub struct Encoded<S: ByteStore> {
     guard: Guard<S>,
     gather: Arc<Gather<S>>,
+    sendings: Arc<Sendings>,
     config: EncodedConfig,
 }
 
@@ -50,10 +53,6 @@ thread_local! {
 /// How many of the commands that look up one large batch are under way at a time. What has come is
 /// decoded while the store answers the next.
 const PARTS_AT_ONCE: usize = 4;
-
-/// How many commands of one batch are under way at a time. They share a connection, and the
-/// deadline of each runs from when it is sent: behind ten thousand others it would pass.
-const AT_ONCE: usize = 1_024;
 
 /// A buffer that grew larger than this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;
@@ -78,6 +77,7 @@ impl<S: ByteStore> Encoded<S> {
         let guard = Guard::new(store, policy);
         Self {
             gather: Arc::new(Gather::new(guard.clone())),
+            sendings: Arc::default(),
             guard,
             config,
         }
@@ -125,11 +125,10 @@ impl<S: ByteStore> Encoded<S> {
         head: &[u8],
         token: S::Token,
     ) -> Leased<EncodedLease<S::Token>> {
-        let wanted = Fence(request.id.0);
         match head_of(key, head) {
             Head::Placeholder(it) if it.kind == PlaceholderKind::Write => Leased::Writing,
             // A copy of this command came before it.
-            Head::Placeholder(it) if it.fence == wanted => {
+            Head::Placeholder(it) if is_of(it.fence, request.id) => {
                 self.granted(token, true, mark, it.fence)
             }
             Head::Placeholder(it) if request.take == Take::IfMissing => {
@@ -145,12 +144,23 @@ impl<S: ByteStore> Encoded<S> {
             Head::Placeholder(it) => self.granted(token, false, mark, it.fence),
             Head::Entry(it) => self.granted(token, false, mark, it.fence),
             // What cannot be read can still be replaced, and by nobody twice.
-            Head::Nothing => self.granted(token, false, mark, wanted),
+            Head::Nothing => self.granted(token, false, mark, Fence(request.id.0)),
         }
     }
 
+    /// A placeholder for one sending, and its fence.
+    fn placeholder(&self, key: &str, request: LeaseRequest) -> (Fence, [u8; PLACEHOLDER_LEN]) {
+        let fence = self.sendings.next(request.id);
+        let placeholder = Placeholder {
+            kind: PlaceholderKind::Lease,
+            fence,
+            taken: request.now,
+        };
+        (fence, placeholder.encode(key))
+    }
+
     async fn remove(&self, key: &str, token: &S::Token) -> Result<bool> {
-        self.guard.run(pin!(self.store().remove(key, token))).await
+        self.guard.run(|| self.store().remove(key, token)).await
     }
 
     /// Looks up as many keys as one command asks for.
@@ -159,18 +169,14 @@ impl<S: ByteStore> Encoded<S> {
         keys: &[&str],
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
-        match self.guard.run(pin!(self.store().get_many(keys))).await {
-            Ok(values) => {
-                let codec = self.codec::<T>();
-                // Each value is dropped when it has been decoded: the next entity takes its room.
-                let values = values.into_iter().chain(repeat_with(|| None));
-                let entries = keys.iter().zip(values);
-                entries
-                    .map(|(key, value)| Ok(lookup(&codec, key, value.as_deref(), now)))
-                    .collect()
-            }
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
-        }
+        let get = |keys: Vec<_>| async move { self.store().get_many(&keys).await };
+        let values = self.guard.run_many(keys, get).await;
+        let codec = self.codec::<T>();
+        // Each value is dropped when it has been decoded: the next entity takes its room.
+        let entries = keys.iter().zip(values);
+        entries
+            .map(|(key, value)| Ok(lookup(&codec, key, value?.as_deref(), now)))
+            .collect()
     }
 }
 
@@ -187,28 +193,28 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         key: &str,
         request: LeaseRequest,
     ) -> Result<Leased<Self::Lease>> {
-        let fence = Fence(request.id.0);
-        let placeholder = Placeholder {
-            kind: PlaceholderKind::Lease,
-            fence,
-            taken: request.now,
-        }
-        .encode(key);
         let lifetime = self.config.lease_lifetime;
+        let mark = self.guard.mark();
         if request.take == Take::Invalidating {
-            let mark = self.guard.mark();
-            let set = self.store().set(key, &placeholder, lifetime);
-            return Ok(match self.guard.invalidate(&[key], pin!(set)).await? {
-                Some(Some(token)) => self.granted(token, true, mark, fence),
+            let set = || async {
+                let (fence, placeholder) = self.placeholder(key, request);
+                let token = self.store().set(key, &placeholder, lifetime).await?;
+                Ok(token.map(|token| (token, fence)))
+            };
+            return Ok(match self.guard.invalidate(key, set).await? {
+                Some(Some((token, fence))) => self.granted(token, true, mark, fence),
                 Some(None) => Leased::NoRoom,
                 None => Leased::Pending,
             });
         }
-        let mark = self.guard.mark();
-        let claim = self.store().claim(key, &placeholder, lifetime);
-        Ok(match self.guard.run(pin!(claim)).await? {
-            Claim::Taken(token) => self.granted(token, true, mark, fence),
-            Claim::Standing { head, token } => {
+        let claim = || async {
+            let (fence, placeholder) = self.placeholder(key, request);
+            let claim = self.store().claim(key, &placeholder, lifetime).await?;
+            Ok((claim, fence))
+        };
+        Ok(match self.guard.run(claim).await? {
+            (Claim::Taken(token), fence) => self.granted(token, true, mark, fence),
+            (Claim::Standing { head, token }, _) => {
                 self.over_standing::<T>(key, request, mark, &head, token)
             }
         })
@@ -236,8 +242,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         let stored = match encoded {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
-                let swap = self.store().swap(key, &lease.token, &buffer, lifetime);
-                match self.guard.run(pin!(swap)).await {
+                let swap = || self.store().swap(key, &lease.token, &buffer, lifetime);
+                match self.guard.run(swap).await {
                     // Not every store drops what stood there.
                     Err(Error::TooLarge(_)) => {
                         let removed = self.remove(key, &lease.token).await;
@@ -275,12 +281,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
-        let keys = [key];
-        let delete = self.store().delete_many(&keys);
-        Ok(match self.guard.invalidate(&keys, pin!(delete)).await? {
-            Some(()) => Invalidated::Done,
-            None => Invalidated::Pending,
-        })
+        let done = self.guard.invalidate_many(&[key]).await;
+        done.into_iter().next().unwrap_or(Ok(Invalidated::Done))
     }
 
     fn default_ttl(&self) -> Option<Duration> {
@@ -310,7 +312,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Self::Lease>>> {
         let lease = |&(key, request)| self.lease::<T>(key, request);
-        join(requests.iter().map(lease), AT_ONCE).await
+        join(requests.iter().map(lease), S::COMMANDS_AT_ONCE).await
     }
 
     async fn store_many<T: CacheEntity>(
@@ -319,7 +321,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         now: Timestamp,
     ) -> Vec<Result<Stored>> {
         let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
-        join(entries.into_iter().map(store), AT_ONCE).await
+        join(entries.into_iter().map(store), S::COMMANDS_AT_ONCE).await
     }
 
     async fn release_many<T: CacheEntity>(
@@ -327,23 +329,42 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         leases: Vec<(&str, Self::Lease)>,
     ) -> Vec<Result<()>> {
         let release = |(key, lease)| self.release::<T>(key, lease);
-        join(leases.into_iter().map(release), AT_ONCE).await
+        join(leases.into_iter().map(release), S::COMMANDS_AT_ONCE).await
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let done = self
-            .guard
-            .invalidate(keys, pin!(self.store().delete_many(keys)))
-            .await;
-        let each = done.map(|done| match done {
-            Some(()) => Invalidated::Done,
-            None => Invalidated::Pending,
-        });
-        keys.iter().map(|_| each.clone()).collect()
+        self.guard.invalidate_many(keys).await
     }
+}
+
+/// Numbers what is sent, so that no two placeholders are the same bytes: a copy that comes late
+/// would otherwise stand where a lease was removed, and be taken for it.
+///
+/// A [`LeaseId`] stands for all that is sent for one load. Its low bits are those of the number.
+struct Sendings(AtomicU64);
+
+impl Sendings {
+    /// So many can be sent for one load.
+    const COUNT: u64 = 1 << 24;
+
+    fn next(&self, id: LeaseId) -> Fence {
+        let number = self.0.fetch_add(1, Ordering::Relaxed) % Self::COUNT;
+        Fence(id.0 - id.0 % Self::COUNT + number)
+    }
+}
+
+impl Default for Sendings {
+    fn default() -> Self {
+        Self(AtomicU64::new(fastrand::u64(..)))
+    }
+}
+
+/// Whether `fence` was sent for the load that `id` stands for.
+fn is_of(fence: Fence, id: LeaseId) -> bool {
+    fence.0 / Sendings::COUNT == id.0 / Sendings::COUNT
 }
 
 /// What `value`, found under `key`, is to a reader.
@@ -390,6 +411,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
         Self {
             guard: self.guard.clone(),
             gather: Arc::clone(&self.gather),
+            sendings: Arc::clone(&self.sendings),
             config: self.config.clone(),
         }
     }

@@ -64,7 +64,7 @@ impl<S: ByteStore> Gather<S> {
         {
             return Box::pin(self.wait(answer)).await;
         }
-        Box::pin(async { self.guard.run(pin!(self.guard.store().get(key))).await }).await
+        Box::pin(self.guard.run(|| self.guard.store().get(key))).await
     }
 
     /// Waits with the others, if they are of this runtime.
@@ -130,15 +130,14 @@ async fn fetch<S: ByteStore>(guard: Guard<S>, mut crowd: Vec<Waiting>) {
         return;
     }
     let keys: Vec<&str> = crowd.iter().map(|it| &*it.key).collect();
-    let values = guard.run(pin!(guard.store().get_many(&keys))).await;
-    let (mut values, error) = match values {
-        Ok(values) => (values.into_iter(), None),
-        Err(error) => (Vec::new().into_iter(), Some(error)),
+    let get = |keys: Vec<_>| {
+        let guard = &guard;
+        async move { guard.store().get_many(&keys).await }
     };
-    for it in crowd {
-        let value = values.next().flatten();
+    let values = guard.run_many(&keys, get).await;
+    for (it, value) in crowd.into_iter().zip(values) {
         // Who has gone needs no answer.
-        let _ = it.answer.send(error.clone().map_or(Ok(value), Err));
+        let _ = it.answer.send(value);
     }
 }
 

@@ -207,8 +207,9 @@ pub trait CacheBackend: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence(pub u64);
 
-/// The id that a lease gets if it is granted on an empty key. A command that is sent again carries
-/// the same id, so that its first copy is recognized.
+/// Stands for one load and all that is sent for it, so that an earlier copy of a command is
+/// recognized. A remote store numbers what it sends in the low 24 bits:
+/// [`Leased::Granted`] tells the fence that stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseId(pub u64);
 

@@ -6,13 +6,15 @@ mod pending;
 mod timer;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
-use super::bytes::ByteStore;
+use super::Invalidated;
+use super::bytes::{ByteStore, one_each};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
@@ -100,25 +102,47 @@ impl<S: ByteStore> Guard<S> {
     }
 
     /// Runs a command: within the deadline, if the breaker admits it, and after all invalidations
-    /// that wait.
+    /// that wait. It is sent once more if its connection is lost.
     ///
-    /// It is taken by its address, and the way back to health is boxed: a future that is handed
-    /// down by value takes its room once more at every level.
-    pub(super) async fn run<O>(
-        &self,
-        command: Pin<&mut impl Future<Output = Result<O>>>,
-    ) -> Result<O> {
+    /// The way back to health is boxed, and so is the second try: a command has room for neither.
+    pub(super) async fn run<O, F>(&self, command: impl Fn() -> F) -> Result<O>
+    where
+        F: Future<Output = Result<O>>,
+    {
         let whole = async {
             if self.shared.is_troubled() {
                 Box::pin(self.shared.flush()).await?;
             }
-            command.await
+            twice(&command).await
         };
         let answer = self.shared.attempt(pin!(whole)).await;
         if answer.is_err() {
             self.recover();
         }
         answer
+    }
+
+    /// [`run`](Self::run) for a command with many keys, each of which has its own answer. Only those
+    /// whose connection is lost are asked for again.
+    pub(super) async fn run_many<'k, O, F>(
+        &self,
+        keys: &[&'k str],
+        command: impl Fn(Vec<&'k str>) -> F,
+    ) -> Vec<Result<O>>
+    where
+        F: Future<Output = Vec<Result<O>>>,
+    {
+        let whole = async {
+            if self.shared.is_troubled() {
+                Box::pin(self.shared.flush()).await?;
+            }
+            all_or_some(twice_each(keys, &command).await)
+        };
+        let answers = self.shared.attempt(pin!(whole)).await;
+        if answers.is_err() {
+            self.recover();
+        }
+        answers.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
     }
 
     /// Waits for what somebody else runs, within the deadline of a command.
@@ -129,33 +153,58 @@ impl<S: ByteStore> Guard<S> {
         within(self.shared.policy.deadline, command).await
     }
 
-    /// Runs a command that invalidates `keys`. If it fails, or is given up, the invalidations are
+    /// Runs a command that invalidates `key`. If it fails, or is given up, the invalidation is
     /// queued: `Ok(None)`.
     ///
     /// # Errors
-    /// There is no room to queue them all.
-    pub(super) async fn invalidate<O>(
+    /// There is no room to queue it.
+    pub(super) async fn invalidate<O, F>(
         &self,
-        keys: &[&str],
-        command: Pin<&mut impl Future<Output = Result<O>>>,
-    ) -> Result<Option<O>> {
-        let mut unconfirmed = Unconfirmed {
-            guard: self,
-            keys,
-            refused: None,
-        };
-        match self.shared.attempt(command).await {
+        key: &str,
+        command: impl Fn() -> F,
+    ) -> Result<Option<O>>
+    where
+        F: Future<Output = Result<O>>,
+    {
+        let keys = [key];
+        let mut unconfirmed = Unconfirmed::new(self, &keys);
+        match self.shared.attempt(pin!(twice(&command))).await {
             Ok(done) => {
-                unconfirmed.refused = Some(0);
+                unconfirmed.confirmed(0);
                 Ok(Some(done))
             }
-            Err(error) => match unconfirmed.queue() {
-                0 => Ok(None),
-                refused => Err(Error::BackendError(format!(
-                    "{error}; no room to queue {refused} invalidations"
-                ))),
+            Err(error) => match unconfirmed.queue(0) {
+                true => Ok(None),
+                false => Err(no_room(&error)),
             },
         }
+    }
+
+    /// Removes whatever stands under `keys`. What fails, or is given up, is queued.
+    ///
+    /// # Errors
+    /// There is no room to queue it.
+    pub(super) async fn invalidate_many(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
+        let mut unconfirmed = Unconfirmed::new(self, keys);
+        let delete = |keys: Vec<_>| async move { self.store().delete_many(&keys).await };
+        let whole = async { all_or_some(twice_each(keys, &delete).await) };
+        let answers = self.shared.attempt(pin!(whole)).await;
+        let answers = answers
+            .unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+            .into_iter()
+            .enumerate();
+        answers
+            .map(|(place, answer)| match answer {
+                Ok(()) => {
+                    unconfirmed.confirmed(place);
+                    Ok(Invalidated::Done)
+                }
+                Err(error) => match unconfirmed.queue(place) {
+                    true => Ok(Invalidated::Pending),
+                    false => Err(no_room(&error)),
+                },
+            })
+            .collect()
     }
 
     /// A mark that later tells whether an invalidation in vain came after it.
@@ -244,6 +293,7 @@ impl<S: ByteStore> Shared<S> {
         if self.is_troubled() && !self.lock().breaker.admits(self.clock.now()) {
             return Err(Error::BackendError("the store does not answer".into()));
         }
+        let _room = self.admit().await?;
         let answer = within(self.policy.deadline, command).await;
         match &answer {
             Ok(_) | Err(Error::TooLarge(_)) if !self.is_troubled() => {}
@@ -263,6 +313,17 @@ impl<S: ByteStore> Shared<S> {
             }),
         }
         answer
+    }
+
+    /// Waits for room in the store's own queue. To wait in vain is no failure of the store.
+    async fn admit(&self) -> Result<impl Send> {
+        let mut admission = pin!(self.store.admit());
+        // A timer is only for those that have to wait.
+        let at_once = poll_fn(|cx| Poll::Ready(admission.as_mut().poll(cx))).await;
+        match at_once {
+            Poll::Ready(admission) => admission,
+            Poll::Pending => within(self.policy.deadline, admission).await,
+        }
     }
 
     fn is_troubled(&self) -> bool {
@@ -289,10 +350,60 @@ impl<S: ByteStore> Shared<S> {
                 return Ok(());
             }
             let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
-            self.store.delete_many(&keys).await?;
+            for answer in one_each(keys.len(), self.store.delete_many(&keys).await) {
+                answer?;
+            }
             self.change(|state| state.pending.sent(&batch));
         }
     }
+}
+
+/// Runs a command, and once more if its connection is lost.
+async fn twice<O, F>(command: &impl Fn() -> F) -> Result<O>
+where
+    F: Future<Output = Result<O>>,
+{
+    match command().await {
+        Err(Error::ConnectionLost(_)) => Box::pin(command()).await,
+        answer => answer,
+    }
+}
+
+/// Runs a command for `keys`, and once more for those whose connection is lost.
+async fn twice_each<'k, O, F>(
+    keys: &[&'k str],
+    command: &impl Fn(Vec<&'k str>) -> F,
+) -> Vec<Result<O>>
+where
+    F: Future<Output = Vec<Result<O>>>,
+{
+    let mut answers = one_each(keys.len(), command(keys.to_vec()).await);
+    let lost = |answer: &Result<O>| matches!(answer, Err(Error::ConnectionLost(_)));
+    if answers.iter().any(lost) {
+        let places: Vec<usize> = (0..keys.len()).filter(|at| lost(&answers[*at])).collect();
+        let again = places.iter().map(|place| keys[*place]).collect();
+        let again = one_each(places.len(), Box::pin(command(again)).await);
+        for (place, answer) in places.into_iter().zip(again) {
+            answers[place] = answer;
+        }
+    }
+    answers
+}
+
+/// The answers, or the failure if there is nothing else: then the store has not answered.
+fn all_or_some<O>(answers: Vec<Result<O>>) -> Result<Vec<Result<O>>> {
+    let failed = |answer: &Result<O>| matches!(answer, Err(error) if !matches!(error, Error::TooLarge(_) | Error::BackendRefused(_)));
+    if !answers.is_empty() && answers.iter().all(failed) {
+        return answers
+            .into_iter()
+            .collect::<Result<Vec<O>>>()
+            .map(|_| Vec::new());
+    }
+    Ok(answers)
+}
+
+fn no_room(error: &Error) -> Error {
+    Error::BackendError(format!("{error}; no room to queue the invalidation"))
 }
 
 /// Invalidations that may or may not have reached the store. Dropped before that is known, they
@@ -300,33 +411,40 @@ impl<S: ByteStore> Shared<S> {
 struct Unconfirmed<'g, S: ByteStore> {
     guard: &'g Guard<S>,
     keys: &'g [&'g str],
-    /// How many found no room in the queue, once that or the command's success is known.
-    refused: Option<usize>,
+    /// The place of the first one whose fate is not known yet.
+    next: usize,
 }
 
-impl<S: ByteStore> Unconfirmed<'_, S> {
-    fn queue(&mut self) -> usize {
+impl<'g, S: ByteStore> Unconfirmed<'g, S> {
+    fn new(guard: &'g Guard<S>, keys: &'g [&'g str]) -> Self {
+        Self {
+            guard,
+            keys,
+            next: 0,
+        }
+    }
+
+    fn confirmed(&mut self, place: usize) {
+        self.next = place + 1;
+    }
+
+    /// Queues one; `false` if there is no room.
+    fn queue(&mut self, place: usize) -> bool {
+        self.next = place + 1;
         let shared = &self.guard.shared;
         let now = shared.clock.now();
         let leases_end = now.after(shared.policy.lease_lifetime);
-        let refused = shared.change(|state| {
-            let pending = &mut state.pending;
-            let taken = self
-                .keys
-                .iter()
-                .filter(|key| pending.queue(key, now, leases_end));
-            self.keys.len() - taken.count()
-        });
-        self.refused = Some(refused);
+        let key = self.keys[place];
+        let queued = shared.change(|state| state.pending.queue(key, now, leases_end));
         self.guard.recover();
-        refused
+        queued
     }
 }
 
 impl<S: ByteStore> Drop for Unconfirmed<'_, S> {
     fn drop(&mut self) {
-        if self.refused.is_none() {
-            self.queue();
+        for place in self.next..self.keys.len() {
+            self.queue(place);
         }
     }
 }

@@ -250,28 +250,26 @@ impl Lent<'_> {
         &mut self.connection
     }
 
-    /// Takes the answer of a command. `None` says that the connection had been lost since it was last
-    /// used, and that a new one may be tried, if `again` allows it; it does so once.
-    pub(super) fn settle<O>(
-        self,
-        answer: Result<O, Failure>,
-        again: &mut bool,
-    ) -> Result<Option<O>> {
+    /// Takes the answer of a command. Where `again` allows it, a connection that has been lost since
+    /// it was last used is told as such, so that the command is sent once more.
+    pub(super) fn settle<O>(self, answer: Result<O, Failure>, again: bool) -> Result<O> {
         let pool = self.place.pool;
         match answer {
             Ok(answer) => {
                 self.place.give_back(self.connection);
-                Ok(Some(answer))
+                Ok(answer)
             }
             Err(failure) => {
                 let lost = matches!(failure, Failure::Lost(_));
                 if lost {
                     pool.clear();
                 }
-                if lost && self.used && std::mem::take(again) {
-                    return Ok(None);
+                match pool.said(failure) {
+                    Error::BackendError(text) if lost && self.used && again => {
+                        Err(Error::ConnectionLost(text))
+                    }
+                    said => Err(said),
                 }
-                Err(pool.said(failure))
             }
         }
     }

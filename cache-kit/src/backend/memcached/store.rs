@@ -54,25 +54,21 @@ impl ByteStore for MemcachedStore {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let key = wire_key(key);
-        let mut again = true;
-        loop {
-            let mut lent = self.pool.any().await?;
-            let value = lent.connection().value(&key).await;
-            if let Some(value) = lent.settle(value, &mut again)? {
-                return Ok(value);
-            }
-        }
+        let mut lent = self.pool.any().await?;
+        let value = lent.connection().value(&key).await;
+        lent.settle(value, true)
     }
 
-    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        let keys: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
-        let mut again = true;
-        loop {
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
+        let wire: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
+        let values = async {
             let mut lent = self.pool.any().await?;
-            let values = lent.connection().values(&keys).await;
-            if let Some(values) = lent.settle(values, &mut again)? {
-                return Ok(values);
-            }
+            let values = lent.connection().values(&wire).await;
+            lent.settle(values, true)
+        };
+        match values.await {
+            Ok(values) => values.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
         }
     }
 
@@ -83,23 +79,19 @@ impl ByteStore for MemcachedStore {
         lifetime: Duration,
     ) -> Result<Claim<MemcachedToken>> {
         let (key, ttl) = (wire_key(key), self.ttl(lifetime));
-        let mut again = true;
-        loop {
-            let mut lent = self.pool.any().await?;
-            let told = self.pool.moment();
-            let claimed = lent.connection().claim(&key, placeholder, ttl).await;
-            return Ok(match lent.settle(claimed, &mut again)? {
-                Some(Claimed::Taken(cas)) => Claim::Taken(MemcachedToken { cas, told }),
-                Some(Claimed::Standing(found)) => Claim::Standing {
-                    head: head(&found.value).to_vec(),
-                    token: MemcachedToken {
-                        cas: found.cas,
-                        told,
-                    },
+        let mut lent = self.pool.any().await?;
+        let told = self.pool.moment();
+        let claimed = lent.connection().claim(&key, placeholder, ttl).await;
+        Ok(match lent.settle(claimed, true)? {
+            Claimed::Taken(cas) => Claim::Taken(MemcachedToken { cas, told }),
+            Claimed::Standing(found) => Claim::Standing {
+                head: head(&found.value).to_vec(),
+                token: MemcachedToken {
+                    cas: found.cas,
+                    told,
                 },
-                None => continue,
-            });
-        }
+            },
+        })
     }
 
     async fn swap(
@@ -115,7 +107,7 @@ impl ByteStore for MemcachedStore {
         let (key, ttl) = (wire_key(key), lifetime.map(|it| self.ttl(it)));
         let swap = lent.connection().swap(&key, token.cas, value, ttl);
         let swapped = swap.await;
-        Ok(lent.settle(swapped, &mut false)?.unwrap_or(false))
+        lent.settle(swapped, false)
     }
 
     async fn remove(&self, key: &str, token: &MemcachedToken) -> Result<bool> {
@@ -123,7 +115,7 @@ impl ByteStore for MemcachedStore {
             return Ok(false);
         };
         let removed = lent.connection().remove(&wire_key(key), token.cas).await;
-        Ok(lent.settle(removed, &mut false)?.unwrap_or(false))
+        lent.settle(removed, false)
     }
 
     async fn set(
@@ -133,33 +125,33 @@ impl ByteStore for MemcachedStore {
         lifetime: Duration,
     ) -> Result<Option<MemcachedToken>> {
         let (wire, ttl) = (wire_key(key), self.ttl(lifetime));
-        let mut again = true;
-        loop {
-            let mut lent = self.pool.any().await?;
-            let told = self.pool.moment();
-            let set = lent.connection().set(&wire, value, ttl).await;
-            match lent.settle(set, &mut again) {
-                Ok(Some(cas)) => return Ok(Some(MemcachedToken { cas, told })),
-                Ok(None) => {}
-                // No memory for anything new, but deleting works.
-                Err(Error::BackendRefused(_)) => {
-                    return self.delete_many(&[key]).await.map(|()| None);
-                }
-                Err(error) => return Err(error),
-            }
+        let mut lent = self.pool.any().await?;
+        let told = self.pool.moment();
+        let set = lent.connection().set(&wire, value, ttl).await;
+        match lent.settle(set, true) {
+            Ok(cas) => Ok(Some(MemcachedToken { cas, told })),
+            // No memory for anything new, but deleting works.
+            Err(Error::BackendRefused(_)) => self.delete(&[key]).await.map(|()| None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
+        let deleted = self.delete(keys).await;
+        keys.iter().map(|_| deleted.clone()).collect()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.delete(&["cache-kit:ping"]).await
+    }
+}
+
+impl MemcachedStore {
+    async fn delete(&self, keys: &[&str]) -> Result<()> {
         let keys: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
-        let mut again = true;
-        loop {
-            let mut lent = self.pool.any().await?;
-            let deleted = lent.connection().delete_all(&keys).await;
-            if let Some(()) = lent.settle(deleted, &mut again)? {
-                return Ok(());
-            }
-        }
+        let mut lent = self.pool.any().await?;
+        let deleted = lent.connection().delete_all(&keys).await;
+        lent.settle(deleted, true)
     }
 }
 

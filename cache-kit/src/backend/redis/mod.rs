@@ -73,32 +73,24 @@ impl RedisStore {
         })
     }
 
-    /// Runs `command` on the connection. One that turns out to be lost is replaced, and the command
-    /// sent again: every command of ours may be done twice, since a second swap finds the first
-    /// one's head and changes nothing.
-    async fn run<O, C>(&self, command: impl Fn(MultiplexedConnection) -> C) -> Result<O>
+    /// Runs `command` on the connection. One that turns out to be lost is replaced.
+    async fn run<O, C>(&self, command: impl FnOnce(MultiplexedConnection) -> C) -> Result<O>
     where
         C: Future<Output = RedisResult<O>>,
     {
-        let mut again = true;
-        loop {
-            let (connection, in_flight) = self.link.connection().await?;
-            let answer = command(connection).await;
-            let number = in_flight.answered();
-            match answer {
-                Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    let lost = connection::is_lost(&error);
-                    if lost || connection::is_demoted(&error) {
-                        self.link.replace(number);
-                    }
-                    if !(lost && again) {
-                        return Err(said(&error));
-                    }
-                    again = false;
-                }
+        let (connection, in_flight) = self.link.connection().await?;
+        let answer = command(connection).await;
+        let number = in_flight.answered();
+        answer.map_err(|error| {
+            let lost = connection::is_lost(&error);
+            if lost || connection::is_demoted(&error) {
+                self.link.replace(number);
             }
-        }
+            match said(&error) {
+                Error::BackendError(text) if lost => Error::ConnectionLost(text),
+                said => said,
+            }
+        })
     }
 }
 
@@ -120,14 +112,17 @@ impl ByteStore for RedisStore {
         .await
     }
 
-    async fn get_many(&self, keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>> {
-        self.run(|mut connection| async move {
+    async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
+        let values = self.run(|mut connection| async move {
             ::redis::cmd("MGET")
                 .arg(keys)
-                .query_async(&mut connection)
+                .query_async::<Vec<_>>(&mut connection)
                 .await
-        })
-        .await
+        });
+        match values.await {
+            Ok(values) => values.into_iter().map(Ok).collect(),
+            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+        }
     }
 
     async fn claim(
@@ -198,13 +193,21 @@ impl ByteStore for RedisStore {
         .await
     }
 
-    async fn delete_many(&self, keys: &[&str]) -> Result<()> {
-        self.run(|mut connection| async move {
+    async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
+        let deleted = self.run(|mut connection| async move {
             ::redis::cmd("DEL")
                 .arg(keys)
-                .query_async(&mut connection)
+                .query_async::<()>(&mut connection)
                 .await
-        })
+        });
+        let deleted = deleted.await;
+        keys.iter().map(|_| deleted.clone()).collect()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.run(
+            |mut connection| async move { ::redis::cmd("PING").query_async(&mut connection).await },
+        )
         .await
     }
 }
