@@ -43,7 +43,12 @@ impl Patience {
             10..14 => Self::Brief(Duration::from_micros(rng.u64(..60_000))),
             14..17 => Self::Polls(rng.u32(1..5)),
             17 => Self::Brief(Duration::from_millis(rng.u64(60..400))),
-            _ => Self::Aside(Duration::from_millis(rng.u64(5..1_500)), rng.bool()),
+            18 => Self::Aside(Duration::from_millis(rng.u64(5..1_500)), rng.bool()),
+            // Longer than whoever waits for its load may wait.
+            _ if rng.u8(..4) == 0 => {
+                Self::Aside(Duration::from_millis(rng.u64(4_000..9_000)), rng.bool())
+            }
+            _ => Self::Brief(Duration::ZERO),
         }
     }
 

@@ -25,7 +25,7 @@ use cache_kit::backend::{
 use cache_kit::testing::FaultyBackend;
 use cache_kit::{CacheExpander, CacheService, Error, Result, SharedFeeder, Source};
 use fastrand::Rng;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::servers::{MemcachedServer, Proxy, RedisServer};
 use rows::{Brief, Lasting, ON_PURPOSE, Rows, Steady, Thing};
@@ -39,7 +39,10 @@ const ROWS: usize = 24;
 /// How many processes there are. The last one has a wire of its own to the server.
 const PROCESSES: usize = 3;
 
-const CALLERS: usize = 12;
+const CALLERS: usize = 32;
+
+/// Threads whose runtimes come and go.
+const VISITORS: usize = 2;
 
 const OPERATION_DEADLINE: Duration = Duration::from_millis(250);
 const LOAD_DEADLINE: Duration = Duration::from_millis(600);
@@ -48,6 +51,9 @@ const LEASE_WAIT: Duration = Duration::from_millis(100);
 /// A look-up; another call's load, as long as one's own may take; four tries for a lease and the waits
 /// between them; a load; a store, and what follows one that is too large.
 const DEADLINES: Duration = Duration::from_millis(250 + 600 + 4 * (250 + 100) + 600 + 2 * 250);
+
+/// In memory nothing takes long but loads: another call's, and one's own.
+const DEADLINES_OF_MEMORY: Duration = Duration::from_millis(600 + 600);
 
 /// What a machine that is busy with other things takes for itself.
 const BUSY: Duration = Duration::from_secs(4);
@@ -189,7 +195,11 @@ fn play<B: CacheBackend>(
         rows: Rows::new(ROWS, services.len(), rng.u64(..)),
         services,
         tally: Tally::default(),
-        limit: DEADLINES + BUSY,
+        limit: BUSY
+            + match plan.store {
+                Store::Memory => DEADLINES_OF_MEMORY,
+                Store::Redis | Store::Memcached => DEADLINES,
+            },
         ended: AtomicBool::new(false),
     });
     let runtimes = [runtime(2)?, runtime(1)?];
@@ -198,8 +208,11 @@ fn play<B: CacheBackend>(
         let calls = callers::calls(Arc::clone(&world), rng.u64(..));
         callers.push(runtimes[caller % runtimes.len()].spawn(calls));
     }
-    let (here, seed) = (Arc::clone(&world), rng.u64(..));
-    let visitors = thread::spawn(move || visits(&here, seed));
+    let visitors = (0..VISITORS).map(|_| {
+        let (here, seed) = (Arc::clone(&world), rng.u64(..));
+        thread::spawn(move || visits(&here, seed))
+    });
+    let visitors: Vec<_> = visitors.collect();
 
     let begun = Instant::now();
     while begun.elapsed() < plan.length {
@@ -214,7 +227,9 @@ fn play<B: CacheBackend>(
     sky.clear();
     world.ended.store(true, Ordering::Relaxed);
     let ending = Instant::now();
-    while !(callers.iter().all(|it| it.is_finished()) && visitors.is_finished()) {
+    let have_ended =
+        || callers.iter().all(|it| it.is_finished()) && visitors.iter().all(|it| it.is_finished());
+    while !have_ended() {
         if ending.elapsed() > END {
             world.tally.broken("some callers never end".into());
             break;
@@ -249,9 +264,11 @@ fn visits<B: CacheBackend>(world: &Arc<World<B>>, seed: u64) {
             runtime.spawn(callers::calls(Arc::clone(world), rng.u64(..)));
         }
         let driven = Duration::from_millis(rng.u64(1..250));
-        runtime.block_on(tokio::time::sleep(driven));
-        if rng.u8(..3) == 0 {
-            thread::sleep(Duration::from_millis(rng.u64(50..1_500)));
+        runtime.block_on(async { tokio::time::sleep(driven).await });
+        match rng.u8(..8) {
+            0..2 => thread::sleep(Duration::from_millis(rng.u64(50..1_500))),
+            2 => thread::sleep(Duration::from_millis(rng.u64(3_000..8_000))),
+            _ => {}
         }
         if rng.bool() {
             drop(runtime);
@@ -264,26 +281,27 @@ fn visits<B: CacheBackend>(world: &Arc<World<B>>, seed: u64) {
 /// All trouble has ended: everybody hits again before long.
 fn heal<B: CacheBackend>(world: &World<B>, runtimes: &[Runtime], limit: Duration, rng: &mut Rng) {
     let healed = Instant::now();
+    let mut probes = Vec::new();
     for (process, service) in world.services.iter().enumerate() {
         for (number, runtime) in runtimes.iter().enumerate() {
-            let id = format!("probe-{}", rng.u64(..));
-            let handle: &Handle = runtime.handle();
-            let hit = handle.block_on(async {
-                loop {
-                    if hits(service, &id).await {
-                        return true;
-                    }
-                    if healed.elapsed() > limit {
-                        return false;
-                    }
+            let (service, id) = (service.clone(), format!("probe-{}", rng.u64(..)));
+            let probe = runtime.spawn(async move {
+                while !hits(&service, &id).await {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             });
-            if !hit {
-                world.tally.broken(format!(
-                    "process {process} on runtime {number} does not hit within {limit:?}"
-                ));
-            }
+            probes.push((process, number, probe));
+        }
+    }
+    for (process, number, probe) in probes {
+        while !probe.is_finished() && healed.elapsed() < limit {
+            thread::park_timeout(Duration::from_millis(1));
+        }
+        if !probe.is_finished() {
+            probe.abort();
+            world.tally.broken(format!(
+                "process {process} on runtime {number} does not hit within {limit:?}"
+            ));
         }
     }
     world.tally.healed(healed.elapsed());
