@@ -18,11 +18,11 @@ use std::time::Duration;
 
 use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::{CacheBackend, Invalidated};
-use cache_kit::{CacheEntity, CacheService, Error, SharedFeeder, Source};
+use cache_kit::{CacheEntity, CacheService, Error, Outcome, SharedFeeder, Source};
 use tokio::task::JoinHandle;
 
 use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Trap, Trick, eventually_async};
-use crate::{Gated, Ghost};
+use crate::{Gated, Ghost, Ghosts};
 
 /// How many keys a batch has.
 const BATCH: usize = 3;
@@ -231,20 +231,37 @@ pub async fn read<B: CacheBackend>(
     ids: &[String],
     strategy: CacheStrategy,
 ) -> cache_kit::Result<Vec<Seen>> {
+    let found = read_all(service, database, ids, strategy).await?;
+    let seen = found.into_iter();
+    Ok(seen
+        .map(|(outcome, version)| (outcome.source(), version))
+        .collect())
+}
+
+/// [`read`], with all that the call tells of itself.
+///
+/// # Errors
+///
+/// Those of the call.
+pub async fn read_all<B: CacheBackend>(
+    service: &CacheService<B>,
+    database: &Gated,
+    ids: &[String],
+    strategy: CacheStrategy,
+) -> cache_kit::Result<Vec<(Outcome, Option<u64>)>> {
     let mut feeders: Vec<_> = ids
         .iter()
         .map(|id| SharedFeeder::<Ghost>::new(id.clone()))
         .collect();
+    let rows = &Ghosts(database);
     let outcomes = match &mut feeders[..] {
-        [feeder] => vec![service.execute(feeder, database, strategy).await?],
-        feeders => service.execute_many(feeders, database, strategy).await?,
+        [feeder] => vec![service.execute(feeder, rows, strategy).await?],
+        feeders => service.execute_many(feeders, rows, strategy).await?,
     };
-    let seen = outcomes.into_iter().zip(feeders);
-    let seen = seen.map(|(outcome, feeder)| {
-        let version = feeder.entity.map(|row| row.version);
-        (outcome.source(), version)
-    });
-    Ok(seen.collect())
+    let versions = feeders
+        .into_iter()
+        .map(|it| it.entity.map(|row| row.version));
+    Ok(outcomes.into_iter().zip(versions).collect())
 }
 
 /// [`read`] in a task of its own.

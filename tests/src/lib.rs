@@ -162,14 +162,17 @@ impl DataRepository<Row> for Gated {
     }
 }
 
-impl DataRepository<Ghost> for Gated {
+/// The rows of a database as ghosts.
+#[derive(Debug, Clone, Copy)]
+pub struct Ghosts<'a>(pub &'a Gated);
+
+impl DataRepository<Ghost> for Ghosts<'_> {
     async fn fetch_by_id(&self, id: &String) -> Result<Option<Ghost>> {
-        let row = DataRepository::<Row>::fetch_by_id(self, id).await?;
-        Ok(row.map(ghost))
+        Ok(self.0.fetch_by_id(id).await?.map(ghost))
     }
 
     async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Ghost>>> {
-        let rows = DataRepository::<Row>::fetch_by_ids(self, ids).await?;
+        let rows = self.0.fetch_by_ids(ids).await?;
         Ok(rows.into_iter().map(|row| row.map(ghost)).collect())
     }
 }
