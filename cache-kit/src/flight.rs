@@ -1,115 +1,157 @@
 //! One load per key: callers that miss the same key share a *flight*.
 //!
-//! The first caller becomes the flight's leader and loads; the others join and wait for what it
-//! lands with. A leader that is dropped half-way leaves the flight, with its lease, to one of
-//! those who wait. Everything is done under short locks, and nothing is awaited under one.
+//! The first caller becomes the flight's leader and loads; the others follow it and wait for what
+//! it completes the flight with. A leader that is dropped half-way leaves the flight, with its
+//! lease, to one of its followers. Everything is done under short locks, and nothing is awaited
+//! under one.
 //!
-//! # Who may join
+//! # Who may follow
 //!
 //! A caller that begins after an invalidation was acknowledged must not be answered by a load that
-//! began before it. So a caller joins a flight only if
+//! began before it. So a caller follows a flight only if
 //!
-//! - its own look-up began before the flight's lease was sent for (then so did the caller, and no
-//!   invalidation can lie in between), or
-//! - the fence that its look-up saw is the flight's own lease (then nobody invalidated the key
-//!   between the lease and the look-up).
+//! - it began before the flight's lease was asked for: then no invalidation that it knows of can
+//!   lie between the lease and the load; or
+//! - the fence that its look-up saw is the flight's own lease: then the key was not invalidated
+//!   between the lease and the look-up.
 //!
-//! Otherwise, if the flight holds a lease, that lease is no longer what stands under the key: the
-//! caller starts a newer flight in its place. If the flight has no lease (yet), nothing can be
-//! known, and the caller waits for its end and tries again; so a store that is down never has more
-//! than one load of a key running.
+//! What else there is to do depends on the lease of the flight that is there:
+//!
+//! | lease | the caller |
+//! |---|---|
+//! | asked for, no answer yet | waits for the answer, and looks up once more |
+//! | stands since the caller's look-up | looks up once more, and sees it if it still counts |
+//! | stood before the caller's look-up | starts a newer flight: the lease has been overtaken |
+//! | there is none, the store is down | waits for the flight's end; so a store that is down has one load of a key running at most |
+//!
+//! # When a follower is answered
+//!
+//! As soon as the load has ended. The flight stays in the table until its leader has stored what
+//! it loaded, so that a caller that comes in between follows it, too, and makes no load.
+//!
+//! # A leader that does not run
+//!
+//! A caller that leads may be alive and not polled: `select!` on a pinned call, or a stream that
+//! waits for its consumer. Its [`Pulse`] shows it, and a follower that sees no pulse starts a newer
+//! flight.
 
-use std::collections::BTreeMap;
+mod pulse;
+mod tickets;
+
+#[cfg(all(test, cache_kit_model))]
+mod model;
+
 use std::fmt;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use crate::backend::{Fence, LeaseId};
 use crate::shards::{Shards, TypedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-#[cfg(all(test, cache_kit_model))]
-mod model;
+pub(crate) use pulse::{Pulse, STALLED, beating};
+use tickets::{Ticket, Tickets};
 
-/// The flights of one service: `L` is its backend's lease, `V` what a flight lands with.
+/// The flights of one service: `L` is its backend's lease, `V` what a flight completes with.
 pub(crate) struct Flights<L, V> {
     table: Shards<Arc<Flight<L, V>>>,
-    /// Counts the leases sent for, so that a caller can tell whether it began before one.
-    leases_sent: AtomicU64,
+    /// Counts the leases asked for and the leases that stand, so that a caller can tell whether it
+    /// began before one.
+    ticks: AtomicU64,
 }
 
 /// A moment in the life of [`Flights`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
+/// What a caller knows of its key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    /// Before its first look-up.
+    pub(crate) began: Tick,
+    /// Before its last look-up.
+    pub(crate) looked: Tick,
+    /// The fence that its last look-up saw.
+    pub(crate) seen: Option<Fence>,
+}
+
 /// What a caller does about the flight of its key.
-pub(crate) enum Boarding<L, V: Clone> {
-    /// It leads: it loads for everybody who joins.
+pub(crate) enum Place<L, V: Clone> {
+    /// It loads, for itself and all that follow.
     Lead(Leader<L, V>),
-    /// It waits for what the flight lands with, and may have to take the lead.
-    Join(Passenger<L, V>),
-    /// It may not join; it waits for the flight's end and boards again.
-    Stand(Bystander<L, V>),
+    /// It waits for what the flight completes with, and may have to take the lead.
+    Follow(Follower<L, V>),
+    /// It may not follow; it waits until it can know more.
+    Wait(Waiter<L, V>),
+    /// It looks up once more.
+    LookAgain,
 }
 
 impl<L, V: Clone> Flights<L, V> {
     pub(crate) fn new() -> Self {
         Self {
             table: Shards::new(),
-            leases_sent: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
         }
     }
 
-    /// To be taken before a look-up begins, for [`board`](Self::board).
+    /// To be taken before a look-up begins, for its [`View`].
     #[inline]
     pub(crate) fn tick(&self) -> Tick {
-        Tick(self.leases_sent.load(Ordering::Acquire))
+        Tick(self.ticks.load(Ordering::Acquire))
     }
 
-    /// Finds the caller's place: its look-up began at `began` and saw the fence `seen`. `id` names
-    /// the lease of a new flight.
-    pub(crate) fn board(
+    fn next_tick(&self) -> Tick {
+        Tick(self.ticks.fetch_add(1, Ordering::AcqRel) + 1)
+    }
+
+    /// Finds the place of a caller with this `view`. `id` names the lease of a new flight.
+    pub(crate) fn join_or_lead(
         self: &Arc<Self>,
         key: &TypedKey,
-        began: Tick,
-        seen: Option<Fence>,
+        view: View,
         id: LeaseId,
-    ) -> Boarding<L, V> {
+    ) -> Place<L, V> {
         // Declared first, so that a superseded flight is dropped after the lock is released.
         let superseded;
         let mut table = self.table.lock(key);
         if let Some(flight) = table.get(key) {
             let mut state = flight.lock();
-            if state.admits(began, seen) {
-                let ticket = state.joined.enter();
-                drop(state);
-                return Boarding::Join(Passenger {
-                    flights: Arc::clone(self),
-                    flight: Arc::clone(flight),
-                    ticket: Some(ticket),
-                });
-            }
-            if !matches!(state.lease, Lease::Granted(_)) {
-                let ticket = state.standing.enter();
-                drop(state);
-                return Boarding::Stand(Bystander {
-                    flight: Arc::clone(flight),
-                    ticket: Some(ticket),
-                });
+            match state.rule(view) {
+                Rule::Follow => {
+                    let ticket = state.followers.enter();
+                    drop(state);
+                    return Place::Follow(Follower {
+                        flights: Arc::clone(self),
+                        flight: Arc::clone(flight),
+                        ticket: Some(ticket),
+                    });
+                }
+                Rule::Wait => {
+                    let ticket = state.waiters.enter();
+                    drop(state);
+                    return Place::Wait(Waiter {
+                        flights: Arc::clone(self),
+                        flight: Arc::clone(flight),
+                        ticket: Some(ticket),
+                    });
+                }
+                Rule::LookAgain => return Place::LookAgain,
+                Rule::Supersede => {}
             }
         }
         let flight = Arc::new(Flight::new(key.clone(), id));
         superseded = table.insert(key.clone(), Arc::clone(&flight));
         drop(table);
         drop(superseded);
-        Boarding::Lead(self.leader(flight))
+        Place::Lead(self.leader(flight))
     }
 
-    /// Starts a new flight whatever else is in the air; later callers find this one.
+    /// Starts a new flight whatever other one there is; later callers find this one.
     pub(crate) fn lead(self: &Arc<Self>, key: &TypedKey, id: LeaseId) -> Leader<L, V> {
         let flight = Arc::new(Flight::new(key.clone(), id));
         let superseded = {
@@ -118,6 +160,25 @@ impl<L, V: Clone> Flights<L, V> {
         };
         drop(superseded);
         self.leader(flight)
+    }
+
+    /// Starts a new flight in the place of `stalled`, unless a newer one is there already.
+    fn supersede(
+        self: &Arc<Self>,
+        stalled: &Arc<Flight<L, V>>,
+        id: LeaseId,
+    ) -> Option<Leader<L, V>> {
+        let key = &stalled.key;
+        let flight = Arc::new(Flight::new(key.clone(), id));
+        let superseded = {
+            let mut table = self.table.lock(key);
+            match table.get(key) {
+                Some(current) if !Arc::ptr_eq(current, stalled) => return None,
+                _ => table.insert(key.clone(), Arc::clone(&flight)),
+            }
+        };
+        drop(superseded);
+        Some(self.leader(flight))
     }
 
     /// How many keys have a flight.
@@ -129,38 +190,39 @@ impl<L, V: Clone> Flights<L, V> {
         Leader {
             flights: Arc::clone(self),
             flight,
-            landing: None,
         }
     }
 
-    /// Ends `flight`: takes it out of the table, unless a newer one is there, and wakes everybody.
-    /// One that is left without having landed goes on, vacant, while it has passengers.
-    fn end(&self, flight: &Arc<Flight<L, V>>, end: End<V>) {
+    /// The leader, or a follower of a vacant flight, is gone. A flight that has not completed goes
+    /// on, vacant, while it has followers; else it is over: it leaves the table, unless a newer one
+    /// is there, and all are woken.
+    fn leave(&self, flight: &Arc<Flight<L, V>>, leaving: Leaving) {
         // Foreign code (wakers, the drop of a lease or of a value) runs after the locks.
         let mut removed = None;
         let (lease, woken) = {
             let mut table = self.table.lock(&flight.key);
             let mut state = flight.lock();
-            if matches!(end, End::LeftByPassenger) && !matches!(state.phase, Phase::Vacant) {
-                // Another passenger has taken the lead meanwhile.
+            if leaving == Leaving::Follower && !matches!(state.phase, Phase::Vacant) {
+                // Another follower has taken the lead meanwhile.
                 return;
             }
-            if !matches!(end, End::Landed(_)) && !state.joined.is_empty() {
+            let completed = matches!(state.phase, Phase::Completed(_));
+            if !completed && !state.followers.is_empty() {
                 state.phase = Phase::Vacant;
-                (Lease::Unsent, state.joined.wake())
+                (Lease::None, state.followers.wake())
             } else {
                 if table
                     .get(&flight.key)
-                    .is_some_and(|it| Arc::ptr_eq(it, flight))
+                    .is_some_and(|current| Arc::ptr_eq(current, flight))
                 {
                     removed = table.remove_entry(&flight.key);
                 }
-                let mut woken = state.joined.wake();
-                woken.extend(state.standing.wake());
-                state.phase = match end {
-                    End::Landed(value) => Phase::Landed(value),
-                    End::LeftByLeader | End::LeftByPassenger => Phase::Abandoned,
-                };
+                if !completed {
+                    state.phase = Phase::Abandoned;
+                }
+                state.over = true;
+                let mut woken = state.followers.wake();
+                woken.extend(state.waiters.wake());
                 (mem::replace(&mut state.lease, Lease::None), woken)
             }
         };
@@ -172,11 +234,11 @@ impl<L, V: Clone> Flights<L, V> {
     }
 }
 
-enum End<V> {
-    Landed(V),
-    LeftByLeader,
-    /// A passenger of a vacant flight was dropped.
-    LeftByPassenger,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leaving {
+    Leader,
+    /// A follower of a vacant flight was dropped.
+    Follower,
 }
 
 struct Flight<L, V> {
@@ -188,31 +250,46 @@ struct Flight<L, V> {
 struct State<L, V> {
     phase: Phase<V>,
     lease: Lease<L>,
-    /// When the lease was first sent for: a copy of the command that got lost may have taken it.
-    sent: Option<Tick>,
-    /// What the lease is recognized by.
-    fence: Fence,
-    joined: Waiters,
-    standing: Waiters,
+    /// When the lease was first asked for: a copy of the command that got lost may have taken it.
+    asked: Option<Tick>,
+    /// Since when the lease stands, and what it is recognized by.
+    stands: Option<(Tick, Fence)>,
+    /// True when the leader has gone and no follower takes its place.
+    over: bool,
+    /// Whether the leader is polled.
+    pulse: Option<Arc<Pulse>>,
+    followers: Tickets,
+    waiters: Tickets,
 }
 
 enum Phase<V> {
-    /// Somebody leads.
+    /// A caller leads.
     Led,
-    /// The leader was dropped; the first passenger that is polled takes its place.
+    /// The leader was dropped; the first follower that is polled takes its place.
     Vacant,
-    Landed(V),
-    /// The leader was dropped, and there was nobody to take its place.
+    /// The load has ended. The leader may still be storing.
+    Completed(V),
+    /// The leader was dropped, and there was no follower to take its place.
     Abandoned,
 }
 
 enum Lease<L> {
-    /// Not sent for, or the answer is not here.
-    Unsent,
+    /// Not asked for.
+    Unasked,
+    /// Asked for, and the answer is not here. What it holds tidies up when it is dropped.
+    Asked(L),
     /// The flight's own; the leader has it in hand while it stores.
     Granted(Option<L>),
     /// There is none and there will be none.
     None,
+}
+
+/// What a caller may do about a flight.
+enum Rule {
+    Follow,
+    Wait,
+    LookAgain,
+    Supersede,
 }
 
 impl<L, V> Flight<L, V> {
@@ -222,11 +299,13 @@ impl<L, V> Flight<L, V> {
             id,
             state: Mutex::new(State {
                 phase: Phase::Led,
-                lease: Lease::Unsent,
-                sent: None,
-                fence: Fence(id.0),
-                joined: Waiters::default(),
-                standing: Waiters::default(),
+                lease: Lease::Unasked,
+                asked: None,
+                stands: None,
+                over: false,
+                pulse: None,
+                followers: Tickets::default(),
+                waiters: Tickets::default(),
             }),
         }
     }
@@ -234,23 +313,36 @@ impl<L, V> Flight<L, V> {
     fn lock(&self) -> MutexGuard<'_, State<L, V>> {
         lock(&self.state)
     }
+
+    fn is_stalled(&self) -> bool {
+        let pulse = self.lock().pulse.clone();
+        pulse.is_some_and(|pulse| pulse.has_stopped())
+    }
 }
 
 impl<L, V> State<L, V> {
-    fn admits(&self, began: Tick, seen: Option<Fence>) -> bool {
-        match self.sent {
-            None => true,
-            Some(sent) => began < sent || seen == Some(self.fence),
+    /// The rule at the top of this file.
+    fn rule(&self, view: View) -> Rule {
+        let Some(asked) = self.asked else {
+            return Rule::Follow;
+        };
+        if view.began < asked {
+            return Rule::Follow;
+        }
+        match self.stands {
+            Some((_, fence)) if view.seen == Some(fence) => Rule::Follow,
+            Some((since, _)) if view.looked < since => Rule::LookAgain,
+            Some(_) => Rule::Supersede,
+            None => Rule::Wait,
         }
     }
 }
 
-/// The caller that loads. Dropping it ends the flight: with what [`land`](Leader::land) was given,
-/// or else by leaving it to a passenger.
+/// The caller that loads. Dropping it ends the flight if [`complete`](Leader::complete) was called,
+/// and leaves it to a follower otherwise.
 pub(crate) struct Leader<L, V: Clone> {
     flights: Arc<Flights<L, V>>,
     flight: Arc<Flight<L, V>>,
-    landing: Option<V>,
 }
 
 impl<L, V: Clone> Leader<L, V> {
@@ -260,82 +352,129 @@ impl<L, V: Clone> Leader<L, V> {
 
     /// Whether the lease is still to be taken; a successor may find it taken.
     pub(crate) fn wants_lease(&self) -> bool {
-        matches!(self.flight.lock().lease, Lease::Unsent)
+        matches!(self.flight.lock().lease, Lease::Unasked | Lease::Asked(_))
     }
 
-    /// To be called before the command that takes the lease is sent.
-    pub(crate) fn sending(&self) {
+    /// Shows all that wait whether this leader runs.
+    pub(crate) fn shows(&self, pulse: &Arc<Pulse>) {
+        let replaced = self.flight.lock().pulse.replace(Arc::clone(pulse));
+        drop(replaced);
+    }
+
+    /// To be called before the command that takes the lease is sent. What `unanswered` makes is
+    /// dropped if the answer never comes; one that a leader before this one has left does as well.
+    pub(crate) fn asks(&self, unanswered: impl FnOnce() -> L) {
         let mut state = self.flight.lock();
-        if state.sent.is_none() {
-            let before = self.flights.leases_sent.fetch_add(1, Ordering::AcqRel);
-            state.sent = Some(Tick(before + 1));
+        self.begins(&mut state);
+        if matches!(state.lease, Lease::Unasked) {
+            state.lease = Lease::Asked(unanswered());
         }
     }
 
-    pub(crate) fn granted(&self, lease: L, fence: Fence) {
-        let mut state = self.flight.lock();
-        state.fence = fence;
-        state.lease = Lease::Granted(Some(lease));
+    /// The lease stands, and is known by `fence`. `keep` is handed what was unanswered until now.
+    pub(crate) fn granted(&self, fence: Fence, keep: impl FnOnce(&mut L)) {
+        let woken = {
+            let mut state = self.flight.lock();
+            state.lease = match mem::replace(&mut state.lease, Lease::None) {
+                Lease::Asked(mut lease) => {
+                    keep(&mut lease);
+                    Lease::Granted(Some(lease))
+                }
+                other => other,
+            };
+            state.stands = Some((self.flights.next_tick(), fence));
+            state.waiters.wake()
+        };
+        for waker in woken {
+            waker.wake();
+        }
     }
 
-    /// There will be no lease.
-    pub(crate) fn refused(&self) {
-        self.flight.lock().lease = Lease::None;
+    /// There will be no lease. Gives back what was unanswered until now.
+    pub(crate) fn refused(&self) -> Option<L> {
+        let mut state = self.flight.lock();
+        self.begins(&mut state);
+        match mem::replace(&mut state.lease, Lease::None) {
+            Lease::Asked(lease) | Lease::Granted(Some(lease)) => Some(lease),
+            Lease::Unasked | Lease::Granted(None) | Lease::None => None,
+        }
+    }
+
+    /// From here on a load may read the row, so that callers that begin later may not follow.
+    fn begins(&self, state: &mut State<L, V>) {
+        if state.asked.is_none() {
+            state.asked = Some(self.flights.next_tick());
+        }
     }
 
     /// The lease, for the store or the release that ends it.
     pub(crate) fn take_lease(&self) -> Option<L> {
         match &mut self.flight.lock().lease {
             Lease::Granted(lease) => lease.take(),
-            Lease::Unsent | Lease::None => None,
+            Lease::Unasked | Lease::Asked(_) | Lease::None => None,
         }
     }
 
-    /// What the flight lands with when the leader is dropped.
-    pub(crate) fn land(&mut self, value: V) {
-        self.landing = Some(value);
+    /// Answers all followers. The flight is over when this leader is dropped.
+    pub(crate) fn complete(&self, value: V) {
+        let woken = {
+            let mut state = self.flight.lock();
+            state.phase = Phase::Completed(value);
+            state.followers.wake()
+        };
+        for waker in woken {
+            waker.wake();
+        }
     }
 }
 
 impl<L, V: Clone> Drop for Leader<L, V> {
     fn drop(&mut self) {
-        let end = match self.landing.take() {
-            Some(value) => End::Landed(value),
-            None => End::LeftByLeader,
-        };
-        self.flights.end(&self.flight, end);
+        self.flights.leave(&self.flight, Leaving::Leader);
     }
 }
 
-/// How a flight ended for a passenger.
-pub(crate) enum Arrival<L, V: Clone> {
-    Landed(V),
-    /// The leader was dropped; this passenger leads now.
+/// How the wait of a follower ended.
+pub(crate) enum Followed<L, V: Clone> {
+    Completed(V),
+    /// The leader was dropped; this follower leads now.
     Lead(Leader<L, V>),
 }
 
-/// A caller that waits for a flight to land.
-pub(crate) struct Passenger<L, V: Clone> {
+/// A caller that waits for what a flight completes with.
+pub(crate) struct Follower<L, V: Clone> {
     flights: Arc<Flights<L, V>>,
     flight: Arc<Flight<L, V>>,
-    /// `None` once it has arrived.
-    ticket: Option<u64>,
+    /// `None` once it has been answered.
+    ticket: Option<Ticket>,
 }
 
-impl<L, V: Clone> Future for Passenger<L, V> {
-    type Output = Arrival<L, V>;
+impl<L, V: Clone> Follower<L, V> {
+    /// Whether the leader does not run, see [`Pulse`].
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.flight.is_stalled()
+    }
+
+    /// Starts a newer flight; `None` if there is one already.
+    pub(crate) fn supersede(&self, id: LeaseId) -> Option<Leader<L, V>> {
+        self.flights.supersede(&self.flight, id)
+    }
+}
+
+impl<L, V: Clone> Future for Follower<L, V> {
+    type Output = Followed<L, V>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         let mut state = this.flight.lock();
-        let landed = match &state.phase {
-            Phase::Landed(value) => Some(value.clone()),
+        let completed = match &state.phase {
+            Phase::Completed(value) => Some(value.clone()),
             Phase::Vacant | Phase::Abandoned => {
                 state.phase = Phase::Led;
                 None
             }
             Phase::Led => {
-                let replaced = state.joined.wait(this.ticket, cx.waker());
+                let replaced = state.followers.wait(this.ticket, cx.waker());
                 drop(state);
                 drop(replaced);
                 return Poll::Pending;
@@ -344,110 +483,98 @@ impl<L, V: Clone> Future for Passenger<L, V> {
         let waker = this
             .ticket
             .take()
-            .and_then(|ticket| state.joined.leave(ticket));
+            .and_then(|ticket| state.followers.leave(ticket));
         drop(state);
         drop(waker);
-        Poll::Ready(match landed {
-            Some(value) => Arrival::Landed(value),
-            None => Arrival::Lead(this.flights.leader(Arc::clone(&this.flight))),
+        Poll::Ready(match completed {
+            Some(value) => Followed::Completed(value),
+            None => Followed::Lead(this.flights.leader(Arc::clone(&this.flight))),
         })
     }
 }
 
-impl<L, V: Clone> Drop for Passenger<L, V> {
+impl<L, V: Clone> Drop for Follower<L, V> {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
         let (waker, vacant) = {
             let mut state = self.flight.lock();
-            let waker = state.joined.leave(ticket);
+            let waker = state.followers.leave(ticket);
             (waker, matches!(state.phase, Phase::Vacant))
         };
         drop(waker);
         if vacant {
-            self.flights.end(&self.flight, End::LeftByPassenger);
+            self.flights.leave(&self.flight, Leaving::Follower);
         }
     }
 }
 
-/// A caller that waits for a flight to be over.
-pub(crate) struct Bystander<L, V> {
-    flight: Arc<Flight<L, V>>,
-    ticket: Option<u64>,
+/// How the wait of a waiter ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The lease stands, or stood: a look-up tells whether it still counts.
+    LeaseStood,
+    /// The flight is over, and never had a lease.
+    Over,
 }
 
-impl<L, V> Future for Bystander<L, V> {
-    type Output = ();
+/// A caller that may not follow, and waits until it can know more.
+pub(crate) struct Waiter<L, V: Clone> {
+    flights: Arc<Flights<L, V>>,
+    flight: Arc<Flight<L, V>>,
+    ticket: Option<Ticket>,
+}
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+impl<L, V: Clone> Waiter<L, V> {
+    /// Whether the leader does not run, see [`Pulse`].
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.flight.is_stalled()
+    }
+
+    /// Starts a newer flight; `None` if there is one already.
+    pub(crate) fn supersede(&self, id: LeaseId) -> Option<Leader<L, V>> {
+        self.flights.supersede(&self.flight, id)
+    }
+}
+
+impl<L, V: Clone> Future for Waiter<L, V> {
+    type Output = Waited;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Waited> {
         let this = &mut *self;
         let mut state = this.flight.lock();
-        let over = matches!(state.phase, Phase::Landed(_) | Phase::Abandoned);
-        let waker = if over {
-            this.ticket
+        let waited = match (state.stands, state.over) {
+            (Some(_), _) => Some(Waited::LeaseStood),
+            (None, true) => Some(Waited::Over),
+            (None, false) => None,
+        };
+        let waker = match waited {
+            Some(_) => this
+                .ticket
                 .take()
-                .and_then(|ticket| state.standing.leave(ticket))
-        } else {
-            state.standing.wait(this.ticket, cx.waker())
+                .and_then(|ticket| state.waiters.leave(ticket)),
+            None => state.waiters.wait(this.ticket, cx.waker()),
         };
         drop(state);
         drop(waker);
-        if over { Poll::Ready(()) } else { Poll::Pending }
+        waited.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
-impl<L, V> Drop for Bystander<L, V> {
+impl<L, V: Clone> Drop for Waiter<L, V> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
-            let waker = self.flight.lock().standing.leave(ticket);
+            let waker = self.flight.lock().waiters.leave(ticket);
             drop(waker);
         }
-    }
-}
-
-/// Those who wait, each with the waker of its last poll.
-#[derive(Default)]
-struct Waiters {
-    wakers: BTreeMap<u64, Option<Waker>>,
-    next: u64,
-}
-
-impl Waiters {
-    fn enter(&mut self) -> u64 {
-        let ticket = self.next;
-        self.next += 1;
-        self.wakers.insert(ticket, None);
-        ticket
-    }
-
-    /// Keeps `waker` for the holder of `ticket`; gives back the one it replaces.
-    fn wait(&mut self, ticket: Option<u64>, waker: &Waker) -> Option<Waker> {
-        let kept = self.wakers.get_mut(&ticket?)?;
-        match kept {
-            Some(kept) if kept.will_wake(waker) => None,
-            _ => kept.replace(waker.clone()),
-        }
-    }
-
-    fn leave(&mut self, ticket: u64) -> Option<Waker> {
-        self.wakers.remove(&ticket).flatten()
-    }
-
-    /// The wakers of all; they stay until they leave.
-    fn wake(&mut self) -> Vec<Waker> {
-        self.wakers.values_mut().filter_map(Option::take).collect()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.wakers.is_empty()
     }
 }
 
 impl<L, V: Clone> fmt::Debug for Flights<L, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Flights")
-            .field("in_the_air", &self.len())
+            .field("under_way", &self.len())
             .finish()
     }
 }

@@ -43,7 +43,10 @@ pub(crate) enum Situation {
     /// The cache has an entry to be served.
     Fresh,
     /// The cache has an entry past its time to live, within its grace.
-    Stale,
+    Stale {
+        /// Whether its last load failed so lately that it is not tried again yet.
+        paused: bool,
+    },
     /// The cache knows that the entity does not exist.
     Absence,
     /// The cache has nothing that can be used: no entry, an expired or undecodable one, another
@@ -56,24 +59,6 @@ pub(crate) enum Situation {
         /// Whether the look-up had found a stale entry.
         stale_found: bool,
     },
-}
-
-/// Which uses of a stale entry the caller's policy allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StaleRule {
-    /// Serve it instead of a miss or a load.
-    pub(crate) serve: bool,
-    /// Serve it when the load fails.
-    pub(crate) on_error: bool,
-}
-
-impl StaleRule {
-    /// What a grace is for: an entry stands in for a load that fails. Whether an entry has one, its
-    /// stamps say.
-    pub(crate) const GRACE: Self = Self {
-        serve: false,
-        on_error: true,
-    };
 }
 
 /// What to do next.
@@ -97,29 +82,27 @@ pub(crate) enum Step {
 
 /// The semantics table: what `strategy` does in `situation`.
 #[inline]
-pub(crate) fn next_step(strategy: CacheStrategy, situation: Situation, rule: StaleRule) -> Step {
+pub(crate) fn next_step(strategy: CacheStrategy, situation: Situation) -> Step {
     use CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
 
     match (strategy, situation) {
         (Fresh | Refresh, Situation::Begin) => Step::LookUp,
         (Fresh | Refresh, Situation::Fresh | Situation::Absence) => Step::Feed,
-        (Fresh | Refresh, Situation::Stale) if rule.serve => Step::FeedStale,
 
-        (Fresh, Situation::Stale | Situation::Nothing) => Step::FeedNone,
+        (Fresh, Situation::Stale { .. } | Situation::Nothing) => Step::FeedNone,
         (Fresh, Situation::BackendFailed) => Step::Fail,
 
-        (Refresh, Situation::Stale) => Step::Load(Take::Over),
+        (Refresh, Situation::Stale { paused: true }) => Step::FeedStale,
+        (Refresh, Situation::Stale { paused: false }) => Step::Load(Take::Over),
         (Refresh, Situation::Nothing) => Step::Load(Take::IfMissing),
-        (Refresh, Situation::RepositoryFailed { stale_found: true }) if rule.on_error => {
-            Step::FeedStale
-        }
+        (Refresh, Situation::RepositoryFailed { stale_found: true }) => Step::FeedStale,
 
         (Refresh | Invalidate | Bypass, Situation::BackendFailed) => Step::LoadUnstored,
         (
             Invalidate,
             Situation::Begin
             | Situation::Fresh
-            | Situation::Stale
+            | Situation::Stale { .. }
             | Situation::Absence
             | Situation::Nothing,
         ) => Step::Load(Take::Invalidating),
@@ -127,7 +110,7 @@ pub(crate) fn next_step(strategy: CacheStrategy, situation: Situation, rule: Sta
             Bypass,
             Situation::Begin
             | Situation::Fresh
-            | Situation::Stale
+            | Situation::Stale { .. }
             | Situation::Absence
             | Situation::Nothing,
         ) => Step::Load(Take::Over),
@@ -141,67 +124,60 @@ mod tests {
     use super::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
     use super::*;
 
-    const NO_STALE: StaleRule = StaleRule {
-        serve: false,
-        on_error: false,
-    };
-    const SERVE_STALE: StaleRule = StaleRule {
-        serve: true,
-        on_error: false,
-    };
-    const STALE_ON_ERROR: StaleRule = StaleRule {
-        serve: false,
-        on_error: true,
-    };
+    const STALE: Situation = Situation::Stale { paused: false };
+    const PAUSED: Situation = Situation::Stale { paused: true };
+    const FAILED: Situation = Situation::RepositoryFailed { stale_found: false };
+    const FAILED_WITH_STALE: Situation = Situation::RepositoryFailed { stale_found: true };
 
     macro_rules! cells {
-        ($($name:ident: $strategy:ident, $situation:expr, $rule:expr => $step:expr;)*) => {$(
+        ($($name:ident: $strategy:ident, $situation:expr => $step:expr;)*) => {$(
             #[test]
             fn $name() {
-                assert_eq!(next_step($strategy, $situation, $rule), $step);
+                assert_eq!(next_step($strategy, $situation), $step);
             }
         )*};
     }
 
     cells! {
-        fresh_begins_with_a_look_up: Fresh, Situation::Begin, NO_STALE => Step::LookUp;
-        refresh_begins_with_a_look_up: Refresh, Situation::Begin, NO_STALE => Step::LookUp;
-        invalidate_begins_by_dropping: Invalidate, Situation::Begin, NO_STALE => Step::Load(Take::Invalidating);
-        bypass_begins_with_a_load: Bypass, Situation::Begin, NO_STALE => Step::Load(Take::Over);
+        fresh_begins_with_a_look_up: Fresh, Situation::Begin => Step::LookUp;
+        refresh_begins_with_a_look_up: Refresh, Situation::Begin => Step::LookUp;
+        invalidate_begins_by_dropping: Invalidate, Situation::Begin => Step::Load(Take::Invalidating);
+        bypass_begins_with_a_load: Bypass, Situation::Begin => Step::Load(Take::Over);
 
-        fresh_entry_fresh: Fresh, Situation::Fresh, NO_STALE => Step::Feed;
-        fresh_entry_refresh: Refresh, Situation::Fresh, NO_STALE => Step::Feed;
-        fresh_entry_invalidate: Invalidate, Situation::Fresh, NO_STALE => Step::Load(Take::Invalidating);
-        fresh_entry_bypass: Bypass, Situation::Fresh, NO_STALE => Step::Load(Take::Over);
+        fresh_entry_fresh: Fresh, Situation::Fresh => Step::Feed;
+        fresh_entry_refresh: Refresh, Situation::Fresh => Step::Feed;
+        fresh_entry_invalidate: Invalidate, Situation::Fresh => Step::Load(Take::Invalidating);
+        fresh_entry_bypass: Bypass, Situation::Fresh => Step::Load(Take::Over);
 
-        stale_entry_fresh_is_a_miss: Fresh, Situation::Stale, NO_STALE => Step::FeedNone;
-        stale_entry_fresh_is_fed_where_allowed: Fresh, Situation::Stale, SERVE_STALE => Step::FeedStale;
-        stale_entry_refresh_loads: Refresh, Situation::Stale, NO_STALE => Step::Load(Take::Over);
-        stale_entry_refresh_is_fed_where_allowed: Refresh, Situation::Stale, SERVE_STALE => Step::FeedStale;
-        stale_entry_invalidate: Invalidate, Situation::Stale, SERVE_STALE => Step::Load(Take::Invalidating);
-        stale_entry_bypass: Bypass, Situation::Stale, SERVE_STALE => Step::Load(Take::Over);
+        stale_entry_fresh_is_a_miss: Fresh, STALE => Step::FeedNone;
+        stale_entry_refresh_loads: Refresh, STALE => Step::Load(Take::Over);
+        stale_entry_invalidate: Invalidate, STALE => Step::Load(Take::Invalidating);
+        stale_entry_bypass: Bypass, STALE => Step::Load(Take::Over);
+        stale_entry_fresh_in_a_pause: Fresh, PAUSED => Step::FeedNone;
+        stale_entry_refresh_in_a_pause_is_fed: Refresh, PAUSED => Step::FeedStale;
+        stale_entry_invalidate_in_a_pause: Invalidate, PAUSED => Step::Load(Take::Invalidating);
+        stale_entry_bypass_in_a_pause: Bypass, PAUSED => Step::Load(Take::Over);
 
-        absence_fresh: Fresh, Situation::Absence, NO_STALE => Step::Feed;
-        absence_refresh: Refresh, Situation::Absence, NO_STALE => Step::Feed;
-        absence_invalidate: Invalidate, Situation::Absence, NO_STALE => Step::Load(Take::Invalidating);
-        absence_bypass: Bypass, Situation::Absence, NO_STALE => Step::Load(Take::Over);
+        absence_fresh: Fresh, Situation::Absence => Step::Feed;
+        absence_refresh: Refresh, Situation::Absence => Step::Feed;
+        absence_invalidate: Invalidate, Situation::Absence => Step::Load(Take::Invalidating);
+        absence_bypass: Bypass, Situation::Absence => Step::Load(Take::Over);
 
-        nothing_fresh: Fresh, Situation::Nothing, NO_STALE => Step::FeedNone;
-        nothing_refresh: Refresh, Situation::Nothing, NO_STALE => Step::Load(Take::IfMissing);
-        nothing_invalidate: Invalidate, Situation::Nothing, NO_STALE => Step::Load(Take::Invalidating);
-        nothing_bypass: Bypass, Situation::Nothing, NO_STALE => Step::Load(Take::Over);
+        nothing_fresh: Fresh, Situation::Nothing => Step::FeedNone;
+        nothing_refresh: Refresh, Situation::Nothing => Step::Load(Take::IfMissing);
+        nothing_invalidate: Invalidate, Situation::Nothing => Step::Load(Take::Invalidating);
+        nothing_bypass: Bypass, Situation::Nothing => Step::Load(Take::Over);
 
-        backend_failed_fresh: Fresh, Situation::BackendFailed, NO_STALE => Step::Fail;
-        backend_failed_refresh: Refresh, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
-        backend_failed_invalidate: Invalidate, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
-        backend_failed_bypass: Bypass, Situation::BackendFailed, NO_STALE => Step::LoadUnstored;
+        backend_failed_fresh: Fresh, Situation::BackendFailed => Step::Fail;
+        backend_failed_refresh: Refresh, Situation::BackendFailed => Step::LoadUnstored;
+        backend_failed_invalidate: Invalidate, Situation::BackendFailed => Step::LoadUnstored;
+        backend_failed_bypass: Bypass, Situation::BackendFailed => Step::LoadUnstored;
 
-        repository_failed_fresh: Fresh, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
-        repository_failed_refresh: Refresh, Situation::RepositoryFailed { stale_found: true }, NO_STALE => Step::Fail;
-        repository_failed_refresh_with_stale: Refresh, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::FeedStale;
-        repository_failed_refresh_without_stale: Refresh, Situation::RepositoryFailed { stale_found: false }, STALE_ON_ERROR => Step::Fail;
-        repository_failed_invalidate: Invalidate, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
-        repository_failed_bypass: Bypass, Situation::RepositoryFailed { stale_found: true }, STALE_ON_ERROR => Step::Fail;
+        repository_failed_fresh: Fresh, FAILED_WITH_STALE => Step::Fail;
+        repository_failed_refresh_with_stale: Refresh, FAILED_WITH_STALE => Step::FeedStale;
+        repository_failed_refresh_without_stale: Refresh, FAILED => Step::Fail;
+        repository_failed_invalidate: Invalidate, FAILED_WITH_STALE => Step::Fail;
+        repository_failed_bypass: Bypass, FAILED_WITH_STALE => Step::Fail;
     }
 
     #[test]

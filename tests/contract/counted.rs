@@ -8,13 +8,24 @@ use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::{CacheEntity, Result};
+use tokio::sync::Semaphore;
 
 /// Counts what `inner` is asked. Clones count together.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted<B> {
     inner: B,
     calls: Arc<Calls>,
-    slow: bool,
+    pause: Pause,
+}
+
+/// What happens before a command is done and again before it is answered.
+#[derive(Debug, Clone)]
+enum Pause {
+    None,
+    /// Others run.
+    Yield,
+    /// It waits at a gate before it is answered, if it is a command of this name.
+    Gate(&'static str, Arc<Semaphore>),
 }
 
 /// How often each method was called; `leases` counts those that somebody holds.
@@ -54,21 +65,41 @@ impl<B> Counted<B> {
         Self {
             inner,
             calls: Arc::default(),
-            slow: false,
+            pause: Pause::None,
         }
     }
 
     /// One whose commands are awaited before they are done and again before they are answered.
     pub(crate) fn slow(inner: B) -> Self {
         Self {
-            slow: true,
+            pause: Pause::Yield,
             ..Self::new(inner)
         }
     }
 
-    async fn pause(&self) {
-        if self.slow {
+    /// One that answers a command named `command` when `gate` has a permit for it.
+    pub(crate) fn gated(inner: B, command: &'static str, gate: Arc<Semaphore>) -> Self {
+        Self {
+            pause: Pause::Gate(command, gate),
+            ..Self::new(inner)
+        }
+    }
+
+    async fn before(&self) {
+        if matches!(self.pause, Pause::Yield) {
             tokio::task::yield_now().await;
+        }
+    }
+
+    async fn after(&self, command: &str) {
+        match &self.pause {
+            Pause::None => {}
+            Pause::Yield => tokio::task::yield_now().await,
+            Pause::Gate(gated, gate) => {
+                if *gated == command {
+                    gate.acquire().await.unwrap().forget();
+                }
+            }
         }
     }
 
@@ -134,9 +165,9 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         plus_one(&self.calls.get);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.get(key, now).await;
-        self.pause().await;
+        self.after("get").await;
         answer
     }
 
@@ -146,9 +177,9 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         request: LeaseRequest,
     ) -> Result<Leased<Self::Lease>> {
         plus_one(&self.calls.lease);
-        self.pause().await;
+        self.before().await;
         let answer = self.counted(self.inner.lease::<T>(key, request).await);
-        self.pause().await;
+        self.after("lease").await;
         answer
     }
 
@@ -160,25 +191,25 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         now: Timestamp,
     ) -> Result<Stored> {
         plus_one(&self.calls.store);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.store(key, lease.into_inner(), entry, now).await;
-        self.pause().await;
+        self.after("store").await;
         answer
     }
 
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
         plus_one(&self.calls.release);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.release::<T>(key, lease.into_inner()).await;
-        self.pause().await;
+        self.after("release").await;
         answer
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
         plus_one(&self.calls.invalidate);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.invalidate::<T>(key).await;
-        self.pause().await;
+        self.after("invalidate").await;
         answer
     }
 
@@ -192,9 +223,9 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
         plus_one(&self.calls.get_many);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.get_many(keys, now).await;
-        self.pause().await;
+        self.after("get_many").await;
         answer
     }
 
@@ -203,10 +234,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Self::Lease>>> {
         plus_one(&self.calls.lease_many);
-        self.pause().await;
+        self.before().await;
         let answers = self.inner.lease_many::<T>(requests).await;
         let answers = answers.into_iter().map(|it| self.counted(it)).collect();
-        self.pause().await;
+        self.after("lease_many").await;
         answers
     }
 
@@ -217,10 +248,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
     ) -> Vec<Result<Stored>> {
         plus_one(&self.calls.store_many);
         let inner = |(key, lease, entry): (_, Self::Lease, _)| (key, lease.into_inner(), entry);
-        self.pause().await;
+        self.before().await;
         let entries = entries.into_iter().map(inner).collect();
         let answers = self.inner.store_many(entries, now).await;
-        self.pause().await;
+        self.after("store_many").await;
         answers
     }
 
@@ -230,18 +261,18 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
     ) -> Vec<Result<()>> {
         plus_one(&self.calls.release_many);
         let inner = |(key, lease): (_, Self::Lease)| (key, lease.into_inner());
-        self.pause().await;
+        self.before().await;
         let leases = leases.into_iter().map(inner).collect();
         let answers = self.inner.release_many::<T>(leases).await;
-        self.pause().await;
+        self.after("release_many").await;
         answers
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         plus_one(&self.calls.invalidate_many);
-        self.pause().await;
+        self.before().await;
         let answer = self.inner.invalidate_many::<T>(keys).await;
-        self.pause().await;
+        self.after("invalidate_many").await;
         answer
     }
 }

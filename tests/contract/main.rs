@@ -8,6 +8,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod age;
 mod batches;
 #[path = "../../examples/byte_store.rs"]
 #[allow(dead_code, reason = "an example of its own, which has a main")]
@@ -19,8 +20,11 @@ mod flights;
 mod freshness;
 mod gather;
 mod hooks;
+mod listeners;
 mod memory;
+mod one_load;
 mod oracle;
 mod retries;
 mod ttl;
+mod unpolled;
 mod usage;

@@ -1,5 +1,9 @@
 //! Hands what happens to the user's [`CacheMetrics`].
+//!
+//! A listener that panics loses what it was told, and decides nothing: neither who loads nor who is
+//! answered.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
@@ -24,27 +28,32 @@ impl Listener {
     }
 
     pub(super) fn hit(&self, key: &str, since: Option<Instant>) {
-        self.metrics.record_hit(key, elapsed(since));
+        self.tell(|metrics| metrics.record_hit(key, elapsed(since)));
     }
 
     pub(super) fn miss(&self, key: &str, since: Option<Instant>) {
-        self.metrics.record_miss(key, elapsed(since));
+        self.tell(|metrics| metrics.record_miss(key, elapsed(since)));
     }
 
     pub(super) fn stored(&self, key: &str, since: Option<Instant>) {
-        self.metrics.record_set(key, elapsed(since));
+        self.tell(|metrics| metrics.record_set(key, elapsed(since)));
     }
 
     pub(super) fn invalidated(&self, key: &str, since: Option<Instant>) {
-        self.metrics.record_delete(key, elapsed(since));
+        self.tell(|metrics| metrics.record_delete(key, elapsed(since)));
     }
 
     pub(super) fn error(&self, key: &str, error: &Error) {
-        self.metrics.record_error(key, &error.to_string());
+        self.tell(|metrics| metrics.record_error(key, &error.to_string()));
     }
 
     pub(super) fn event(&self, key: &str, event: &CacheEvent) {
-        self.metrics.record_event(key, event);
+        self.tell(|metrics| metrics.record_event(key, event));
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn CacheMetrics)) {
+        // The panic hook has told of it.
+        let _ = catch_unwind(AssertUnwindSafe(|| what(&*self.metrics)));
     }
 }
 

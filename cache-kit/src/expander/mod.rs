@@ -1,12 +1,12 @@
 //! [`CacheExpander`]: the one place where strategies, policies, flights and a backend meet.
 
-mod ask;
-mod attempt;
 mod batch;
-mod fetch;
-mod lease;
+mod call;
+mod keys;
 mod listen;
-mod store;
+mod load;
+mod pauses;
+mod single;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,11 +24,11 @@ pub use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
 
-use ask::Begun;
-use batch::{Keys, counted};
-use fetch::Landing;
-use lease::Held;
+use keys::Keys;
 use listen::Listener;
+use load::{Completion, Held, counted};
+use pauses::Pauses;
+use single::Begun;
 
 /// How long a load may take where its call does not say otherwise.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
@@ -61,7 +61,8 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 pub struct CacheExpander<B: CacheBackend> {
     /// Shared with the tasks that release what a caller left behind.
     backend: Arc<B>,
-    flights: Arc<Flights<Held<B>, Landing>>,
+    flights: Arc<Flights<Held<B>, Completion>>,
+    pauses: Pauses,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
     namespace: Option<Namespace>,
@@ -76,6 +77,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         Self {
             backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
+            pauses: Pauses::new(),
             listener: None,
             ttl_policy: TtlPolicy::Default,
             namespace: None,

@@ -24,8 +24,8 @@ const THREE: Option<usize> = Some(3);
 const FOUR: Option<usize> = Some(4);
 
 #[test]
-fn landing_wakes_whoever_boarded() {
-    check(ALL, &["joined", "led"], |world, outcomes| {
+fn completing_wakes_a_follower() {
+    check(ALL, &["followed", "led"], |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
         world.grant(&leader);
@@ -33,24 +33,24 @@ fn landing_wakes_whoever_boarded() {
             let world = Arc::clone(&world);
             thread::spawn(move || block_on(world.travel(began, 2)))
         };
-        world.land(leader, 1);
+        world.complete(leader, 1);
         let (value, outcome) = caller.join().unwrap();
         came_about(outcomes, outcome);
-        assert_eq!(value, if outcome == "joined" { 1 } else { 2 });
+        assert_eq!(value, if outcome == "followed" { 1 } else { 2 });
     });
 }
 
 #[test]
-fn landing_wakes_all_who_boarded() {
-    check(FOUR, &["joined"], |world, outcomes| {
+fn completing_wakes_all_followers() {
+    check(FOUR, &["followed"], |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
         let callers = [2, 3].map(|id| {
-            let passenger = world.passenger(began, id);
+            let follower = world.follower(began, id);
             let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.ride(passenger, id)))
+            thread::spawn(move || block_on(world.follow(follower, id)))
         });
-        world.land(leader, 1);
+        world.complete(leader, 1);
         for caller in callers {
             let (value, outcome) = caller.join().unwrap();
             came_about(outcomes, outcome);
@@ -60,15 +60,15 @@ fn landing_wakes_all_who_boarded() {
 }
 
 #[test]
-fn one_of_two_passengers_takes_over_from_a_dropped_leader() {
-    check(FOUR, &["joined", "succeeded"], |world, outcomes| {
+fn one_of_two_followers_takes_over_from_a_dropped_leader() {
+    check(FOUR, &["followed", "succeeded"], |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
         world.grant(&leader);
         let callers = [2, 3].map(|id| {
-            let passenger = world.passenger(began, id);
+            let follower = world.follower(began, id);
             let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.ride(passenger, id)))
+            thread::spawn(move || block_on(world.follow(follower, id)))
         });
         world.leave(leader);
         let [one, other] = callers.map(|caller| caller.join().unwrap());
@@ -80,29 +80,33 @@ fn one_of_two_passengers_takes_over_from_a_dropped_leader() {
 }
 
 #[test]
-fn a_dropped_leader_strands_nobody_who_boards_meanwhile() {
-    check(THREE, &["joined", "led", "succeeded"], |world, outcomes| {
-        let began = world.flights.tick();
-        let leader = world.leader(1);
-        let callers = [2, 3].map(|id| {
-            let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.travel(began, id)))
-        });
-        world.leave(leader);
-        for caller in callers {
-            let (_, outcome) = caller.join().unwrap();
-            came_about(outcomes, outcome);
-        }
-    });
+fn a_dropped_leader_strands_no_caller_that_comes_meanwhile() {
+    check(
+        THREE,
+        &["followed", "led", "succeeded"],
+        |world, outcomes| {
+            let began = world.flights.tick();
+            let leader = world.leader(1);
+            let callers = [2, 3].map(|id| {
+                let world = Arc::clone(&world);
+                thread::spawn(move || block_on(world.travel(began, id)))
+            });
+            world.leave(leader);
+            for caller in callers {
+                let (_, outcome) = caller.join().unwrap();
+                came_about(outcomes, outcome);
+            }
+        },
+    );
 }
 
 #[test]
-fn a_passenger_that_gives_up_leaves_the_lead_to_another() {
-    let expected = ["gave up", "joined", "left the lead", "succeeded"];
+fn a_follower_that_gives_up_leaves_the_lead_to_another() {
+    let expected = ["gave up", "followed", "left the lead", "succeeded"];
     check(FOUR, &expected, |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
-        let [impatient, one, other] = [2, 3, 4].map(|id| world.passenger(began, id));
+        let [impatient, one, other] = [2, 3, 4].map(|id| world.follower(began, id));
         world.leave(leader);
         let impatient = {
             let world = Arc::clone(&world);
@@ -110,9 +114,9 @@ fn a_passenger_that_gives_up_leaves_the_lead_to_another() {
         };
         let one = {
             let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.ride(one, 3)))
+            thread::spawn(move || block_on(world.follow(one, 3)))
         };
-        let (value, outcome) = block_on(world.ride(other, 4));
+        let (value, outcome) = block_on(world.follow(other, 4));
         came_about(outcomes, outcome);
         came_about(outcomes, impatient.join().unwrap());
         assert_eq!(one.join().unwrap().0, value);
@@ -120,14 +124,14 @@ fn a_passenger_that_gives_up_leaves_the_lead_to_another() {
 }
 
 #[test]
-fn a_vacant_flight_whose_passengers_give_up_is_over_or_taken() {
+fn a_vacant_flight_whose_followers_give_up_is_over_or_taken() {
     check(ALL, &["led", "succeeded"], |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
         world.grant(&leader);
-        let passengers = [2, 3].map(|id| world.passenger(began, id));
+        let followers = [2, 3].map(|id| world.follower(began, id));
         world.leave(leader);
-        let [one, other] = passengers.map(|passenger| thread::spawn(move || drop(passenger)));
+        let [one, other] = followers.map(|follower| thread::spawn(move || drop(follower)));
         let (_, outcome) = block_on(world.travel(began, 4));
         came_about(outcomes, outcome);
         one.join().unwrap();
@@ -136,11 +140,11 @@ fn a_vacant_flight_whose_passengers_give_up_is_over_or_taken() {
 }
 
 #[test]
-fn a_bystander_wakes_and_boards_anew() {
-    let expected = ["joined", "led", "stood, then led"];
+fn a_waiter_wakes_and_finds_its_place_anew() {
+    let expected = ["followed", "led", "waited, then led"];
     check(THREE, &expected, |world, outcomes| {
         let leader = world.leader(1);
-        leader.sending();
+        leader.refused();
         let began = world.flights.tick();
         let callers = [2, 3].map(|id| {
             let world = Arc::clone(&world);
@@ -155,24 +159,24 @@ fn a_bystander_wakes_and_boards_anew() {
 }
 
 #[test]
-fn a_bystander_outwaits_the_successor() {
-    let expected = ["led", "stood, then led", "succeeded"];
+fn a_waiter_outwaits_the_successor() {
+    let expected = ["led", "waited, then led", "succeeded"];
     check(FOUR, &expected, |world, outcomes| {
         let before = world.flights.tick();
         let leader = world.leader(1);
-        leader.sending();
+        leader.refused();
         let after = world.flights.tick();
-        let passenger = world.passenger(before, 2);
+        let follower = world.follower(before, 2);
         let successor = {
             let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.ride(passenger, 2)))
+            thread::spawn(move || block_on(world.follow(follower, 2)))
         };
-        let bystander = {
+        let waiter = {
             let world = Arc::clone(&world);
             thread::spawn(move || block_on(world.travel(after, 3)))
         };
         world.leave(leader);
-        for caller in [successor, bystander] {
+        for caller in [successor, waiter] {
             let (_, outcome) = caller.join().unwrap();
             came_about(outcomes, outcome);
         }
@@ -180,8 +184,8 @@ fn a_bystander_outwaits_the_successor() {
 }
 
 #[test]
-fn who_begins_after_an_invalidation_gets_nothing_older() {
-    let expected = ["joined", "led", "stood, then led"];
+fn a_caller_that_begins_after_an_invalidation_gets_nothing_older() {
+    let expected = ["followed", "hit", "led"];
     check(Some(6), &expected, |world, outcomes| {
         let loader = {
             let world = Arc::clone(&world);
@@ -223,17 +227,17 @@ fn an_invalidation_told_from_thread_to_thread_counts_too() {
 }
 
 #[test]
-fn a_successor_lands_nothing_older_than_its_passengers() {
-    let expected = ["joined", "led", "stood, then led", "succeeded"];
+fn a_successor_completes_with_nothing_older_than_its_followers() {
+    let expected = ["followed", "hit", "led", "succeeded"];
     check(THREE, &expected, |world, outcomes| {
         let before = world.flights.tick();
         let leader = world.leader(1);
-        let passenger = world.passenger(before, 2);
+        let follower = world.follower(before, 2);
         let successor = {
             let world = Arc::clone(&world);
-            thread::spawn(move || match block_on(passenger) {
-                Arrival::Lead(leader) => world.load(world.leads(leader)),
-                Arrival::Landed(value) => value,
+            thread::spawn(move || match block_on(follower) {
+                Followed::Lead(leader) => world.load(world.leads(leader)),
+                Followed::Completed(value) => value,
             })
         };
         let cancelled = {
@@ -253,16 +257,16 @@ fn a_successor_lands_nothing_older_than_its_passengers() {
 }
 
 #[test]
-fn a_lease_is_dropped_once_whoever_leaves() {
+fn a_lease_is_dropped_once_in_whatever_order_they_leave() {
     let expected = ["gave up", "left the lead"];
     check(ALL, &expected, |world, outcomes| {
         let began = world.flights.tick();
         let leader = world.leader(1);
         world.grant(&leader);
-        let passenger = world.passenger(began, 2);
-        let passenger = {
+        let follower = world.follower(began, 2);
+        let follower = {
             let world = Arc::clone(&world);
-            thread::spawn(move || block_on(world.give_up(passenger)))
+            thread::spawn(move || block_on(world.give_up(follower)))
         };
         let newer = {
             let world = Arc::clone(&world);
@@ -273,7 +277,23 @@ fn a_lease_is_dropped_once_whoever_leaves() {
             })
         };
         world.leave(leader);
-        came_about(outcomes, passenger.join().unwrap());
+        came_about(outcomes, follower.join().unwrap());
         newer.join().unwrap();
+    });
+}
+
+#[test]
+fn callers_that_come_at_one_time_make_one_load() {
+    check(THREE, &["followed", "hit", "led"], |world, outcomes| {
+        let callers = [1, 2].map(|id| {
+            let world = Arc::clone(&world);
+            thread::spawn(move || block_on(world.call(id)))
+        });
+        let (_, outcome) = block_on(world.call(3));
+        came_about(outcomes, outcome);
+        for caller in callers {
+            came_about(outcomes, caller.join().unwrap().1);
+        }
+        assert_eq!(world.loads(), 1);
     });
 }

@@ -43,7 +43,7 @@ async fn order_duplicates_and_holes() {
     assert_eq!(database.queries()[1..], [["c", "nobody", "b"]]);
     assert_eq!(
         service.backend().calls(),
-        "get_many 1, lease_many 1, store_many 1, release_many 1"
+        "release 1, get_many 1, lease_many 1, store_many 1"
     );
     assert_eq!(service.backend().leases(), 0);
     idle(&service);

@@ -15,12 +15,19 @@ pub(super) const NEW: u64 = 1;
 /// The fence of the store's key before anybody invalidates it.
 const FIRST_FENCE: u64 = 1_000;
 
-/// One key: its row, its fence in the store, its flights.
+/// One key: its row, what the store has under it, its flights.
 pub(super) struct World {
     pub(super) flights: Arc<Flights<Lease, u64>>,
     row: Mutex<u64>,
-    fence: Mutex<u64>,
+    store: Mutex<Store>,
     books: Arc<Books>,
+}
+
+/// What the store has under the key. Every change changes the fence.
+#[derive(Clone, Copy)]
+struct Store {
+    fence: Fence,
+    entry: Option<u64>,
 }
 
 /// What the tests keep count of.
@@ -29,11 +36,13 @@ struct Books {
     leading: Unseen<BTreeSet<u64>>,
     /// How often each lease was dropped.
     dropped: Unseen<BTreeMap<u64, usize>>,
+    loads: Unseen<usize>,
 }
 
 /// Enters its drop in the books.
 pub(super) struct Lease {
     number: u64,
+    fence: Option<Fence>,
     books: Arc<Books>,
 }
 
@@ -85,7 +94,10 @@ impl World {
         Self {
             flights: Arc::new(Flights::new()),
             row: Mutex::new(OLD),
-            fence: Mutex::new(FIRST_FENCE),
+            store: Mutex::new(Store {
+                fence: Fence(FIRST_FENCE),
+                entry: None,
+            }),
             books: Arc::default(),
         }
     }
@@ -102,26 +114,39 @@ impl World {
     /// Writes the row and invalidates the key.
     pub(super) fn invalidate(&self) {
         *lock(&self.row) = NEW;
-        *lock(&self.fence) += 1;
+        let mut store = lock(&self.store);
+        store.fence.0 += 1;
+        store.entry = None;
     }
 
-    pub(super) fn board(&self, began: Tick, seen: Option<Fence>, id: u64) -> Boarding<Lease, u64> {
-        self.flights.board(&key(), began, seen, LeaseId(id))
+    /// How many loads there were.
+    pub(super) fn loads(&self) -> usize {
+        *lock_unseen(&self.books.loads)
     }
 
-    /// A passenger of a flight that is known to be there.
-    pub(super) fn passenger(&self, began: Tick, id: u64) -> Passenger<Lease, u64> {
-        match self.board(began, None, id) {
-            Boarding::Join(passenger) => passenger,
-            Boarding::Lead(_) | Boarding::Stand(_) => panic!("the flight refused a passenger"),
+    /// The place of a caller that has looked up when it began.
+    fn place(&self, began: Tick, seen: Option<Fence>, id: u64) -> Place<Lease, u64> {
+        let view = View {
+            began,
+            looked: began,
+            seen,
+        };
+        self.flights.join_or_lead(&key(), view, LeaseId(id))
+    }
+
+    /// A follower of a flight that is known to be there.
+    pub(super) fn follower(&self, began: Tick, id: u64) -> Follower<Lease, u64> {
+        match self.place(began, None, id) {
+            Place::Follow(follower) => follower,
+            _ => panic!("the flight refused a follower"),
         }
     }
 
     /// The leader of a flight that is known not to be there yet.
     pub(super) fn leader(&self, id: u64) -> Leader<Lease, u64> {
-        match self.board(self.flights.tick(), None, id) {
-            Boarding::Lead(leader) => self.leads(leader),
-            Boarding::Join(_) | Boarding::Stand(_) => panic!("somebody leads already"),
+        match self.place(self.flights.tick(), None, id) {
+            Place::Lead(leader) => self.leads(leader),
+            _ => panic!("there is a leader already"),
         }
     }
 
@@ -132,100 +157,140 @@ impl World {
         leader
     }
 
+    fn asks(&self, leader: &Leader<Lease, u64>) {
+        leader.asks(|| {
+            let number = leader.flight.id.0;
+            lock_unseen(&self.books.dropped).insert(number, 0);
+            Lease {
+                number,
+                fence: None,
+                books: Arc::clone(&self.books),
+            }
+        });
+    }
+
     /// Takes the lease, unless a leader before this one did.
     pub(super) fn grant(&self, leader: &Leader<Lease, u64>) {
         if leader.wants_lease() {
-            leader.sending();
-            let fence = Fence(*lock(&self.fence));
-            let number = leader.lease_id().0;
-            lock_unseen(&self.books.dropped).insert(number, 0);
-            let books = Arc::clone(&self.books);
-            leader.granted(Lease { number, books }, fence);
+            self.asks(leader);
+            let fence = lock(&self.store).fence;
+            leader.granted(fence, |lease| lease.fence = Some(fence));
         }
     }
 
-    pub(super) fn land(&self, mut leader: Leader<Lease, u64>, value: u64) {
-        leader.land(value);
+    pub(super) fn complete(&self, leader: Leader<Lease, u64>, value: u64) {
+        leader.complete(value);
         self.leave(leader);
     }
 
-    /// The leader is dropped; nothing may have ended its flight before.
+    /// The leader is dropped; its flight must still be its own.
     pub(super) fn leave(&self, leader: Leader<Lease, u64>) {
-        let led = matches!(leader.flight.lock().phase, Phase::Led);
+        let led = matches!(leader.flight.lock().phase, Phase::Led | Phase::Completed(_));
         assert!(led, "a flight ended under its leader");
         lock_unseen(&self.books.leading).remove(&leader.lease_id().0);
         drop(leader);
     }
 
-    /// Loads for everybody aboard, as the expander does.
+    /// Loads for all that follow, as the expander does.
     pub(super) fn load(&self, leader: Leader<Lease, u64>) -> u64 {
-        self.grant(&leader);
+        if leader.wants_lease() {
+            self.asks(&leader);
+            let Store { fence, entry } = *lock(&self.store);
+            if let Some(value) = entry {
+                drop(leader.refused());
+                self.complete(leader, value);
+                return value;
+            }
+            leader.granted(fence, |lease| lease.fence = Some(fence));
+        }
+        *lock_unseen(&self.books.loads) += 1;
         let value = *lock(&self.row);
-        drop(leader.take_lease());
-        self.land(leader, value);
+        let lease = leader.take_lease();
+        leader.complete(value);
+        {
+            let mut store = lock(&self.store);
+            if lease.as_ref().and_then(|lease| lease.fence) == Some(store.fence) {
+                store.fence.0 += 1;
+                store.entry = Some(value);
+            }
+        }
+        self.leave(leader);
         value
     }
 
-    /// One caller that asks the store for nothing and lands a flight of its own with `id`.
+    /// One caller that asks the store for nothing and completes a flight of its own with `id`.
     pub(super) async fn travel(&self, began: Tick, id: u64) -> (u64, &'static str) {
-        let mut stood = false;
+        let mut waited = false;
+        let mut view = View {
+            began,
+            looked: began,
+            seen: None,
+        };
         loop {
-            match self.board(began, None, id) {
-                Boarding::Lead(leader) => {
-                    self.land(self.leads(leader), id);
-                    return (id, if stood { "stood, then led" } else { "led" });
+            match self.flights.join_or_lead(&key(), view, LeaseId(id)) {
+                Place::Lead(leader) => {
+                    self.complete(self.leads(leader), id);
+                    return (id, if waited { "waited, then led" } else { "led" });
                 }
-                Boarding::Join(passenger) => return self.ride(passenger, id).await,
-                Boarding::Stand(bystander) => bystander.await,
+                Place::Follow(follower) => return self.follow(follower, id).await,
+                Place::Wait(waiter) => drop(waiter.await),
+                Place::LookAgain => {}
             }
-            stood = true;
+            waited = true;
+            view.looked = self.flights.tick();
         }
     }
 
-    /// One call that misses, as the expander does it; gives what came about as well.
+    /// One call, as the expander does it; gives what came about as well.
     pub(super) async fn call(&self, id: u64) -> (u64, &'static str) {
         let began = self.flights.tick();
-        let seen = Fence(*lock(&self.fence));
-        let mut stood = false;
+        let mut looked = began;
         loop {
-            match self.board(began, Some(seen), id) {
-                Boarding::Lead(leader) => {
-                    let value = self.load(self.leads(leader));
-                    return (value, if stood { "stood, then led" } else { "led" });
-                }
-                Boarding::Join(passenger) => match passenger.await {
-                    Arrival::Landed(value) => return (value, "joined"),
-                    Arrival::Lead(leader) => return (self.load(self.leads(leader)), "succeeded"),
-                },
-                Boarding::Stand(bystander) => bystander.await,
+            let Store { fence, entry } = *lock(&self.store);
+            if let Some(value) = entry {
+                return (value, "hit");
             }
-            stood = true;
+            let view = View {
+                began,
+                looked,
+                seen: Some(fence),
+            };
+            match self.flights.join_or_lead(&key(), view, LeaseId(id)) {
+                Place::Lead(leader) => return (self.load(self.leads(leader)), "led"),
+                Place::Follow(follower) => match follower.await {
+                    Followed::Completed(value) => return (value, "followed"),
+                    Followed::Lead(leader) => return (self.load(self.leads(leader)), "succeeded"),
+                },
+                Place::Wait(waiter) => drop(waiter.await),
+                Place::LookAgain => {}
+            }
+            looked = self.flights.tick();
         }
     }
 
-    /// Waits for what a flight lands with, and lands it with `own` if it comes to that.
-    pub(super) async fn ride(
+    /// Waits for what a flight completes with, and completes it with `own` if it comes to that.
+    pub(super) async fn follow(
         &self,
-        passenger: Passenger<Lease, u64>,
+        follower: Follower<Lease, u64>,
         own: u64,
     ) -> (u64, &'static str) {
-        match passenger.await {
-            Arrival::Landed(value) => (value, "joined"),
-            Arrival::Lead(leader) => {
-                self.land(self.leads(leader), own);
+        match follower.await {
+            Followed::Completed(value) => (value, "followed"),
+            Followed::Lead(leader) => {
+                self.complete(self.leads(leader), own);
                 (own, "succeeded")
             }
         }
     }
 
-    /// Polls a passenger once, then drops it. If it is to lead, it leaves that, too.
-    pub(super) async fn give_up(&self, passenger: Passenger<Lease, u64>) -> &'static str {
-        let mut passenger = pin!(passenger);
-        let polled = poll_fn(|cx| Poll::Ready(passenger.as_mut().poll(cx))).await;
+    /// Polls a follower once, then drops it. If it is to lead, it leaves that, too.
+    pub(super) async fn give_up(&self, follower: Follower<Lease, u64>) -> &'static str {
+        let mut follower = pin!(follower);
+        let polled = poll_fn(|cx| Poll::Ready(follower.as_mut().poll(cx))).await;
         match polled {
             Poll::Pending => "gave up",
-            Poll::Ready(Arrival::Landed(_)) => "joined",
-            Poll::Ready(Arrival::Lead(leader)) => {
+            Poll::Ready(Followed::Completed(_)) => "followed",
+            Poll::Ready(Followed::Lead(leader)) => {
                 self.leave(self.leads(leader));
                 "left the lead"
             }

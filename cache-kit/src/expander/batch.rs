@@ -1,10 +1,4 @@
-//! Many keys in one call, in four passes: one look-up, the leases of all misses at once, one load,
-//! all stores at once.
-
-mod keys;
-mod lease;
-mod load;
-mod trip;
+//! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at once.
 
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
@@ -12,13 +6,12 @@ use crate::error::{Error, Result};
 use crate::feed::CacheFeedMany;
 use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
-use crate::strategy::{CacheStrategy, Situation, StaleRule, Step, next_step};
+use crate::strategy::{CacheStrategy, Situation, Step, next_step};
 
-use super::ask::{Asked, Call, unanswered};
+use super::call::{Call, LookedUp, Next};
+use super::keys::Keys;
+use super::load::{Loads, Query, counted};
 use super::{CacheExpander, OperationConfig};
-
-pub(super) use keys::Keys;
-use trip::{Answer, Miss, Trip};
 
 impl<B: CacheBackend> CacheExpander<B> {
     /// Answers the requests that `feeder` carries, as `strategy` allows, and tells for each what it
@@ -100,18 +93,24 @@ impl<B: CacheBackend> CacheExpander<B> {
         feeder.validate()?;
         let ids = feeder.entity_ids();
         let keys = Keys::of::<T>(self.namespace.as_ref(), &ids);
-        let calls = keys.calls::<T>(&ids, &config);
+        let calls = keys.calls::<T>(&ids);
 
-        let begin = next_step(strategy, Situation::Begin, StaleRule::GRACE);
-        let mut found = match begin {
-            Step::LookUp => Some(self.look_up_many(&calls).await.into_iter()),
-            _ => None,
+        let looks_up = next_step(strategy, Situation::Begin) == Step::LookUp;
+        let mut found = match looks_up {
+            true => Some(self.look_up_many(&calls).await.into_iter()),
+            false => None,
         };
         let mut answers = Vec::with_capacity(calls.len());
         let mut misses = Vec::new();
         for (slot, call) in calls.iter().enumerate() {
-            let asked = found.as_mut().and_then(Iterator::next);
-            answers.push(self.judge(slot, call, strategy, asked, &mut misses)?);
+            let found = found.as_mut().and_then(Iterator::next);
+            answers.push(match self.next(slot, call.key, strategy, &config, found)? {
+                Next::Answer(answer) => Some(answer),
+                Next::Load(miss) => {
+                    misses.push(miss);
+                    None
+                }
+            });
         }
         drop(found);
 
@@ -125,7 +124,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                     .on_hit(position, key)
                     .map_err(|error| error.during("hit", key))?,
                 answer => {
-                    if begin == Step::LookUp {
+                    if looks_up {
                         feeder
                             .on_miss(position, key)
                             .map_err(|error| error.during("miss", key))?;
@@ -138,16 +137,17 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
 
         if !misses.is_empty() {
-            let mut trip = Trip {
+            let mut loads = Loads {
                 expander: self,
                 calls: &calls,
                 repository,
+                query: Query::Many,
                 strategy,
                 config: &config,
                 answers,
             };
-            Box::pin(trip.answer(misses)).await?;
-            answers = trip.answers;
+            Box::pin(loads.answer(misses)).await?;
+            answers = loads.answers;
         }
         for position in to_load {
             let slot = keys.slots()[position];
@@ -178,81 +178,19 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Looks up the keys of `calls`, and reports it.
-    async fn look_up_many<T: CacheEntity>(&self, calls: &[Call<'_, T>]) -> Vec<Asked<T>> {
+    async fn look_up_many<T: CacheEntity>(&self, calls: &[Call<'_, T>]) -> Vec<LookedUp<T>> {
         let keys: Vec<&str> = calls.iter().map(|call| call.key).collect();
         let since = self.stopwatch();
         // Before the look-up, which is what a flight's lease is compared with.
         let began = self.flights.tick();
         let now = self.clock.now();
         let answers = self.backend.get_many::<T>(&keys, now).await;
-        let asked = |(key, answer)| {
-            let asked = Asked { began, now, answer };
-            self.tell(key, &asked, since);
-            asked
-        };
         let answers = counted(answers, keys.len());
-        keys.into_iter().zip(answers).map(asked).collect()
-    }
-
-    /// The answer to one key, if there is one without a load; else a miss.
-    fn judge<T: CacheEntity>(
-        &self,
-        slot: usize,
-        call: &Call<'_, T>,
-        strategy: CacheStrategy,
-        asked: Option<Asked<T>>,
-        misses: &mut Vec<Miss>,
-    ) -> Result<Option<Answer<T>>> {
-        let situation = asked.as_ref().map_or(Situation::Begin, Asked::situation);
-        let take = match next_step(strategy, situation, StaleRule::GRACE) {
-            Step::Feed | Step::FeedStale => return self.found(call.key, asked).map(Some),
-            Step::FeedNone | Step::LookUp => return Ok(Some((None, Outcome::of(Source::Nothing)))),
-            Step::Fail => return Err(unanswered(asked).during("read", call.key)),
-            Step::Load(take) => Some(take),
-            Step::LoadUnstored => None,
+        let looked_up = |(key, answer)| {
+            let found = LookedUp { began, now, answer };
+            self.tell(key, &found, since);
+            found
         };
-        misses.push(Miss {
-            slot,
-            take,
-            boarding: asked.as_ref().map(|asked| (asked.began, asked.fence())),
-            stale: situation == Situation::Stale,
-            read_failed: situation == Situation::BackendFailed,
-        });
-        Ok(None)
-    }
-}
-
-/// The answers of a backend to `asked` questions. If it gives another number of them, nobody knows
-/// which answers what.
-pub(super) fn counted<O>(answers: Vec<Result<O>>, asked: usize) -> Vec<Result<O>> {
-    if answers.len() == asked {
-        return answers;
-    }
-    let error = format!("{} answers for {asked} keys", answers.len());
-    (0..asked)
-        .map(|_| Err(Error::BackendError(error.clone())))
-        .collect()
-}
-
-#[cfg(all(test, not(cache_kit_model)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_believed_only_if_they_are_as_many_as_the_questions() {
-        let answers = || vec![Ok(1), Err(Error::BackendError("away".into())), Ok(3)];
-        let texts = |answers: Vec<Result<i32>>| -> Vec<String> {
-            let text =
-                |answer: Result<i32>| answer.map_or_else(|e| e.to_string(), |n| n.to_string());
-            answers.into_iter().map(text).collect()
-        };
-        assert_eq!(
-            texts(counted(answers(), 3)),
-            ["1", "cache backend failed: away", "3"]
-        );
-        for asked in [0, 2, 4] {
-            let error = format!("cache backend failed: 3 answers for {asked} keys");
-            assert_eq!(texts(counted(answers(), asked)), vec![error; asked]);
-        }
+        keys.into_iter().zip(answers).map(looked_up).collect()
     }
 }

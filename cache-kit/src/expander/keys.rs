@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use crate::entity::CacheEntity;
-use crate::expander::OperationConfig;
-use crate::expander::ask::Call;
+use crate::expander::call::Call;
 use crate::key::{KeyText, Namespace};
 
 /// The keys of one batch, each once, in the order in which they first come.
-pub(in crate::expander) struct Keys {
+pub(super) struct Keys {
     /// For every position of the batch, the slot of its key.
     slots: Vec<usize>,
     /// For every slot, the first position of its key, and the end of its text.
@@ -19,10 +18,7 @@ pub(in crate::expander) struct Keys {
 }
 
 impl Keys {
-    pub(in crate::expander) fn of<T: CacheEntity>(
-        namespace: Option<&Namespace>,
-        ids: &[T::Key],
-    ) -> Self {
+    pub(super) fn of<T: CacheEntity>(namespace: Option<&Namespace>, ids: &[T::Key]) -> Self {
         let mut keys = Self {
             slots: Vec::with_capacity(ids.len()),
             firsts: Vec::with_capacity(ids.len()),
@@ -51,7 +47,7 @@ impl Keys {
     }
 
     /// The cache key of every slot.
-    pub(in crate::expander) fn texts(&self) -> Vec<&str> {
+    pub(super) fn texts(&self) -> Vec<&str> {
         let mut begin = 0;
         let text = |&(_, end): &(usize, usize)| {
             let text = &self.texts[begin..end];
@@ -62,15 +58,10 @@ impl Keys {
     }
 
     /// A call for every slot.
-    pub(super) fn calls<'c, T: CacheEntity>(
-        &'c self,
-        ids: &'c [T::Key],
-        config: &'c OperationConfig,
-    ) -> Vec<Call<'c, T>> {
+    pub(super) fn calls<'c, T: CacheEntity>(&'c self, ids: &'c [T::Key]) -> Vec<Call<'c, T>> {
         let call = |(key, &(first, _)): (&'c str, &(usize, usize))| Call {
             key,
             id: &ids[first],
-            config,
         };
         self.texts()
             .into_iter()

@@ -5,45 +5,63 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::policy::backoff;
 
+use super::timer::{self, sleep_for};
+
+/// What a load brought, and when.
+pub(super) struct Fetched<O> {
+    pub(super) value: O,
+    /// When the try began that brought it. The row was read no earlier, so an entry is never older
+    /// than its time to live.
+    pub(super) created: Timestamp,
+    /// How long that try took.
+    pub(super) took: Duration,
+}
+
 /// Calls `load` until it succeeds, fails with what is not retryable, or has been retried
 /// `retries` times, all within `deadline`. `retried` is told the number of every retry.
-pub(super) async fn attempt<O, L>(
+pub(super) async fn load_with_retries<O, L>(
     load: impl Fn() -> L,
     retries: u32,
     deadline: Duration,
+    clock: &Clock,
     retried: impl Fn(u32),
-) -> Result<O>
+) -> Result<Fetched<O>>
 where
     L: Future<Output = Result<O>>,
 {
-    if tokio::runtime::Handle::try_current().is_err() {
-        return Err(Error::ConfigError(
-            "a load needs a tokio runtime around it, for its deadline".into(),
-        ));
-    }
     let tries = async {
         let mut retry = 0;
         loop {
+            let (created, since) = (clock.now(), Instant::now());
             match load().await {
+                Ok(value) => {
+                    return Ok(Fetched {
+                        value,
+                        created,
+                        took: since.elapsed(),
+                    });
+                }
                 Err(error) if error.is_retryable() && retry < retries => {
-                    tokio::time::sleep(backoff(retry, fastrand::f64())).await;
+                    sleep_for(backoff(retry, fastrand::f64())).await?;
                     retry += 1;
                     retried(retry);
                 }
-                end => return end,
+                Err(error) => return Err(error),
             }
         }
     };
-    let in_time = async { tokio::time::timeout(deadline, tries).await };
-    match caught(in_time).await {
-        Ok(Ok(end)) => end,
-        Ok(Err(_)) => Err(Error::Timeout(format!("no answer within {deadline:?}"))),
-        Err(panic) => Err(Error::Panicked(panic)),
+    let end = timer::after(deadline)?;
+    let in_time = pin!(caught(tries));
+    match timer::until(end, in_time).await? {
+        Some(Ok(end)) => end,
+        Some(Err(panic)) => Err(Error::Panicked(panic)),
+        None => Err(Error::Timeout(format!("no answer within {deadline:?}"))),
     }
 }
 
@@ -51,7 +69,7 @@ where
 async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        // The future is not polled again after a panic, so nobody sees what it left half-done.
+        // The future is not polled again after a panic, so what it left half-done is not seen.
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
@@ -61,7 +79,8 @@ async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     .await
 }
 
-fn message(payload: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(super) fn message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message")

@@ -1,0 +1,210 @@
+//! One key of a call, and what a look-up of it found.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::{CacheBackend, Fence, Lookup, MissReason};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::{Entry, Freshness};
+use crate::error::{Error, Result};
+use crate::flight::{Tick, View};
+use crate::observability::{CacheEvent, Degraded, Outcome, Source};
+use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+
+use super::load::Miss;
+use super::{CacheExpander, OperationConfig};
+
+/// One key of a call.
+pub(super) struct Call<'c, T: CacheEntity> {
+    /// The cache key.
+    pub(super) key: &'c str,
+    pub(super) id: &'c T::Key,
+}
+
+/// An entity, or none, and where it came from.
+pub(super) type Answer<T> = (Option<Arc<T>>, Outcome);
+
+/// A look-up and its answer.
+pub(super) struct LookedUp<T> {
+    pub(super) began: Tick,
+    pub(super) now: Timestamp,
+    pub(super) answer: Result<Lookup<T>>,
+}
+
+/// What a call does about one of its keys.
+pub(super) enum Next<T> {
+    Answer(Answer<T>),
+    Load(Miss),
+}
+
+impl<T> LookedUp<T> {
+    fn view(&self) -> View {
+        View {
+            began: self.began,
+            looked: self.began,
+            seen: self.fence(),
+        }
+    }
+
+    /// The fence that the look-up saw.
+    fn fence(&self) -> Option<Fence> {
+        match &self.answer {
+            Ok(Lookup::Hit { fence, .. } | Lookup::Miss { fence, .. }) => *fence,
+            Err(_) => None,
+        }
+    }
+}
+
+impl Situation {
+    /// What an entry is to a call. Whether its last load failed, the entry does not know.
+    #[inline]
+    pub(super) fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
+        match entry.freshness(now) {
+            Freshness::Fresh if entry.value.is_none() => Self::Absence,
+            Freshness::Fresh => Self::Fresh,
+            Freshness::Stale => Self::Stale { paused: false },
+            Freshness::Expired => Self::Nothing,
+        }
+    }
+}
+
+impl<B: CacheBackend> CacheExpander<B> {
+    /// What the call with the key `key`, at place `slot`, does after its look-up, or without one.
+    ///
+    /// # Errors
+    /// What the look-up failed with, where there is no other source.
+    pub(super) fn next<T: CacheEntity>(
+        &self,
+        slot: usize,
+        key: &str,
+        strategy: CacheStrategy,
+        config: &OperationConfig,
+        found: Option<LookedUp<T>>,
+    ) -> Result<Next<T>> {
+        let situation = match &found {
+            None => Situation::Begin,
+            Some(found) => self.situation(key, strategy, config, found),
+        };
+        let take = match next_step(strategy, situation) {
+            Step::Load(take) => Some(take),
+            Step::LoadUnstored => None,
+            Step::Feed | Step::FeedStale => return self.found(key, found).map(Next::Answer),
+            // The look-up is behind us: another one would find the same.
+            Step::FeedNone | Step::LookUp => {
+                return Ok(Next::Answer((None, Outcome::of(Source::Nothing))));
+            }
+            Step::Fail => return Err(unanswered(found).during("read", key)),
+        };
+        Ok(Next::Load(Miss {
+            slot,
+            take,
+            view: found.as_ref().map(LookedUp::view),
+            stale: matches!(situation, Situation::Stale { .. }),
+            read_failed: situation == Situation::BackendFailed,
+            looks: 0,
+        }))
+    }
+
+    fn situation<T: CacheEntity>(
+        &self,
+        key: &str,
+        strategy: CacheStrategy,
+        config: &OperationConfig,
+        found: &LookedUp<T>,
+    ) -> Situation {
+        match &found.answer {
+            Ok(Lookup::Hit { entry, .. }) => match Situation::of(entry, found.now) {
+                Situation::Stale { .. } if strategy == CacheStrategy::Refresh => {
+                    let deadline = config.load_deadline.unwrap_or(self.load_deadline);
+                    let paused = self.pauses.hold::<T>(key, found.now, deadline);
+                    Situation::Stale { paused }
+                }
+                situation => situation,
+            },
+            Ok(Lookup::Miss { .. }) => Situation::Nothing,
+            Err(_) => Situation::BackendFailed,
+        }
+    }
+
+    /// Tells the listener what a look-up found.
+    pub(super) fn tell<T>(&self, key: &str, found: &LookedUp<T>, since: Option<Instant>) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        match &found.answer {
+            Err(error) => listener.error(key, error),
+            Ok(Lookup::Hit { entry, .. }) if entry.freshness(found.now) == Freshness::Fresh => {
+                listener.hit(key, since);
+            }
+            Ok(answer) => {
+                listener.miss(key, since);
+                if let Lookup::Miss { reason, .. } = *answer
+                    && matches!(
+                        reason,
+                        MissReason::Damaged | MissReason::OtherSchema | MissReason::Invalid
+                    )
+                {
+                    listener.event(key, &CacheEvent::Discarded { reason });
+                }
+            }
+        }
+    }
+
+    /// The entry that a look-up found, as an answer.
+    fn found<T>(&self, key: &str, found: Option<LookedUp<T>>) -> Result<Answer<T>> {
+        let Some(LookedUp {
+            now,
+            answer: Ok(Lookup::Hit { entry, .. }),
+            ..
+        }) = found
+        else {
+            return Err(Error::BackendError("no entry to serve".into()).during("read", key));
+        };
+        Ok(self.served(key, entry, now))
+    }
+
+    /// What is answered instead of a load that failed: the stale entry, if it is still there. The
+    /// one that the look-up found may have been invalidated since.
+    pub(super) async fn stale_instead<T: CacheEntity>(&self, key: &str) -> Option<Answer<T>> {
+        let now = self.clock.now();
+        let Ok(Lookup::Hit { entry, .. }) = self.backend.get(key, now).await else {
+            return None;
+        };
+        match entry.freshness(now) {
+            Freshness::Expired => return None,
+            Freshness::Stale => self.pauses.failed::<T>(key, now),
+            Freshness::Fresh => {}
+        }
+        let (value, outcome) = self.served(key, entry, now);
+        Some((value, outcome.degraded_by(REPOSITORY_FAILED)))
+    }
+
+    /// An entry as an answer. A stale one is served only because a load has failed.
+    fn served<T>(&self, key: &str, entry: Entry<T>, now: Timestamp) -> Answer<T> {
+        let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
+        if entry.freshness(now) != Freshness::Stale {
+            return (entry.value, outcome);
+        }
+        self.event(key, CacheEvent::StaleServed);
+        (
+            entry.value,
+            outcome.stale(true).degraded_by(REPOSITORY_FAILED),
+        )
+    }
+}
+
+const REPOSITORY_FAILED: Degraded = Degraded {
+    read: false,
+    store: false,
+    invalidation_pending: false,
+    repository: true,
+};
+
+/// The error of a look-up that nothing can stand in for.
+fn unanswered<T>(found: Option<LookedUp<T>>) -> Error {
+    match found.map(|found| found.answer) {
+        Some(Err(error)) => error,
+        _ => Error::BackendError("no answer".into()),
+    }
+}

@@ -1,0 +1,255 @@
+//! The leases of a group: how they are taken, and what is done while another process has one.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::backend::{CacheBackend, Fence, LeaseRequest, Leased, Lookup, Take};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::{Entry, Freshness};
+use crate::error::{Error, Result};
+use crate::observability::{CacheEvent, Outcome, Source};
+use crate::repository::DataRepository;
+
+use super::{Completed, Held, Led, Loads, commands, timer};
+
+const FIRST_POLL: Duration = Duration::from_millis(5);
+const LONGEST_POLL: Duration = Duration::from_millis(80);
+
+/// How often a lease is asked for when the key changes hands at every try.
+const LEASE_TRIES: usize = 4;
+
+/// What the answer to a request for a lease means.
+enum Reply<L> {
+    Granted(L, Fence),
+    /// There is none to be had; nothing is stored.
+    Refused,
+    /// There is an entry by now.
+    Found,
+    /// Another caller has one.
+    Busy(Fence),
+}
+
+/// What a second look-up found.
+pub(super) enum Again<T> {
+    Fresh(Entry<T>),
+    Stale(Option<Fence>),
+    /// Nothing, or a lease.
+    Nothing(Option<Fence>),
+}
+
+impl<T> Again<T> {
+    pub(super) fn of(answer: Result<Lookup<T>>, now: Timestamp) -> Self {
+        match answer {
+            Ok(Lookup::Hit { entry, fence }) => match entry.freshness(now) {
+                Freshness::Fresh => Self::Fresh(entry),
+                Freshness::Stale => Self::Stale(fence),
+                Freshness::Expired => Self::Nothing(fence),
+            },
+            Ok(Lookup::Miss { fence, .. }) => Self::Nothing(fence),
+            Err(_) => Self::Nothing(None),
+        }
+    }
+}
+
+impl<B, T, R> Loads<'_, B, T, R>
+where
+    B: CacheBackend,
+    T: CacheEntity,
+    R: DataRepository<T> + ?Sized,
+{
+    /// Takes the leases of `group`, all at once. Gives those that are to be loaded, and those that
+    /// another process is loading; what has been loaded meanwhile is answered.
+    ///
+    /// # Errors
+    /// An invalidation that failed; by then all have been sent.
+    pub(super) async fn lease(&mut self, group: Vec<Led<B>>) -> Result<(Vec<Led<B>>, Vec<Led<B>>)> {
+        let (mut ready, mut asking, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut unstored = Vec::new();
+        for mut led in group {
+            match led.miss.take {
+                // A leader before this one took it.
+                _ if !led.leader.wants_lease() => ready.push(led),
+                Some(_) => asking.push(led),
+                None => {
+                    led.degraded.store = true;
+                    unstored.push(led);
+                }
+            }
+        }
+        if !unstored.is_empty() {
+            // A store that is known to be down fails without waiting. Callers that ask in the same
+            // moment get a chance to follow before the load begins.
+            tokio::task::yield_now().await;
+            ready.extend(unstored.into_iter().map(Led::unstored));
+        }
+
+        for _ in 0..LEASE_TRIES {
+            if asking.is_empty() {
+                return Ok((ready, others));
+            }
+            let since = self.expander.stopwatch();
+            let answers = self.ask(&asking).await;
+            let mut found = Vec::new();
+            let mut failed = None;
+            for (mut led, answer) in asking.into_iter().zip(answers) {
+                match self.judge(&mut led, since, answer) {
+                    Ok(Reply::Granted(lease, fence)) => {
+                        led.leader.granted(fence, |held| held.keep(lease));
+                        ready.push(led);
+                    }
+                    Ok(Reply::Refused) => ready.push(led),
+                    Ok(Reply::Found) => found.push(led),
+                    Ok(Reply::Busy(theirs)) => {
+                        led.theirs = Some(theirs);
+                        others.push(led);
+                    }
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            asking = self.look_at(found).await;
+            for led in &mut asking {
+                // Gone again, or nothing that can be used; a lease over it is always to be had.
+                led.miss.take = Some(Take::Over);
+            }
+        }
+        ready.extend(asking.into_iter().map(Led::unstored));
+        Ok((ready, others))
+    }
+
+    /// Asks for the leases of `asking`.
+    async fn ask(&self, asking: &[Led<B>]) -> Vec<Result<Leased<B::Lease>>> {
+        let backend = &self.expander.backend;
+        let now = self.expander.clock.now();
+        let request = |led: &Led<B>| {
+            let key = self.calls[led.miss.slot].key;
+            let id = led.leader.lease_id();
+            led.leader
+                .asks(|| Held::unanswered::<T>(backend, key, id, now));
+            let take = led.miss.take.unwrap_or(Take::Over);
+            (key, LeaseRequest { id, take, now })
+        };
+        let requests: Vec<_> = asking.iter().map(request).collect();
+        commands::lease::<T, B>(backend, &requests).await
+    }
+
+    /// Says what an answer means for its call, and tells the listener.
+    fn judge(
+        &self,
+        led: &mut Led<B>,
+        since: Option<std::time::Instant>,
+        answer: Result<Leased<B::Lease>>,
+    ) -> Result<Reply<B::Lease>> {
+        let expander = self.expander;
+        let key = self.calls[led.miss.slot].key;
+        let take = led.miss.take.unwrap_or(Take::Over);
+        if let (Take::Invalidating, Ok(Leased::Granted { .. } | Leased::NoRoom), Some(listener)) =
+            (take, &answer, &expander.listener)
+        {
+            listener.invalidated(key, since);
+        }
+        let error = match answer {
+            Ok(Leased::Granted { lease, fence }) => return Ok(Reply::Granted(lease, fence)),
+            Ok(Leased::Found) => return Ok(Reply::Found),
+            Ok(Leased::Busy { fence }) => return Ok(Reply::Busy(fence)),
+            Ok(Leased::Writing) => {
+                refused(led, None);
+                return Ok(Reply::Refused);
+            }
+            Ok(Leased::NoRoom) => {
+                refused(led, None);
+                None
+            }
+            Ok(Leased::Pending) => {
+                refused(led, None);
+                expander.event(key, CacheEvent::InvalidationPending);
+                led.degraded.invalidation_pending = true;
+                self.config
+                    .strict_invalidation
+                    .then(|| Error::BackendError("the store has not confirmed it".into()))
+            }
+            Err(error) => {
+                refused(led, Some(&error));
+                expander.report(key, &error);
+                (take == Take::Invalidating).then_some(error)
+            }
+        };
+        led.degraded.store = true;
+        match error {
+            Some(error) => Err(error.during("invalidate", key)),
+            None => Ok(Reply::Refused),
+        }
+    }
+
+    /// Looks up the keys of `group` once more. What is there by now is answered; gives the others,
+    /// each with the fence that stands there.
+    async fn look_at(&mut self, group: Vec<Led<B>>) -> Vec<Led<B>> {
+        let keys: Vec<&str> = group
+            .iter()
+            .map(|led| self.calls[led.miss.slot].key)
+            .collect();
+        let now = self.expander.clock.now();
+        let answers = commands::get::<T, B>(&self.expander.backend, &keys, now).await;
+        let mut missing = Vec::new();
+        for (mut led, answer) in group.into_iter().zip(answers) {
+            led.standing = match Again::of(answer, now) {
+                Again::Fresh(entry) => {
+                    self.complete_with(led, entry);
+                    continue;
+                }
+                Again::Stale(_) => None,
+                Again::Nothing(fence) => fence,
+            };
+            missing.push(led);
+        }
+        missing
+    }
+
+    /// Answers all that follow with what another caller has stored meanwhile.
+    fn complete_with(&mut self, led: Led<B>, entry: Entry<T>) {
+        refused(&led, None);
+        led.leader
+            .complete(Ok(Completed::of(&entry.value, entry.created, true)));
+        let outcome = Outcome::of(Source::Cache);
+        self.settle(&led.miss, entry.value, entry.created, outcome, led.degraded);
+    }
+
+    /// Waits, within bounds, for the loads of those that hold the leases on `others`, and loads what
+    /// they leave.
+    pub(super) async fn wait_for_others(&mut self, mut others: Vec<Led<B>>) -> Result<()> {
+        let begun = Instant::now();
+        let mut pause = FIRST_POLL;
+        while !others.is_empty() {
+            let left = self.expander.lease_wait.saturating_sub(begun.elapsed());
+            timer::sleep_for(pause.min(left)).await?;
+            pause = (pause * 2).min(LONGEST_POLL);
+            let over = begun.elapsed() >= self.expander.lease_wait;
+            let (waiting, mut ours): (Vec<_>, Vec<_>) = self
+                .look_at(others)
+                .await
+                .into_iter()
+                .partition(|led| !over && led.theirs.is_some() && led.standing == led.theirs);
+            others = waiting;
+            if !ours.is_empty() {
+                for led in &mut ours {
+                    led.miss.take = Some(Take::Over);
+                }
+                let (ours, busy) = self.lease(ours).await?;
+                self.load(ours).await?;
+                others.extend(busy);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The flight goes on without a lease. What a command that failed may have left is tidied up.
+fn refused<B: CacheBackend>(led: &Led<B>, error: Option<&Error>) {
+    if let Some(held) = led.leader.refused() {
+        held.answered(error);
+    }
+}

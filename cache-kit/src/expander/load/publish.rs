@@ -1,0 +1,197 @@
+//! What becomes of a loaded row: all that follow get it, and the cache.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::{CacheBackend, Stored};
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::observability::{CacheEvent, Degraded, Outcome, Source, StoreResult};
+use crate::policy::{Span, lifetime};
+use crate::repository::DataRepository;
+
+use super::retry::{Fetched, message};
+use super::{Completed, Held, Led, Loads, commands};
+
+/// A row whose followers have been answered.
+struct Published<B: CacheBackend, T> {
+    led: Led<B>,
+    value: Option<Arc<T>>,
+    store: StoreResult,
+}
+
+impl<B, T, R> Loads<'_, B, T, R>
+where
+    B: CacheBackend,
+    T: CacheEntity,
+    R: DataRepository<T> + ?Sized,
+{
+    /// Answers all that follow, then stores. A row that is unfit to be served is an error of its own
+    /// key.
+    pub(super) async fn publish_and_store(
+        &mut self,
+        group: Vec<Led<B>>,
+        fetched: Fetched<Vec<Option<T>>>,
+    ) -> Result<()> {
+        let created = fetched.created;
+        let mut published = Vec::with_capacity(group.len());
+        let mut unfit = Vec::new();
+        for (led, row) in group.into_iter().zip(fetched.value) {
+            let value = match valid(row) {
+                Ok(row) => row.map(Arc::new),
+                Err(error) => {
+                    unfit.push((led, error));
+                    continue;
+                }
+            };
+            // Before the store is awaited, and before any code of the user that may panic: what
+            // happens to the store decides neither who loads nor who waits.
+            led.leader
+                .complete(Ok(Completed::of(&value, created, false)));
+            let store = StoreResult::NotTried;
+            published.push(Published { led, value, store });
+        }
+        self.store(&mut published, created, fetched.took).await;
+
+        for Published { led, value, store } in published {
+            self.expander
+                .pauses
+                .succeeded::<T>(self.calls[led.miss.slot].key);
+            let outcome = Outcome::of(Source::Repository).stored(store);
+            self.settle(&led.miss, value, created, outcome, led.degraded);
+        }
+        let mut outcome = Ok(());
+        for (led, error) in unfit {
+            outcome = outcome.and(self.fail(vec![led], error).await);
+        }
+        outcome
+    }
+
+    /// Stores what has a lease and is to be kept, all at once, and gives up the other leases.
+    async fn store(&self, published: &mut [Published<B, T>], created: Timestamp, took: Duration) {
+        let (mut places, mut stores) = (Vec::new(), Vec::new());
+        let mut releases = Vec::new();
+        for (place, row) in published.iter().enumerate() {
+            let Some(mut held) = row.led.leader.take_lease() else {
+                continue;
+            };
+            let key = self.calls[row.led.miss.slot].key;
+            let Some(entry) = self.entry(&row.value, created, took) else {
+                releases.push((key, held));
+                continue;
+            };
+            if let Some(lease) = held.use_up() {
+                places.push((place, held));
+                stores.push((key, lease, entry));
+            }
+        }
+
+        if !stores.is_empty() {
+            let since = self.expander.stopwatch();
+            let now = self.expander.clock.now();
+            let answers = commands::store::<T, B>(&self.expander.backend, stores, now).await;
+            for ((place, held), answer) in places.into_iter().zip(answers) {
+                held.answered(answer.as_ref().err());
+                let row = &mut published[place];
+                let key = self.calls[row.led.miss.slot].key;
+                row.store = self.judge_store(key, since, answer, &mut row.led.degraded);
+            }
+        }
+        self.release(releases).await;
+    }
+
+    /// The entry that is to be stored, if any is.
+    fn entry(
+        &self,
+        value: &Option<Arc<T>>,
+        created: Timestamp,
+        took: Duration,
+    ) -> Option<Entry<T>> {
+        let ttl = lifetime(
+            self.config.ttl,
+            &self.expander.ttl_policy,
+            T::cache_prefix(),
+            T::cache_ttl(),
+            self.expander.backend.default_ttl(),
+        );
+        let span = match value {
+            Some(_) => Span::of_entity(ttl, T::cache_stale())?,
+            None => Span::of_absence(ttl, T::cache_negative_ttl())?,
+        };
+        Some(Entry {
+            value: value.clone(),
+            created,
+            stale_from: created.after(span.fresh),
+            expires: created.after(span.whole),
+            load_millis: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// Says what an answer means for its call, and tells the listener.
+    fn judge_store(
+        &self,
+        key: &str,
+        since: Option<std::time::Instant>,
+        answer: Result<Stored>,
+        degraded: &mut Degraded,
+    ) -> StoreResult {
+        match answer {
+            Ok(Stored::Stored) => {
+                if let Some(listener) = &self.expander.listener {
+                    listener.stored(key, since);
+                }
+                StoreResult::Stored
+            }
+            Ok(Stored::Fenced) => {
+                self.expander.event(key, CacheEvent::Fenced);
+                StoreResult::Fenced
+            }
+            Ok(Stored::TooLarge) => {
+                self.expander.event(key, CacheEvent::TooLarge);
+                StoreResult::TooLarge
+            }
+            Err(error) => {
+                self.expander.report(key, &error);
+                degraded.store = true;
+                StoreResult::Failed
+            }
+        }
+    }
+
+    /// Gives up leases that will not be filled. A failure costs nothing but their lifetime.
+    pub(super) async fn release(&self, releases: Vec<(&str, Held<B>)>) {
+        let (mut keys, mut leases) = (Vec::new(), Vec::new());
+        for (key, mut held) in releases {
+            if let Some(lease) = held.use_up() {
+                keys.push((key, held));
+                leases.push((key, lease));
+            }
+        }
+        if leases.is_empty() {
+            return;
+        }
+        let answers = commands::release::<T, B>(&self.expander.backend, leases).await;
+        for ((key, held), answer) in keys.into_iter().zip(answers) {
+            // A second try would meet what the first one met.
+            held.answered(None);
+            if let Err(error) = answer {
+                self.expander.report(key, &error);
+            }
+        }
+    }
+}
+
+/// A row that the entity itself finds fit to be served.
+///
+/// # Errors
+/// What it finds wrong; [`Error::Panicked`] if it panics.
+fn valid<T: CacheEntity>(row: Option<T>) -> Result<Option<T>> {
+    if let Some(entity) = &row {
+        catch_unwind(AssertUnwindSafe(|| entity.cache_validate()))
+            .unwrap_or_else(|panic| Err(Error::Panicked(message(&*panic))))?;
+    }
+    Ok(row)
+}

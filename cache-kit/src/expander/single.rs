@@ -1,0 +1,209 @@
+//! A call for one key: what a hit does at once, and what everything else does.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::CacheBackend;
+use crate::clock::Timestamp;
+use crate::entity::CacheEntity;
+use crate::error::{Error, Result};
+use crate::feed::CacheFeed;
+use crate::flight::Tick;
+use crate::key::KeyText;
+use crate::observability::{Outcome, Source};
+use crate::repository::DataRepository;
+use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+
+use super::call::{Answer, Call, LookedUp, Next};
+use super::load::{Loads, Query};
+use super::{CacheExpander, OperationConfig};
+
+/// How far a call comes without awaiting.
+pub(super) enum Begun<A> {
+    /// Answered from the cache.
+    Hit {
+        created: Timestamp,
+        now: Timestamp,
+    },
+    Refused(Error),
+    /// The rest of it. Boxed, so that the future of a hit has no room for what a hit does not need.
+    Asking(Pin<Box<A>>),
+}
+
+/// A look-up that has begun.
+struct LookUp {
+    since: Option<Instant>,
+    began: Tick,
+    now: Timestamp,
+}
+
+impl<B: CacheBackend> CacheExpander<B> {
+    /// Does what needs no awaiting, which is all of a hit in memory.
+    #[inline(always)]
+    pub(super) fn begin<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        if let Err(error) = feeder.validate() {
+            return Begun::Refused(error);
+        }
+        // The key is copied only where the feeder cannot lend it, or when it must be loaded.
+        let mut key = KeyText::new();
+        let mut id = None;
+        match feeder.borrowed_id() {
+            Some(id) => key.write::<T>(self.namespace.as_ref(), id),
+            None => {
+                let id = id.insert(feeder.entity_id());
+                key.write::<T>(self.namespace.as_ref(), id);
+            }
+        }
+        let mut look_up = None;
+        if next_step(strategy, Situation::Begin) == Step::LookUp {
+            let since = self.stopwatch();
+            let began = self.flights.tick();
+            let now = self.clock.now();
+            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
+                && next_step(strategy, Situation::of(&entry, now)) == Step::Feed
+            {
+                if let Some(listener) = &self.listener {
+                    listener.hit(key.as_str(), since);
+                }
+                let created = entry.created;
+                return match feed_hit(feeder, key.as_str(), entry.value) {
+                    Ok(()) => Begun::Hit { created, now },
+                    Err(error) => Begun::Refused(error),
+                };
+            }
+            look_up = Some(LookUp { since, began, now });
+        }
+        let asking = self.ask(key, id, look_up, feeder, repository, strategy, config);
+        Begun::Asking(Box::pin(asking))
+    }
+
+    /// Does everything else.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "of one caller, each used as it is"
+    )]
+    async fn ask<T, F, R>(
+        &self,
+        key: KeyText,
+        id: Option<T::Key>,
+        look_up: Option<LookUp>,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Result<Outcome>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        let id = match (id, feeder.borrowed_id()) {
+            (Some(id), _) => id,
+            (None, Some(id)) => id.clone(),
+            (None, None) => feeder.entity_id(),
+        };
+        let key = key.as_str();
+        let found = match look_up {
+            Some(look_up) => Some(self.look_up(key, look_up).await),
+            None => None,
+        };
+        let looked_up = found.is_some();
+        let miss = match self.next(0, key, strategy, &config, found)? {
+            Next::Answer((value, outcome)) if outcome.is_hit() => {
+                feed_hit(feeder, key, value)?;
+                return Ok(outcome);
+            }
+            Next::Answer((value, outcome)) => {
+                on_miss(feeder, key)?;
+                feeder.feed_shared(value);
+                return Ok(outcome);
+            }
+            Next::Load(miss) => miss,
+        };
+        if looked_up {
+            on_miss(feeder, key)?;
+        }
+        let calls = [Call { key, id: &id }];
+        let mut loads = Loads {
+            expander: self,
+            calls: &calls,
+            repository,
+            query: Query::One,
+            strategy,
+            config: &config,
+            answers: vec![None],
+        };
+        // Boxed apart, so that a hit of a remote store carries no room for it either.
+        Box::pin(loads.answer(vec![miss])).await?;
+        deliver(feeder, key, loads.answers.pop().flatten())
+    }
+
+    /// Looks up what was not at hand, and reports it.
+    async fn look_up<T: CacheEntity>(&self, key: &str, look_up: LookUp) -> LookedUp<T> {
+        let found = LookedUp {
+            began: look_up.began,
+            now: look_up.now,
+            answer: self.backend.get::<T>(key, look_up.now).await,
+        };
+        self.tell(key, &found, look_up.since);
+        found
+    }
+}
+
+/// Feeds what the cache has.
+#[inline]
+fn feed_hit<T, F>(feeder: &mut F, key: &str, value: Option<Arc<T>>) -> Result<()>
+where
+    T: CacheEntity,
+    F: CacheFeed<T> + ?Sized,
+{
+    feeder
+        .on_hit(key)
+        .map_err(|error| error.during("hit", key))?;
+    feeder.feed_shared(value);
+    Ok(())
+}
+
+fn on_miss<T, F>(feeder: &mut F, key: &str) -> Result<()>
+where
+    T: CacheEntity,
+    F: CacheFeed<T> + ?Sized,
+{
+    feeder
+        .on_miss(key)
+        .map_err(|error| error.during("miss", key))
+}
+
+/// Feeds what a load brought.
+fn deliver<T, F>(feeder: &mut F, key: &str, answer: Option<Answer<T>>) -> Result<Outcome>
+where
+    T: CacheEntity,
+    F: CacheFeed<T> + ?Sized,
+{
+    let Some((value, outcome)) = answer else {
+        return Err(Error::BackendError("no answer".into()).during("load", key));
+    };
+    if outcome.source() == Source::Cache {
+        feed_hit(feeder, key, value)?;
+        return Ok(outcome);
+    }
+    if let Some(entity) = &value {
+        feeder
+            .on_loaded(entity)
+            .map_err(|error| error.during("loaded", key))?;
+    }
+    feeder.feed_shared(value);
+    Ok(outcome)
+}
