@@ -115,6 +115,27 @@ where
     calls as f64 / begun.elapsed().as_secs_f64()
 }
 
+/// How many calls a second `count` runtimes of one thread make, a task on each.
+fn runtimes<F>(count: u64, call: impl Fn(u64, u64) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let workers: Vec<_> = (0..count)
+        .map(|worker| {
+            let call = call.clone();
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .unwrap();
+                runtime.block_on(throughput(1, move |_, id| call(worker, id)))
+            })
+        })
+        .collect();
+    let ended = workers.into_iter().map(|worker| worker.join().unwrap());
+    ended.sum()
+}
+
 /// The middle of all ratios of two neighbours, and of both sides.
 fn report(what: &str, bare: Vec<f64>, ours: Vec<f64>) {
     let ratios = ours.iter().zip(&bare).map(|(ours, bare)| ours / bare);
@@ -174,6 +195,25 @@ async fn main() {
         }
         report(&format!("hit, {tasks} tasks"), bare, ours);
     }
+
+    // The same callers on one runtime, and on as many as there are.
+    let (mut one, mut many) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let it = service.clone();
+        let get = move |_, id| {
+            let it = it.clone();
+            async move { hit(&it, id).await }
+        };
+        one.push(throughput(4, get.clone()).await);
+        let many_at_once = tokio::task::spawn_blocking(move || runtimes(4, get));
+        many.push(many_at_once.await.unwrap());
+    }
+    println!(
+        "{:<22} {:>12} {:>12} {:>8}",
+        "", "one runtime", "four", "ratio"
+    );
+    report("hit, 4 tasks", one, many);
+    println!("{:<22} {:>12} {:>12} {:>8}", "", "client", "ours", "ratio");
 
     let (backend, now) = (service.backend(), Clock::system().now());
     for count in [100, 1_000] {

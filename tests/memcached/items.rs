@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{Service, service};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Note {
+pub struct Note {
     id: String,
     text: String,
 }
@@ -29,7 +29,7 @@ impl CacheEntity for Note {
     }
 }
 
-fn notes<'n>(notes: impl IntoIterator<Item = (&'n str, usize)>) -> InMemoryRepository<Note> {
+pub fn notes<'n>(notes: impl IntoIterator<Item = (&'n str, usize)>) -> InMemoryRepository<Note> {
     let mut repository = InMemoryRepository::new();
     for (id, length) in notes {
         let note = Note {

@@ -11,7 +11,10 @@
 )]
 
 mod cancelled;
+mod connecting;
+mod crowds;
 mod failures;
+mod far;
 mod fences;
 mod items;
 mod late;

@@ -1,6 +1,7 @@
 //! [`MemcachedConfig`]: which servers, and how long to wait for them.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
@@ -9,6 +10,10 @@ use crate::backend::encoded::EncodedConfig;
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;
+
+const MOST_CONNECTIONS: usize = 1_024;
+const SHORTEST_CONNECTING: Duration = Duration::from_millis(1);
+const LONGEST_CONNECTING: Duration = Duration::from_secs(3_600);
 
 /// A server's default limit of 1 MiB is for the whole item: what it keeps about it, and the longest
 /// key, go off.
@@ -37,13 +42,17 @@ pub struct MemcachedConfig {
     encoded: EncodedConfig,
 }
 
-/// Where a server is.
+/// Where a server is. Its name, `host:port` or the path of a socket, decides which keys it gets.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Address {
-    /// `host:port`, or the path of a socket. It decides which keys the server gets.
-    name: String,
-    /// What the client is told.
-    dsn: String,
+pub(super) enum Address {
+    /// An IPv6 address has no brackets here.
+    Host {
+        name: String,
+        host: String,
+        port: u16,
+    },
+    /// A unix socket.
+    Path(String),
 }
 
 impl MemcachedConfig {
@@ -52,8 +61,9 @@ impl MemcachedConfig {
     /// 11211.
     ///
     /// All processes must name the same servers, each in the same spelling; the order does not
-    /// matter. A name is not resolved before it is used, and is resolved again for every
-    /// connection, to IPv4 addresses only.
+    /// matter. An IPv6 address stands in brackets: `[::1]:11211`. A name is not resolved before it is
+    /// used, and is resolved again for every connection; of its addresses, IPv4 and IPv6, the first
+    /// that answers is taken.
     ///
     /// # Errors
     /// [`Error::ConfigError`]; its message does not repeat the URL.
@@ -87,22 +97,25 @@ impl MemcachedConfig {
         encoded.max_value_bytes = LARGEST_VALUE;
         Ok(Self {
             servers: addresses,
-            max_connections: 16,
+            max_connections: 4,
             connect_deadline: Duration::from_secs(1),
             encoded,
         })
     }
 
-    /// How many connections to each server there may be, at least 1. Each carries one command at a
-    /// time. Default 16: a server takes 1,024 by default, from all processes together.
+    /// How many connections each tokio runtime may have to each server, 1 to 1,024; other numbers
+    /// are taken for the nearest of these. Default 4. A connection carries many commands at a time,
+    /// and the next one is opened only where the others have 64 under way; so most runtimes have one.
+    /// A server takes 1,024 by default, from all processes together.
     pub fn with_max_connections(mut self, connections: usize) -> Self {
-        self.max_connections = connections.max(1);
+        self.max_connections = connections.clamp(1, MOST_CONNECTIONS);
         self
     }
 
-    /// How long connecting may take, however long its caller waits for it. Default 1 s.
+    /// How long connecting may take, however long its callers wait for it. Default 1 s, at least
+    /// 1 ms, at most an hour; other durations are taken for the nearest of these.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline;
+        self.connect_deadline = deadline.clamp(SHORTEST_CONNECTING, LONGEST_CONNECTING);
         self
     }
 
@@ -144,46 +157,61 @@ impl Address {
             return Err(wrong("memcached has neither users nor passwords here"));
         }
         if server.starts_with('/') {
-            // The client reads it as part of a URL.
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
             if !server.bytes().all(plain) {
                 return Err(wrong(
                     "the path of a socket may have letters, digits, '/', '.', '_' and '-'",
                 ));
             }
-            return Ok(Self {
-                name: server.to_owned(),
-                dsn: format!("unix://{server}"),
+            return Ok(Self::Path(server.to_owned()));
+        }
+        if let Some(rest) = server.strip_prefix('[') {
+            let (host, rest) = rest
+                .split_once(']')
+                .ok_or_else(|| wrong("a '[' has no ']'"))?;
+            let address: Ipv6Addr = host.parse().map_err(|_| wrong("not an IPv6 address"))?;
+            let port = match rest.strip_prefix(':') {
+                Some(number) => port(number)?,
+                None if rest.is_empty() => DEFAULT_PORT,
+                None => return Err(wrong("not a port")),
+            };
+            return Ok(Self::Host {
+                name: format!("[{address}]:{port}"),
+                host: address.to_string(),
+                port,
             });
         }
-        if server.contains(['[', ']']) {
-            return Err(wrong("the client reaches no IPv6 addresses"));
+        if server.matches(':').count() > 1 {
+            return Err(wrong("an IPv6 address stands in brackets: [::1]:11211"));
         }
         let (host, port) = match server.split_once(':') {
             None => (server, DEFAULT_PORT),
-            Some((host, port)) => {
-                let number = port.parse().ok().filter(|number| *number != 0);
-                (host, number.ok_or_else(|| wrong("not a port"))?)
-            }
+            Some((host, number)) => (host, port(number)?),
         };
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if host.is_empty() || !host.bytes().all(plain) {
             return Err(wrong("not a host name"));
         }
-        let name = format!("{}:{port}", host.to_ascii_lowercase());
-        Ok(Self {
-            dsn: format!("tcp://{name}"),
-            name,
+        let host = host.to_ascii_lowercase();
+        Ok(Self::Host {
+            name: format!("{host}:{port}"),
+            host,
+            port,
         })
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.name
+        match self {
+            Self::Host { name, .. } => name,
+            Self::Path(path) => path,
+        }
     }
+}
 
-    pub(super) fn dsn(&self) -> &str {
-        &self.dsn
-    }
+fn port(number: &str) -> Result<u16> {
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let port = number.parse().ok().filter(|port| digits && *port != 0);
+    port.ok_or_else(|| wrong("not a port"))
 }
 
 fn wrong(what: &str) -> Error {
@@ -192,7 +220,7 @@ fn wrong(what: &str) -> Error {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        f.write_str(self.name())
     }
 }
 
@@ -227,7 +255,7 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
             encoded.breaker.failures = failures.max(1);
         }
         if let Some(deadline) = file.connect_deadline_ms {
-            config.connect_deadline = millis(deadline);
+            config = config.with_connect_deadline(millis(deadline));
         }
         if let Some(connections) = file.max_connections {
             config = config.with_max_connections(connections);

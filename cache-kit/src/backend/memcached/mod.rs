@@ -1,12 +1,16 @@
 //! [`MemcachedBackend`]: entries in Memcached, shared by all processes that use it.
 
+mod answer;
+mod command;
 mod config;
+mod driver;
 mod key;
 mod lifetime;
+mod link;
 mod pool;
 mod route;
+mod socket;
 mod store;
-mod wire;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -29,12 +33,13 @@ pub use store::{MemcachedStore, MemcachedToken};
 
 /// Keeps entries in Memcached, where all processes share them.
 ///
-/// Needs memcached 1.6, for its meta commands (tried with 1.6.18), and a unix system for the client.
+/// Needs memcached 1.6, for its meta commands (tried with 1.6.18), and a unix system.
 /// Reaches the servers directly: a proxy that keeps our
 /// connection while the server behind it restarts would undo the fences. Connections are made when
-/// they are needed, up to 16 to each server, and made anew when they are lost and when their runtime
-/// is gone. One whose command was dropped before its end is closed, so that nobody gets the answer
-/// to another's question.
+/// they are needed, by a task of their own, so that a caller who goes away stops none. Each tokio
+/// runtime has its own, one to each server, and up to four where one has much to do; they end with
+/// the runtime. A connection carries many commands at a time, and is given up when the server owes an
+/// answer for longer than the deadline of an operation.
 ///
 /// ```no_run
 /// use cache_kit::CacheService;
@@ -49,7 +54,9 @@ pub use store::{MemcachedStore, MemcachedToken};
 ///
 /// # Several servers, and one that does not answer
 /// Every key has one server, by rendezvous hashing over the list, and each server stands for itself.
-/// A command ends after its deadline (500 ms), connecting included. After five failures in a row
+/// A command ends after its deadline (500 ms), connecting included. Where a runtime has 512 commands
+/// under way, or 1 MiB to send, further ones wait for their turn before their deadline begins, for as
+/// long again; to wait in vain is no failure of the server. After five failures in a row
 /// that server is sent none for a while; the others go on. Its keys are then read from the
 /// repository, one load per key, and their invalidations wait, up to 10,000 for each server. They are
 /// sent before anything else when it is back, which a task in the background finds out.
@@ -68,7 +75,7 @@ pub use store::{MemcachedStore, MemcachedToken};
 /// # What it does not have
 /// TLS, and passwords: whoever reaches the servers can read and write every entry. Keep them in a
 /// network that you trust, or behind a sidecar on each host (stunnel, a service mesh) that makes one
-/// TLS connection of each of ours. IPv6 addresses.
+/// TLS connection of each of ours.
 ///
 /// # What no fence can cure
 /// An invalidation that waits for a server is lost with its process, while others who reach the

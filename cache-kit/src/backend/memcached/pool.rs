@@ -1,314 +1,354 @@
-//! [`Pool`]: the connections to one server, and which of them a lease is good on.
+//! [`Pool`]: the connections to one server, for each runtime its own.
+//!
+//! A connection works only while its runtime is driven, so each runtime has a [`Room`] of its own, and
+//! what one of them does or leaves undone concerns no other. A connection is opened by a task of the
+//! runtime: it goes on when the caller who wanted it has gone, and there is one at a time, however many
+//! wait. The next one is opened where all that there are have much to do.
 //!
 //! A server numbers its items from 1 again when it restarts, so a number from before may fit an item
-//! from after. But a connection does not outlive its server: whoever holds a number may use it on
-//! the connection that it came from, and on one that was opened before. Neither can reach a server
-//! that was started since.
+//! from after. But a connection does not outlive its server: a lease is good on the connection that
+//! took it, and on no other.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout_at};
 
 use super::config::Address;
-use super::wire::{Connection, Failure};
-use crate::error::{Error, Result};
+use super::driver::Driver;
+use super::link::{Answered, Failure, Link};
+use super::socket::connect;
 
+/// A connection that has so much under way is not enough.
+const MUCH: usize = 64;
+
+/// How many commands of one runtime may be under way.
+pub(super) const UNDER_WAY: usize = 512;
+
+/// For how long no further connection is tried beside those that are open after one that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+
+const NO_RUNTIME: &str = "memcached needs a tokio runtime around it";
+const NO_DRIVERS: &str = "memcached needs a tokio runtime with io and time (enable_all)";
+
+/// The connections to one server. Dropping it ends them.
 pub(super) struct Pool {
+    shared: Arc<Shared>,
+}
+
+/// What a pool can be told.
+#[derive(Debug, Clone)]
+pub(super) struct Limits {
+    /// How many connections each runtime may have.
+    pub(super) connections: usize,
+    /// How long connecting may take, the first answer included.
+    pub(super) connect: Duration,
+    /// How long the server may owe an answer.
+    pub(super) answer: Duration,
+}
+
+struct Shared {
     address: Address,
-    connect_deadline: Duration,
-    limit: usize,
-    /// One for each connection that may be lent at a time.
-    permits: Semaphore,
-    state: Mutex<State>,
-    /// A connection came back, or is gone.
-    returned: Notify,
+    limits: Limits,
+    rooms: Mutex<HashMap<Id, Room>>,
 }
 
-#[derive(Default)]
-struct State {
-    /// The moment of the last opening, or of the last command that a lease may come from.
-    moment: u64,
-    /// By age, the oldest first.
-    idle: Vec<Idle>,
-    /// All that exist, idle or lent.
-    open: Vec<Origin>,
+/// What belongs to one runtime.
+struct Room {
+    links: Vec<Arc<Link>>,
+    /// The connection that is being opened.
+    opening: Option<Opening>,
+    /// When one more may be opened beside others.
+    more_from: Option<Instant>,
+    /// One for each command that may be under way.
+    permits: Arc<Semaphore>,
 }
 
-struct Idle {
-    connection: Connection,
-    origin: Origin,
+type Opened = Answered<Arc<Link>>;
+type Opening = watch::Receiver<Option<Opened>>;
+
+/// What the look for a connection found.
+enum Way {
+    Open(Arc<Link>),
+    Wait(Opening),
 }
 
-/// When a connection had been opened and answered, and the runtime that drives it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Origin {
-    opened: Moment,
-    runtime: Id,
+/// A place among the commands that are under way.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    _permit: Option<OwnedSemaphorePermit>,
 }
-
-/// A moment in the life of a pool. No two are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(u64);
 
 impl Pool {
-    pub(super) fn new(address: Address, limit: usize, connect_deadline: Duration) -> Self {
+    pub(super) fn new(address: Address, limits: Limits) -> Self {
         Self {
-            address,
-            connect_deadline,
-            limit,
-            permits: Semaphore::new(limit),
-            state: Mutex::default(),
-            returned: Notify::new(),
+            shared: Arc::new(Shared {
+                address,
+                limits,
+                rooms: Mutex::default(),
+            }),
         }
     }
 
     pub(super) fn address(&self) -> &Address {
-        &self.address
+        &self.shared.address
     }
 
-    /// The moment that has come. A lease is as old as the moment before its first command was sent.
-    pub(super) fn moment(&self) -> Moment {
-        self.lock().next_moment()
-    }
-
-    /// A connection, whatever its age. The youngest one at hand, since the older ones are good for
-    /// more leases.
-    pub(super) async fn any(&self) -> Result<Lent<'_>> {
-        let (permit, runtime) = (self.permit().await?, self.runtime()?);
-        let idle = self.lock().take(|idle| idle.origin.runtime == runtime);
-        match idle {
-            Some(idle) => Ok(self.lend(idle, permit, true)),
-            // Boxed, since every command would carry its room.
-            None => Box::pin(self.connect(permit, runtime)).await,
-        }
-    }
-
-    async fn connect<'p>(&'p self, permit: SemaphorePermit<'p>, runtime: Id) -> Result<Lent<'p>> {
-        let connect = Connection::open(self.address.dsn());
-        let connected = tokio::time::timeout(self.connect_deadline, connect).await;
-        let connected = connected.unwrap_or_else(|_| {
-            let deadline = self.connect_deadline;
-            Err(Failure::Lost(format!("no connection within {deadline:?}")))
-        });
-        let connection = connected.map_err(|failure| self.said(failure))?;
-        let (idle, dropped) = self.lock().opened(connection, runtime, self.limit);
-        drop(dropped);
-        Ok(self.lend(idle, permit, false))
-    }
-
-    /// A connection that was opened before `moment`; `None` if there is none any more.
-    pub(super) async fn before(&self, moment: Moment) -> Result<Option<Lent<'_>>> {
-        let runtime = self.runtime()?;
-        loop {
-            if !self.lock().has_older(runtime, moment) {
-                return Ok(None);
-            }
-            let permit = self.permit().await?;
-            let idle = self
-                .lock()
-                .take(|idle| idle.origin.is_older(runtime, moment));
-            if let Some(idle) = idle {
-                return Ok(Some(self.lend(idle, permit, true)));
-            }
-            // All of them are lent, or have gone. One may come back before it is heard of.
-            let mut returned = std::pin::pin!(self.returned.notified());
-            returned.as_mut().enable();
-            let idle = self
-                .lock()
-                .take(|idle| idle.origin.is_older(runtime, moment));
-            if let Some(idle) = idle {
-                return Ok(Some(self.lend(idle, permit, true)));
-            }
-            drop(permit);
-            if self.lock().has_older(runtime, moment) {
-                returned.await;
-            }
-        }
-    }
-
-    /// Closes every connection that nobody uses: one was lost, and the others were opened to the same
-    /// server.
-    fn clear(&self) {
-        let mut state = self.lock();
-        let idle = std::mem::take(&mut state.idle);
-        state
-            .open
-            .retain(|origin| idle.iter().all(|it| it.origin != *origin));
-        drop(state);
-        drop(idle);
-        self.returned.notify_waiters();
-    }
-
-    fn lend<'p>(&'p self, idle: Idle, permit: SemaphorePermit<'p>, used: bool) -> Lent<'p> {
-        Lent {
-            connection: idle.connection,
-            used,
-            place: Place {
-                pool: self,
-                origin: idle.origin,
-                returns: false,
-                _permit: permit,
-            },
-        }
-    }
-
-    async fn permit(&self) -> Result<SemaphorePermit<'_>> {
-        let closed = |_| Error::BackendError("memcached: the pool is closed".into());
-        self.permits.acquire().await.map_err(closed)
-    }
-
-    fn runtime(&self) -> Result<Id> {
-        let handle = Handle::try_current()
-            .map_err(|_| Error::ConfigError("memcached needs a tokio runtime around it".into()))?;
-        Ok(handle.id())
-    }
-
-    fn said(&self, failure: Failure) -> Error {
-        let address = &self.address;
-        match failure {
-            Failure::Lost(text) => Error::BackendError(format!("memcached {address}: {text}")),
-            Failure::TooLarge => Error::TooLarge(format!("memcached {address}")),
-            Failure::Refused(text) => Error::BackendRefused(format!("memcached {address}: {text}")),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn next_moment(&mut self) -> Moment {
-        self.moment += 1;
-        Moment(self.moment)
-    }
-
-    /// The youngest idle connection that fits.
-    fn take(&mut self, fits: impl Fn(&Idle) -> bool) -> Option<Idle> {
-        let at = self.idle.iter().rposition(fits)?;
-        Some(self.idle.remove(at))
-    }
-
-    fn has_older(&self, runtime: Id, moment: Moment) -> bool {
-        self.open.iter().any(|it| it.is_older(runtime, moment))
-    }
-
-    /// Notes a connection that has just been opened. Those of other runtimes, which may be gone,
-    /// make room for it.
-    fn opened(
-        &mut self,
-        connection: Connection,
-        runtime: Id,
-        limit: usize,
-    ) -> (Idle, Option<Idle>) {
-        let origin = Origin {
-            opened: self.next_moment(),
-            runtime,
+    /// Waits for a place among the commands of this runtime, first come, first served, and until what
+    /// others have to send is not too much.
+    pub(super) async fn admit(&self) -> Answered<Admitted> {
+        let runtime = runtime()?;
+        let (permits, link) = {
+            let mut rooms = self.shared.lock();
+            let room = rooms.entry(runtime.id()).or_default();
+            (Arc::clone(&room.permits), room.least_busy())
         };
-        let room = self.open.len() < limit || self.idle.is_empty();
-        let dropped = (!room).then(|| self.idle.remove(0));
-        if let Some(dropped) = &dropped {
-            self.close(dropped.origin);
+        // Nobody closes them.
+        let permit = permits.acquire_owned().await.ok();
+        if let Some(link) = link {
+            link.room().await;
         }
-        self.open.push(origin);
-        (Idle { connection, origin }, dropped)
+        Ok(Admitted { _permit: permit })
     }
 
-    fn close(&mut self, origin: Origin) {
-        self.open.retain(|it| *it != origin);
-    }
-}
-
-impl Origin {
-    fn is_older(self, runtime: Id, moment: Moment) -> bool {
-        self.runtime == runtime && self.opened < moment
-    }
-}
-
-/// A connection in use. It goes back with its answer, and is closed without one: dropped in the
-/// middle of a command, it would hand the answer to the next.
-pub(super) struct Lent<'p> {
-    connection: Connection,
-    /// Whether it has been lent before, and may have been lost meanwhile.
-    used: bool,
-    place: Place<'p>,
-}
-
-/// The place of a lent connection in its pool, which is free again when this is dropped.
-struct Place<'p> {
-    pool: &'p Pool,
-    origin: Origin,
-    returns: bool,
-    _permit: SemaphorePermit<'p>,
-}
-
-impl Lent<'_> {
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        &mut self.connection
-    }
-
-    /// Takes the answer of a command. Where `again` allows it, a connection that has been lost since
-    /// it was last used is told as such, so that the command is sent once more.
-    pub(super) fn settle<O>(self, answer: Result<O, Failure>, again: bool) -> Result<O> {
-        let pool = self.place.pool;
-        match answer {
-            Ok(answer) => {
-                self.place.give_back(self.connection);
-                Ok(answer)
+    /// The connection that has least to do, or a new one.
+    pub(super) async fn link(&self) -> Opened {
+        match self.way()? {
+            Way::Open(link) => Ok(link),
+            Way::Wait(mut opening) => {
+                let opened = opening.wait_for(Option::is_some).await;
+                let opened = opened.ok().and_then(|it| it.clone());
+                opened.unwrap_or_else(|| {
+                    let gone = "the runtime that was connecting has ended";
+                    Err(Failure::Unconnected(gone.into()))
+                })
             }
-            Err(failure) => {
-                let lost = matches!(failure, Failure::Lost(_));
-                if lost {
-                    pool.clear();
-                }
-                match pool.said(failure) {
-                    Error::BackendError(text) if lost && self.used && again => {
-                        Err(Error::ConnectionLost(text))
+        }
+    }
+
+    fn way(&self) -> Answered<Way> {
+        let runtime = runtime()?;
+        let (way, attempt) = {
+            let mut rooms = self.shared.lock();
+            if !rooms.contains_key(&runtime.id()) {
+                rooms.retain(|_, room| !room.is_empty());
+            }
+            let room = rooms.entry(runtime.id()).or_default();
+            room.links.retain(|link| !link.has_ended());
+            let link = room.least_busy();
+            let attempt = room
+                .opens(link.as_deref(), self.shared.limits.connections)
+                .then(|| {
+                    let (tell, opening) = watch::channel(None);
+                    room.opening = Some(opening);
+                    Attempt {
+                        shared: Arc::downgrade(&self.shared),
+                        runtime: runtime.id(),
+                        tell,
+                        opened: None,
                     }
-                    said => Err(said),
-                }
+                });
+            let way = match (link, &room.opening) {
+                (Some(link), _) => Way::Open(link),
+                (None, Some(opening)) => Way::Wait(opening.clone()),
+                (None, None) => return Err(Failure::Unconnected("no connection".into())),
+            };
+            (way, attempt)
+        };
+        // A task may be dropped as it is spawned, and what it does then takes the lock.
+        if let Some(attempt) = attempt {
+            let (address, limits) = (self.shared.address.clone(), self.shared.limits.clone());
+            runtime.spawn(attempt.run(address, limits));
+        }
+        Ok(way)
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            links: Vec::new(),
+            opening: None,
+            more_from: None,
+            permits: Arc::new(Semaphore::new(UNDER_WAY)),
+        }
+    }
+}
+
+impl Room {
+    fn least_busy(&self) -> Option<Arc<Link>> {
+        self.links.iter().min_by_key(|link| link.load()).cloned()
+    }
+
+    /// Whether a connection is to be opened beside `best`, the least busy one.
+    fn opens(&self, best: Option<&Link>, limit: usize) -> bool {
+        if self.opening.is_some() {
+            return false;
+        }
+        let Some(best) = best else { return true };
+        best.load() >= MUCH
+            && self.links.len() < limit
+            && self.more_from.is_none_or(|from| Instant::now() >= from)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.links.is_empty()
+            && self.opening.is_none()
+            && self.permits.available_permits() == UNDER_WAY
+    }
+}
+
+/// Opens a connection. Whatever becomes of it, those who wait are told.
+struct Attempt {
+    shared: Weak<Shared>,
+    runtime: Id,
+    tell: watch::Sender<Option<Opened>>,
+    opened: Option<Opened>,
+}
+
+impl Attempt {
+    async fn run(mut self, address: Address, limits: Limits) {
+        self.opened = Some(self.open(&address, &limits).await);
+    }
+
+    async fn open(&self, address: &Address, limits: &Limits) -> Opened {
+        let end = limits.deadline();
+        let connecting = connect(address, limits.connect);
+        let (reading, writing) = match timeout_at(end, connecting).await {
+            Ok(connected) => connected.map_err(|error| no_connection(&error))?,
+            Err(_) => return Err(limits.late()),
+        };
+        let writing = Arc::new(writing);
+        let link = Arc::new(Link::new(Arc::clone(&writing)));
+        let driver = Driver::new(Arc::clone(&link), reading, writing, limits.answer);
+        let end_of = Leaving {
+            shared: self.shared.clone(),
+            runtime: self.runtime,
+            link: Arc::clone(&link),
+        };
+        tokio::spawn(async move {
+            let _leaving = end_of;
+            driver.run().await;
+        });
+        match timeout_at(end, link.greet()).await {
+            Ok(Ok(())) => Ok(link),
+            Ok(Err(failure)) => {
+                link.end(failure.clone());
+                // That it was refused is a failure of the connection.
+                Err(match failure {
+                    Failure::Refused(refusal) => Failure::Unconnected(refusal.told().into()),
+                    Failure::Lost(text) => Failure::Unconnected(text),
+                    other => other,
+                })
+            }
+            Err(_) => {
+                link.end(limits.late());
+                Err(limits.late())
             }
         }
     }
 }
 
-impl Place<'_> {
-    fn give_back(mut self, connection: Connection) {
-        self.returns = true;
-        let idle = Idle {
-            connection,
-            origin: self.origin,
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let mut opened = self.opened.take();
+        if opened.is_none() && std::thread::panicking() {
+            opened = Some(Err(Failure::Runtime(NO_DRIVERS)));
+        }
+        let Some(shared) = self.shared.upgrade() else {
+            if let Some(Ok(link)) = opened {
+                link.end(closed());
+            }
+            return;
         };
-        let mut state = self.pool.lock();
-        let at = state
-            .idle
-            .partition_point(|it| it.origin.opened < idle.origin.opened);
-        state.idle.insert(at, idle);
+        {
+            let mut rooms = shared.lock();
+            if let Some(room) = rooms.get_mut(&self.runtime) {
+                room.opening = None;
+                match &opened {
+                    Some(Ok(link)) => room.links.push(Arc::clone(link)),
+                    _ => room.more_from = Some(Instant::now() + PAUSE),
+                }
+            }
+        }
+        self.tell.send_replace(opened);
     }
 }
 
-impl Drop for Place<'_> {
+/// Takes a connection out of its room when its driver ends, or the runtime does.
+struct Leaving {
+    shared: Weak<Shared>,
+    runtime: Id,
+    link: Arc<Link>,
+}
+
+impl Drop for Leaving {
     fn drop(&mut self) {
-        if !self.returns {
-            self.pool.lock().close(self.origin);
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        let mut rooms = shared.lock();
+        if let Some(room) = rooms.get_mut(&self.runtime) {
+            room.links.retain(|link| !Arc::ptr_eq(link, &self.link));
+            if room.is_empty() {
+                rooms.remove(&self.runtime);
+            }
         }
-        self.pool.returned.notify_waiters();
     }
+}
+
+impl Limits {
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.connect
+    }
+
+    fn late(&self) -> Failure {
+        Failure::Unconnected(format!("no connection within {:?}", self.connect))
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Room>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let rooms = self.rooms.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for link in rooms.values().flat_map(|room| &room.links) {
+            link.end(closed());
+        }
+    }
+}
+
+fn closed() -> Failure {
+    Failure::Lost("the backend is gone".into())
+}
+
+fn no_connection(error: &std::io::Error) -> Failure {
+    Failure::Unconnected(format!("no connection: {error}"))
+}
+
+fn runtime() -> Answered<Handle> {
+    Handle::try_current().map_err(|_| Failure::Runtime(NO_RUNTIME))
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, idle) = {
-            let state = self.lock();
-            (state.open.len(), state.idle.len())
+        let (runtimes, open) = {
+            let rooms = self.shared.lock();
+            let open: usize = rooms.values().map(|room| room.links.len()).sum();
+            (rooms.len(), open)
         };
         f.debug_struct("Pool")
-            .field("address", &format_args!("{}", self.address))
+            .field("address", &format_args!("{}", self.shared.address))
+            .field("runtimes", &runtimes)
             .field("open", &open)
-            .field("idle", &idle)
-            .finish_non_exhaustive()
+            .finish()
     }
 }

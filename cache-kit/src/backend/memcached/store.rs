@@ -1,13 +1,16 @@
 //! [`MemcachedStore`]: the bytes that one server keeps.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::answer::Refusal;
+use super::command::Claimed;
 use super::config::{Address, MemcachedConfig};
 use super::key::wire_key;
 use super::lifetime::time_to_live;
-use super::pool::{Moment, Pool};
-use super::wire::Claimed;
+use super::link::{Answered, Failure, Link};
+use super::pool::{Limits, Pool, UNDER_WAY};
 use crate::backend::bytes::{ByteStore, Claim, head};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -18,18 +21,25 @@ pub struct MemcachedStore {
     clock: Clock,
 }
 
-/// The number of an item, and when it was told. The server begins again at 1 when it restarts, so it
-/// is worth nothing on a connection that was opened later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The number of an item, and the connection that told it. The server begins again at 1 when it
+/// restarts, so the number is worth nothing on another connection. While a token is kept, its
+/// connection is not idle.
+#[derive(Debug)]
 pub struct MemcachedToken {
     cas: u64,
-    told: Moment,
+    link: Arc<Link>,
+    _held: Arc<()>,
 }
 
 impl MemcachedStore {
     pub(super) fn new(address: Address, config: &MemcachedConfig) -> Self {
+        let limits = Limits {
+            connections: config.max_connections(),
+            connect: config.connect_deadline(),
+            answer: config.encoded().operation_deadline,
+        };
         Self {
-            pool: Pool::new(address, config.max_connections(), config.connect_deadline()),
+            pool: Pool::new(address, limits),
             clock: Clock::system(),
         }
     }
@@ -42,6 +52,40 @@ impl MemcachedStore {
     fn ttl(&self, lifetime: Duration) -> u64 {
         time_to_live(lifetime, self.clock.now())
     }
+
+    async fn link(&self) -> Result<Arc<Link>> {
+        self.pool.link().await.map_err(|it| self.said(it))
+    }
+
+    /// What failed, where the same connection cannot be had again: neither can what the command was
+    /// about.
+    fn said_for_good(&self, failure: Failure) -> Error {
+        match self.said(failure) {
+            Error::ConnectionLost(text) => Error::BackendError(text),
+            said => said,
+        }
+    }
+
+    fn said_of_each<O>(&self, keys: usize, failure: Failure) -> Vec<Result<O>> {
+        let error = self.said(failure);
+        (0..keys).map(|_| Err(error.clone())).collect()
+    }
+
+    fn said(&self, failure: Failure) -> Error {
+        let address = self.pool.address();
+        match failure {
+            Failure::Unconnected(text) => {
+                Error::BackendError(format!("memcached {address}: {text}"))
+            }
+            Failure::Lost(text) => Error::ConnectionLost(format!("memcached {address}: {text}")),
+            Failure::Refused(Refusal::TooLarge) => Error::TooLarge(format!("memcached {address}")),
+            Failure::Refused(refusal) => {
+                Error::BackendRefused(format!("memcached {address}: {}", refusal.told()))
+            }
+            Failure::Unfit(text) => Error::BackendRefused(format!("memcached {address}: {text}")),
+            Failure::Runtime(text) => Error::ConfigError(text.into()),
+        }
+    }
 }
 
 impl ByteStore for MemcachedStore {
@@ -49,26 +93,28 @@ impl ByteStore for MemcachedStore {
 
     const NARROW_KEYS: bool = true;
 
-    /// A connection has one command under way, so each caller alone takes one of few.
-    const LOOK_UPS_ALONE: usize = 4;
+    /// A batch leaves room for seven others, and what it holds back waits for nothing but itself.
+    const COMMANDS_AT_ONCE: usize = UNDER_WAY / 8;
+
+    async fn admit(&self) -> Result<impl Send> {
+        self.pool.admit().await.map_err(|it| self.said(it))
+    }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        let key = wire_key(key);
-        let mut lent = self.pool.any().await?;
-        let value = lent.connection().value(&key).await;
-        lent.settle(value, true)
+        let link = self.link().await?;
+        let value = link.value(&wire_key(key)).await;
+        value.map_err(|it| self.said(it))
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
         let wire: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
-        let values = async {
-            let mut lent = self.pool.any().await?;
-            let values = lent.connection().values(&wire).await;
-            lent.settle(values, true)
+        let values = match self.pool.link().await {
+            Ok(link) => link.values(&wire).await,
+            Err(failure) => Err(failure),
         };
-        match values.await {
+        match values {
             Ok(values) => values.into_iter().map(Ok).collect(),
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+            Err(failure) => self.said_of_each(keys.len(), failure),
         }
     }
 
@@ -78,18 +124,21 @@ impl ByteStore for MemcachedStore {
         placeholder: &[u8],
         lifetime: Duration,
     ) -> Result<Claim<MemcachedToken>> {
+        let link = self.link().await?;
+        let held = link.hold();
         let (key, ttl) = (wire_key(key), self.ttl(lifetime));
-        let mut lent = self.pool.any().await?;
-        let told = self.pool.moment();
-        let claimed = lent.connection().claim(&key, placeholder, ttl).await;
-        Ok(match lent.settle(claimed, true)? {
-            Claimed::Taken(cas) => Claim::Taken(MemcachedToken { cas, told }),
+        let claimed = link.claim(&key, placeholder, ttl);
+        let claimed = claimed.await.map_err(|it| self.said(it))?;
+        let token = |cas| MemcachedToken {
+            cas,
+            link: Arc::clone(&link),
+            _held: held,
+        };
+        Ok(match claimed {
+            Claimed::Taken(cas) => Claim::Taken(token(cas)),
             Claimed::Standing(found) => Claim::Standing {
                 head: head(&found.value).to_vec(),
-                token: MemcachedToken {
-                    cas: found.cas,
-                    told,
-                },
+                token: token(found.cas),
             },
         })
     }
@@ -101,21 +150,21 @@ impl ByteStore for MemcachedStore {
         value: &[u8],
         lifetime: Option<Duration>,
     ) -> Result<bool> {
-        let Some(mut lent) = self.pool.before(token.told).await? else {
+        if token.link.has_ended() {
             return Ok(false);
-        };
+        }
         let (key, ttl) = (wire_key(key), lifetime.map(|it| self.ttl(it)));
-        let swap = lent.connection().swap(&key, token.cas, value, ttl);
-        let swapped = swap.await;
-        lent.settle(swapped, false)
+        let swapped = token.link.swap(&key, token.cas, value, ttl);
+        swapped.await.map_err(|it| self.said_for_good(it))
     }
 
     async fn remove(&self, key: &str, token: &MemcachedToken) -> Result<bool> {
-        let Some(mut lent) = self.pool.before(token.told).await? else {
+        if token.link.has_ended() {
             return Ok(false);
-        };
-        let removed = lent.connection().remove(&wire_key(key), token.cas).await;
-        lent.settle(removed, false)
+        }
+        let key = wire_key(key);
+        let removed = token.link.remove(&key, token.cas);
+        removed.await.map_err(|it| self.said_for_good(it))
     }
 
     async fn set(
@@ -124,34 +173,50 @@ impl ByteStore for MemcachedStore {
         value: &[u8],
         lifetime: Duration,
     ) -> Result<Option<MemcachedToken>> {
-        let (wire, ttl) = (wire_key(key), self.ttl(lifetime));
-        let mut lent = self.pool.any().await?;
-        let told = self.pool.moment();
-        let set = lent.connection().set(&wire, value, ttl).await;
-        match lent.settle(set, true) {
-            Ok(cas) => Ok(Some(MemcachedToken { cas, told })),
+        let link = self.link().await?;
+        let held = link.hold();
+        let wire = wire_key(key);
+        let set = link.set(&wire, value, self.ttl(lifetime));
+        match set.await {
+            Ok(cas) => Ok(Some(MemcachedToken {
+                cas,
+                link: Arc::clone(&link),
+                _held: held,
+            })),
             // No memory for anything new, but deleting works.
-            Err(Error::BackendRefused(_)) => self.delete(&[key]).await.map(|()| None),
-            Err(error) => Err(error),
+            Err(Failure::Refused(_)) => {
+                let deleted = link.delete(&wire).await;
+                deleted.map(|_| None).map_err(|it| self.said(it))
+            }
+            Err(failure) => Err(self.said(failure)),
         }
     }
 
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
-        let deleted = self.delete(keys).await;
-        keys.iter().map(|_| deleted.clone()).collect()
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        let wire: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
+        let deleted = match self.pool.link().await {
+            Ok(link) => link.delete_each(&wire).await,
+            Err(failure) => Err(failure),
+        };
+        match deleted {
+            Ok(deleted) => {
+                let said = |each: Answered<bool>| each.map(|_| ()).map_err(|it| self.said(it));
+                deleted.into_iter().map(said).collect()
+            }
+            Err(failure) => self.said_of_each(keys.len(), failure),
+        }
     }
 
     async fn ping(&self) -> Result<()> {
-        self.delete(&["cache-kit:ping"]).await
-    }
-}
-
-impl MemcachedStore {
-    async fn delete(&self, keys: &[&str]) -> Result<()> {
-        let keys: Vec<_> = keys.iter().map(|key| wire_key(key)).collect();
-        let mut lent = self.pool.any().await?;
-        let deleted = lent.connection().delete_all(&keys).await;
-        lent.settle(deleted, true)
+        let link = self.link().await?;
+        match link.ask_nothing().await {
+            // It lives, and says no.
+            Ok(()) | Err(Failure::Refused(_)) => Ok(()),
+            Err(failure) => Err(self.said(failure)),
+        }
     }
 }
 

@@ -1,0 +1,408 @@
+//! [`Driver`]: the task of a connection. It sends what callers leave with the [`Link`], and hands out the
+//! answers.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::answer::{Answer, Code, Meta, parse};
+use super::link::{Expected, Failure, KEPT_BUFFER, Keys, Link, Reply, Taken};
+use super::socket::{Reading, Writing};
+
+/// How many bytes are read at a time, at least.
+const CHUNK: usize = 16 << 10;
+
+/// How often it reads before the runtime gets its turn.
+const READS_AT_ONCE: usize = 32;
+
+/// How often it looks after its connection, at most and at least.
+const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+
+const UNASKED: &str = "an answer that was not asked for";
+
+pub(super) struct Driver {
+    link: Arc<Link>,
+    reading: Reading,
+    writing: Arc<Writing>,
+    /// What the next answers are to be, each with the tick at which it was taken over.
+    expected: VecDeque<(u32, Expected)>,
+    /// What is being sent, and how much of it has been.
+    out: Vec<u8>,
+    sent: usize,
+    input: Input,
+    watch: Watch,
+    /// Whether the server has answered at all. Until then, who connects decides how long to wait.
+    greeted: bool,
+}
+
+/// What has been read: `bytes[begin..end]` has not been understood yet.
+struct Input {
+    bytes: Vec<u8>,
+    begin: usize,
+    end: usize,
+}
+
+/// Looks after a connection while something is under way, or the connection is held.
+struct Watch {
+    timer: Pin<Box<Sleep>>,
+    running: bool,
+    tick: Duration,
+    /// How many ticks have passed.
+    now: u32,
+    /// After how many ticks an answer is not waited for any longer.
+    patience: u32,
+    /// Whether anything was sent or read since the last tick.
+    stirred: bool,
+}
+
+/// How the connection ends.
+type End = Failure;
+
+impl Driver {
+    /// A driver that gives the connection up when the server owes an answer for longer than `patience`.
+    pub(super) fn new(
+        link: Arc<Link>,
+        reading: Reading,
+        writing: Arc<Writing>,
+        patience: Duration,
+    ) -> Self {
+        Self {
+            link,
+            reading,
+            writing,
+            expected: VecDeque::new(),
+            out: Vec::new(),
+            sent: 0,
+            input: Input {
+                bytes: Vec::new(),
+                begin: 0,
+                end: 0,
+            },
+            watch: Watch::new(patience),
+            greeted: false,
+        }
+    }
+
+    /// Runs until the connection ends.
+    pub(super) async fn run(mut self) {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        self.link.end(end);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Taken { left, end } = self.link.take(cx.waker(), true);
+        if let Some(end) = end {
+            return Poll::Ready(end);
+        }
+        self.expect(left);
+        let ended = self.write(cx).and_then(|()| self.read(cx));
+        match ended.and_then(|()| self.watch_over(cx)) {
+            Ok(()) => Poll::Pending,
+            Err(end) => Poll::Ready(end),
+        }
+    }
+
+    fn expect(&mut self, left: Vec<Expected>) {
+        let now = self.watch.now;
+        self.watch.stirred |= !left.is_empty();
+        self.expected.extend(left.into_iter().map(|it| (now, it)));
+    }
+
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        loop {
+            if self.sent == self.out.len() {
+                self.out = self.link.exchange(mem::take(&mut self.out));
+                self.sent = 0;
+                if self.out.is_empty() {
+                    return Ok(());
+                }
+            }
+            let written = self.writing.write(&self.out[self.sent..]).map_err(lost)?;
+            self.sent += written;
+            self.link.has_sent(written);
+            if written == 0 {
+                match self.writing.poll_room(cx) {
+                    Poll::Ready(room) => room.map_err(lost)?,
+                    Poll::Pending => return Ok(()),
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        for _ in 0..READS_AT_ONCE {
+            let room = self.input.room();
+            match self.reading.poll_read(cx, room) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Ok(0)) => return Err(Failure::Lost("closed by the server".into())),
+                Poll::Ready(Ok(read)) => self.input.end += read,
+                Poll::Ready(Err(error)) => return Err(lost(error)),
+            }
+            self.watch.stirred = true;
+            self.understand()?;
+        }
+        cx.waker().wake_by_ref();
+        Ok(())
+    }
+
+    /// Hands out all answers that have been read.
+    fn understand(&mut self) -> Result<(), End> {
+        loop {
+            let bytes = &self.input.bytes[self.input.begin..self.input.end];
+            let parsed = match parse(bytes) {
+                Ok(Some(parsed)) => parsed,
+                Ok(None) => break,
+                Err(_) => return Err(none_of_memcached()),
+            };
+            if self.expected.is_empty() {
+                // Sent and answered since this poll began.
+                let left = self.link.take_left();
+                let now = self.watch.now;
+                self.expected.extend(left.into_iter().map(|it| (now, it)));
+            }
+            let Some((since, expected)) = self.expected.pop_front() else {
+                return Err(unasked());
+            };
+            let length = parsed.length;
+            self.greeted = true;
+            if let Some(more) = hand_out(expected, parsed.answer, &self.link)? {
+                self.expected.push_front((since, more));
+            }
+            self.input.begin += length;
+        }
+        self.input.tidy();
+        Ok(())
+    }
+
+    /// Ends the connection where an answer is overdue, and lets the server see that a held one is used.
+    fn watch_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        if !self.watch.running {
+            self.watch.start();
+        }
+        while self.watch.timer.as_mut().poll(cx).is_ready() {
+            self.watch.now += 1;
+            let overdue = self.watch.now.saturating_sub(self.watch.patience);
+            let front = self.expected.front();
+            if self.greeted && front.is_some_and(|(since, _)| *since < overdue) {
+                return Err(Failure::Lost("the server has stopped answering".into()));
+            }
+            let quiet = !mem::take(&mut self.watch.stirred) && self.expected.is_empty();
+            if quiet && self.link.is_held() {
+                // So that the server does not find the connection idle (its option idle_timeout).
+                drop(self.link.ask_nothing());
+            } else if quiet {
+                self.watch.running = false;
+                let left = self.link.take(cx.waker(), false).left;
+                if left.is_empty() {
+                    return Ok(());
+                }
+                self.expect(left);
+                self.link.take(cx.waker(), true);
+            }
+            self.watch.start();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let end = "the runtime of the connection has ended";
+        self.link.end(Failure::Lost(end.into()));
+    }
+}
+
+/// Gives an answer to the caller who waits for it. `Some` is what is expected after it.
+fn hand_out(expected: Expected, answer: Answer<'_>, link: &Link) -> Result<Option<Expected>, End> {
+    let out_of_step = match &answer {
+        Answer::Refused(refusal) if !refusal.is_in_step() => Some(refusal.told()),
+        _ => None,
+    };
+    let more = match expected {
+        Expected::One { mark, to } => {
+            let _ = to.send(reply(answer, mark)?);
+            link.has_answered();
+            None
+        }
+        Expected::Several {
+            mark,
+            left,
+            mut replies,
+            to,
+        } => {
+            replies.push(reply(answer, mark)?);
+            if left > 1 {
+                Some(Expected::Several {
+                    mark: mark + 1,
+                    left: left - 1,
+                    replies,
+                    to,
+                })
+            } else {
+                let _ = to.send(replies);
+                link.has_answered();
+                None
+            }
+        }
+        Expected::Items {
+            mut keys,
+            mut values,
+            to,
+        } => match answer {
+            Answer::Item { key, value } => {
+                while keys.next().ok_or_else(unasked)? != key {
+                    values.push(None);
+                }
+                values.push(Some(value.to_vec()));
+                Some(Expected::Items { keys, values, to })
+            }
+            Answer::End => {
+                while keys.next().is_some() {
+                    values.push(None);
+                }
+                let _ = to.send(Ok(values));
+                link.has_answered();
+                None
+            }
+            Answer::Refused(refusal) => {
+                let _ = to.send(Err(Failure::Refused(refusal)));
+                link.has_answered();
+                None
+            }
+            Answer::Meta(_) => return Err(unasked()),
+        },
+        Expected::Mark(mark) => {
+            // What else it says matters to nobody.
+            let _ = reply(answer, mark)?;
+            None
+        }
+        Expected::Nothing(to) => {
+            let known = match answer {
+                Answer::Meta(Meta {
+                    code: Code::Nothing,
+                    ..
+                }) => Ok(()),
+                Answer::Refused(refusal) => Err(Failure::Refused(refusal)),
+                _ => return Err(unasked()),
+            };
+            if let Some(to) = to {
+                let _ = to.send(known);
+            }
+            link.has_answered();
+            None
+        }
+    };
+    match out_of_step {
+        Some(told) => Err(Failure::Lost(told.into())),
+        None => Ok(more),
+    }
+}
+
+/// The answer to a command with this mark.
+fn reply(answer: Answer<'_>, mark: u64) -> Result<Result<Reply, Failure>, End> {
+    match answer {
+        Answer::Meta(meta) if meta.mark == Some(mark) => Ok(Ok(Reply {
+            code: meta.code,
+            cas: meta.cas,
+            value: meta.value.to_vec(),
+        })),
+        Answer::Refused(refusal) => Ok(Err(Failure::Refused(refusal))),
+        _ => Err(unasked()),
+    }
+}
+
+fn unasked() -> End {
+    Failure::Lost(UNASKED.into())
+}
+
+fn none_of_memcached() -> End {
+    Failure::Lost("an answer that is none of memcached".into())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is mapped over errors")]
+fn lost(error: std::io::Error) -> End {
+    Failure::Lost(error.to_string())
+}
+
+impl Keys {
+    /// The next key that has not been answered.
+    fn next(&mut self) -> Option<&[u8]> {
+        let begin = self.at + 1;
+        let rest = self.text.get(begin..)?;
+        let length = rest.iter().position(|byte| *byte == b' ');
+        let length = length.unwrap_or(rest.len());
+        self.at = begin + length;
+        Some(&rest[..length])
+    }
+}
+
+impl Input {
+    /// Where to read to.
+    fn room(&mut self) -> &mut [u8] {
+        if self.bytes.len() - self.end < CHUNK / 2 {
+            if self.begin > 0 {
+                self.bytes.copy_within(self.begin..self.end, 0);
+                self.end -= self.begin;
+                self.begin = 0;
+            }
+            if self.bytes.len() - self.end < CHUNK / 2 {
+                let larger = (2 * self.bytes.len()).max(CHUNK);
+                self.bytes.resize(larger, 0);
+            }
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    fn tidy(&mut self) {
+        if self.begin == self.end {
+            (self.begin, self.end) = (0, 0);
+            if self.bytes.len() > KEPT_BUFFER {
+                self.bytes = Vec::new();
+            }
+        }
+    }
+}
+
+impl Watch {
+    fn new(patience: Duration) -> Self {
+        let tick = (patience / 4).clamp(TICK.0, TICK.1);
+        let ticks = patience.as_nanos().div_ceil(tick.as_nanos());
+        Self {
+            timer: Box::pin(sleep(tick)),
+            running: false,
+            tick,
+            now: 0,
+            patience: u32::try_from(ticks).unwrap_or(u32::MAX),
+            stirred: false,
+        }
+    }
+
+    fn start(&mut self) {
+        self.running = true;
+        self.timer.as_mut().reset(Instant::now() + self.tick);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_out_as_they_went_in() {
+        let mut keys = Keys {
+            text: (*b" a bc d").into(),
+            at: 0,
+        };
+        for key in [&b"a"[..], b"bc", b"d"] {
+            assert_eq!(keys.next(), Some(key));
+        }
+        assert_eq!(keys.next(), None);
+        assert_eq!(keys.next(), None);
+    }
+}

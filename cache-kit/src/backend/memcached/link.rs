@@ -1,0 +1,398 @@
+//! [`Link`]: one connection, which carries the commands of many callers at a time.
+//!
+//! A caller leaves its command and waits for the answer; a task of the connection's runtime, the
+//! [`Driver`](super::driver::Driver), sends what was left and hands out the answers. So a caller that
+//! goes away, or is not polled, holds nobody else up, and its answer is read and dropped.
+//!
+//! A server answers in the order of the commands. All the same every answer must bear the mark of its
+//! command, or the connection is given up: an answer that comes twice would be taken for the next one.
+//! Only `get` has no marks. It is sent for look-ups of many keys, where it costs half of what meta
+//! commands cost, and always behind a command that has a mark.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::sync::{Notify, oneshot};
+
+use super::answer::{Code, Refusal};
+use super::socket::Writing;
+
+/// How many bytes may wait to be sent before no further command is admitted.
+const UNSENT: usize = 1 << 20;
+
+/// An outgoing buffer that grew larger than this is not kept.
+pub(super) const KEPT_BUFFER: usize = 256 << 10;
+
+/// Why a command has no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There is no connection: nothing was sent.
+    Unconnected(String),
+    /// The connection was lost. Whether the command was done is unknown.
+    Lost(String),
+    /// The server says no.
+    Refused(Refusal),
+    /// The server is set up in a way that does not do.
+    Unfit(&'static str),
+    /// The runtime is set up in a way that does not do.
+    Runtime(&'static str),
+}
+
+/// The answer to a meta command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) code: Code,
+    pub(super) cas: Option<u64>,
+    pub(super) value: Vec<u8>,
+}
+
+pub(super) type Answered<O> = Result<O, Failure>;
+
+/// The values under some keys.
+pub(super) type Values = Vec<Option<Vec<u8>>>;
+
+/// A connection as its callers see it.
+pub(super) struct Link {
+    state: Mutex<State>,
+    ended: AtomicBool,
+    /// Commands without an answer.
+    under_way: AtomicUsize,
+    /// Bytes that have not been sent.
+    unsent: AtomicUsize,
+    /// Bytes have been sent, or the connection has ended.
+    sent: Notify,
+    /// Held by all who need the connection to stay open while nothing is under way.
+    held: Arc<()>,
+}
+
+struct State {
+    /// What callers left to be sent.
+    out: Vec<u8>,
+    /// What is to become of the answers to the commands that callers have left; the driver takes it.
+    left: Vec<Expected>,
+    /// The last mark that was given.
+    mark: u64,
+    /// Whether the driver has bytes that come before `out`.
+    writing: bool,
+    /// Whether the driver has a timer running.
+    watched: bool,
+    driver: Option<Waker>,
+    socket: Result<Arc<Writing>, Failure>,
+}
+
+/// What the next answer is to be.
+#[derive(Debug)]
+pub(super) enum Expected {
+    /// The answer to one meta command.
+    One {
+        mark: u64,
+        to: oneshot::Sender<Answered<Reply>>,
+    },
+    /// The answers to some meta commands.
+    Several {
+        mark: u64,
+        left: usize,
+        replies: Vec<Answered<Reply>>,
+        to: oneshot::Sender<Vec<Answered<Reply>>>,
+    },
+    /// The items that stand under the keys of a `get`.
+    Items {
+        keys: Keys,
+        values: Values,
+        to: oneshot::Sender<Answered<Values>>,
+    },
+    /// A marked answer that nobody wants to know.
+    Mark(u64),
+    /// The answer to a command that does nothing; it has no mark.
+    Nothing(Option<oneshot::Sender<Answered<()>>>),
+}
+
+/// The keys of a `get`, with a blank before each, and how many bytes of them have been answered.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) text: Box<[u8]>,
+    pub(super) at: usize,
+}
+
+/// What the driver takes from its link.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub(super) left: Vec<Expected>,
+    /// Why it is to end.
+    pub(super) end: Option<Failure>,
+}
+
+impl Link {
+    pub(super) fn new(socket: Arc<Writing>) -> Self {
+        Self {
+            state: Mutex::new(State {
+                out: Vec::new(),
+                left: Vec::new(),
+                mark: 0,
+                writing: false,
+                watched: false,
+                driver: None,
+                socket: Ok(socket),
+            }),
+            ended: AtomicBool::new(false),
+            under_way: AtomicUsize::new(0),
+            unsent: AtomicUsize::new(0),
+            sent: Notify::new(),
+            held: Arc::new(()),
+        }
+    }
+
+    /// Sends the command that `write` writes for a mark.
+    pub(super) fn ask(
+        &self,
+        write: impl FnOnce(&mut Vec<u8>, u64),
+    ) -> impl Future<Output = Answered<Reply>> + Send {
+        let (to, answer) = oneshot::channel();
+        self.leave(|state| {
+            let mark = state.next_mark();
+            write(&mut state.out, mark);
+            state.left.push(Expected::One { mark, to });
+        });
+        async move { self.answer(answer).await? }
+    }
+
+    /// Sends `count` commands, which `write` writes for the marks from a first one on.
+    pub(super) fn ask_several(
+        &self,
+        count: usize,
+        write: impl FnOnce(&mut Vec<u8>, u64),
+    ) -> impl Future<Output = Answered<Vec<Answered<Reply>>>> + Send {
+        let (to, answer) = oneshot::channel();
+        self.leave(|state| {
+            let mark = state.mark + 1;
+            state.mark += count as u64;
+            write(&mut state.out, mark);
+            state.left.push(Expected::Several {
+                mark,
+                left: count,
+                replies: Vec::with_capacity(count),
+                to,
+            });
+        });
+        self.answer(answer)
+    }
+
+    /// Asks for the values of `keys`; there is one at least.
+    pub(super) fn ask_items<'k>(
+        &self,
+        keys: impl ExactSizeIterator<Item = &'k str>,
+    ) -> impl Future<Output = Answered<Values>> + Send {
+        let (to, answer) = oneshot::channel();
+        let count = keys.len();
+        self.leave(|state| {
+            let mark = state.next_mark();
+            super::command::marked_nothing(&mut state.out, mark);
+            state.left.push(Expected::Mark(mark));
+            state.out.extend_from_slice(b"get");
+            let begin = state.out.len();
+            for key in keys {
+                state.out.push(b' ');
+                state.out.extend_from_slice(key.as_bytes());
+            }
+            let text = state.out[begin..].into();
+            state.out.extend_from_slice(b"\r\n");
+            state.left.push(Expected::Items {
+                keys: Keys { text, at: 0 },
+                values: Vec::with_capacity(count),
+                to,
+            });
+        });
+        async move { self.answer(answer).await? }
+    }
+
+    /// Finds out whether the server answers. Touches no key.
+    pub(super) fn ask_nothing(&self) -> impl Future<Output = Answered<()>> + Send {
+        let (to, answer) = oneshot::channel();
+        self.leave(|state| {
+            state.out.extend_from_slice(b"mn\r\n");
+            state.left.push(Expected::Nothing(Some(to)));
+        });
+        async move { self.answer(answer).await? }
+    }
+
+    /// Leaves a command with the driver. Where nothing else is under way it is sent at once: the driver
+    /// then only reads its answer.
+    fn leave(&self, command: impl FnOnce(&mut State)) {
+        let (driver, written) = {
+            let mut state = self.lock();
+            if state.socket.is_err() {
+                // What `command` would have put in is dropped, and that is an answer, too.
+                return;
+            }
+            let alone = !state.writing && state.out.is_empty();
+            let before = state.out.len();
+            command(&mut state);
+            self.unsent
+                .fetch_add(state.out.len() - before, Ordering::Relaxed);
+            let others = self.under_way.fetch_add(1, Ordering::Relaxed);
+            let written = if alone && others == 0 {
+                state.send_at_once()
+            } else {
+                0
+            };
+            let driver = if state.out.is_empty() && state.watched {
+                None
+            } else {
+                state.driver.take()
+            };
+            (driver, written)
+        };
+        self.has_sent(written);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    async fn answer<O>(&self, answer: oneshot::Receiver<O>) -> Answered<O> {
+        answer.await.map_err(|_| self.failure())
+    }
+
+    /// Why it has ended.
+    fn failure(&self) -> Failure {
+        let failure = self.lock().socket.as_ref().err().cloned();
+        failure.unwrap_or_else(|| Failure::Lost("the connection is lost".into()))
+    }
+
+    /// Keeps the connection open while nothing is under way.
+    pub(super) fn hold(&self) -> Arc<()> {
+        Arc::clone(&self.held)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        Arc::strong_count(&self.held) > 1
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// How much is under way.
+    pub(super) fn load(&self) -> usize {
+        /// So many bytes are as long under way as a command.
+        const BYTES: usize = 16 << 10;
+        let unsent = self.unsent.load(Ordering::Relaxed);
+        self.under_way.load(Ordering::Relaxed) + unsent / BYTES
+    }
+
+    /// Waits until there is room for more to be sent.
+    pub(super) async fn room(&self) {
+        while self.unsent.load(Ordering::Relaxed) >= UNSENT {
+            let mut sent = std::pin::pin!(self.sent.notified());
+            sent.as_mut().enable();
+            if self.unsent.load(Ordering::Relaxed) < UNSENT || self.has_ended() {
+                return;
+            }
+            sent.await;
+        }
+    }
+
+    /// Ends the connection, if it has not ended, and tells all who wait why.
+    pub(super) fn end(&self, failure: Failure) {
+        let dropped = {
+            let mut state = self.lock();
+            let socket = match &state.socket {
+                Ok(_) => std::mem::replace(&mut state.socket, Err(failure)).ok(),
+                Err(_) => None,
+            };
+            self.ended.store(true, Ordering::Release);
+            state.out = Vec::new();
+            (std::mem::take(&mut state.left), state.driver.take(), socket)
+        };
+        let (left, driver, socket) = dropped;
+        drop((left, socket));
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+        self.sent.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The driver's side.
+impl Link {
+    /// Takes what callers have left. From now on `driver` is woken for more.
+    pub(super) fn take(&self, driver: &Waker, watched: bool) -> Taken {
+        let (taken, replaced) = {
+            let mut state = self.lock();
+            let replaced = match &state.driver {
+                Some(known) if known.will_wake(driver) => None,
+                _ => state.driver.replace(driver.clone()),
+            };
+            state.watched = watched;
+            let taken = Taken {
+                left: std::mem::take(&mut state.left),
+                end: state.socket.as_ref().err().cloned(),
+            };
+            (taken, replaced)
+        };
+        // Foreign code, and so not under the lock.
+        drop(replaced);
+        taken
+    }
+
+    /// Takes the expectations that have come since the last [`take`](Self::take).
+    pub(super) fn take_left(&self) -> Vec<Expected> {
+        std::mem::take(&mut self.lock().left)
+    }
+
+    /// Exchanges a buffer that has been sent for what is to be sent; an empty one says that there is
+    /// nothing more.
+    pub(super) fn exchange(&self, mut sent: Vec<u8>) -> Vec<u8> {
+        if sent.capacity() > KEPT_BUFFER {
+            sent = Vec::new();
+        }
+        sent.clear();
+        let mut state = self.lock();
+        let out = std::mem::replace(&mut state.out, sent);
+        state.writing = !out.is_empty();
+        out
+    }
+
+    pub(super) fn has_sent(&self, bytes: usize) {
+        let before = self.unsent.fetch_sub(bytes, Ordering::Relaxed);
+        if before >= UNSENT && before - bytes < UNSENT {
+            self.sent.notify_waiters();
+        }
+    }
+
+    pub(super) fn has_answered(&self) {
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl State {
+    fn next_mark(&mut self) -> u64 {
+        self.mark += 1;
+        self.mark
+    }
+
+    /// Sends what the socket has room for, and says how many bytes.
+    fn send_at_once(&mut self) -> usize {
+        // An error is left to the driver, which meets it, too.
+        let Ok(Ok(written)) = self.socket.as_ref().map(|it| it.write(&self.out)) else {
+            return 0;
+        };
+        self.out.drain(..written);
+        written
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link")
+            .field("under_way", &self.under_way)
+            .field("unsent", &self.unsent)
+            .field("held", &self.is_held())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,219 @@
+//! Connecting takes as long as it may, whatever becomes of those who wait for it.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cache_kit::CacheStrategy::Refresh;
+use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, MemcachedBackend};
+use cache_kit::observability::StoreResult;
+use cache_kit::{CacheService, ErrorKind};
+use cache_kit_tests::servers::{MemcachedServer, eventually};
+use cache_kit_tests::{Gated, Step};
+
+use super::far::Far;
+use super::peer::{Act, Peer, mark};
+use super::{PATIENCE, call, config, is_hit, scene, service, service_by_default};
+
+#[tokio::test]
+async fn a_connection_that_takes_longer_than_its_caller_waits_is_there_for_the_next() {
+    let (server, database) = scene();
+    let wire = Far::slow_to_greet(&server, Duration::from_millis(700)).await;
+    let service = service_by_default(&wire.url());
+    let begun = std::time::Instant::now();
+    loop {
+        let (outcome, seen) = call(&service, &database, "k", Refresh).await.unwrap();
+        assert_eq!(seen, Some(1));
+        if outcome.is_hit() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{outcome:?}");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(wire.accepted(), 1);
+}
+
+#[tokio::test]
+async fn callers_with_little_patience_do_not_end_the_attempt() {
+    let (server, _) = scene();
+    let wire = Far::slow_to_greet(&server, Duration::from_millis(300)).await;
+    let backend = MemcachedBackend::new(config(&wire.url())).unwrap();
+    let store = backend.servers()[0].store();
+    let begun = std::time::Instant::now();
+    while tokio::time::timeout(Duration::from_millis(20), store.get("k"))
+        .await
+        .is_err()
+    {
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    assert_eq!(wire.accepted(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_is_polled_once_and_left_alone_costs_the_others_nothing() {
+    let (server, database) = scene();
+    database.set("other", 1);
+    let service = service(&server.url());
+    let mut alone = Step::new(call(&service, &database, "k", Refresh));
+    assert!(alone.poll().is_pending());
+    let (outcome, _) = call(&service, &database, "other", Refresh).await.unwrap();
+    assert_eq!(outcome.store(), StoreResult::Stored);
+    assert!(is_hit(&service, &database, "other").await);
+    assert!(alone.is_running());
+}
+
+#[tokio::test]
+async fn a_thousand_callers_of_a_server_that_is_back_open_one_connection() {
+    let (server, database) = scene();
+    let wire = Far::slow_to_greet(&server, Duration::from_millis(50)).await;
+    let service = service(&wire.url());
+    let callers: Vec<_> = (0..1_000)
+        .map(|n| {
+            let id = n.to_string();
+            database.set(&id, 1);
+            let (service, database) = (service.clone(), database.clone());
+            tokio::spawn(async move { call(&service, &database, &id, Refresh).await })
+        })
+        .collect();
+    let mut stored = 0;
+    for caller in callers {
+        let (outcome, _) = caller.await.unwrap().unwrap();
+        stored += usize::from(outcome.store() == StoreResult::Stored);
+    }
+    assert_eq!(stored, 1_000);
+    // More than one at a time is opened only where one has much to do.
+    assert!(wire.accepted() <= 4, "{}", wire.accepted());
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closes_when_idle_lasts_as_long_as_a_load() {
+    let server = MemcachedServer::options()
+        .args(["-o", "idle_timeout=1"])
+        .start();
+    let database = Gated::closed();
+    database.set("k", 1);
+    let service = service(&server.url());
+    let slow = {
+        let (service, database) = (service.clone(), database.clone());
+        tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
+    };
+    database.entered(1).await;
+    // A connection of the harness, which is idle, is closed in the meantime.
+    let addr = server.addr();
+    let closed = tokio::task::spawn_blocking(move || {
+        use std::io::Read as _;
+        let mut idle = std::net::TcpStream::connect(addr).unwrap();
+        idle.set_read_timeout(Some(PATIENCE)).unwrap();
+        idle.read(&mut [0]).unwrap()
+    });
+    assert_eq!(closed.await.unwrap(), 0);
+    database.let_through(1);
+    let (outcome, _) = slow.await.unwrap().unwrap();
+    assert_eq!(outcome.store(), StoreResult::Stored, "{outcome:?}");
+    // Nobody holds the connection any more, so it is closed; the next caller does not notice.
+    eventually("the server closed the connection", PATIENCE, || {
+        server.stat("idle_kicks").as_deref() == Some("2")
+    });
+    assert!(is_hit(&service, &database, "k").await);
+    let health = service.backend().health();
+    assert!(health.last_error.is_none(), "{health:?}");
+}
+
+#[tokio::test]
+async fn localhost_is_tried_on_all_its_addresses() {
+    let (server, database) = scene();
+    let wire = Far::on_ipv6(&server).await;
+    for host in ["[::1]", "localhost"] {
+        let service = service(&format!("memcached://{host}:{}", wire.port()));
+        let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
+        assert!(!outcome.degraded().any(), "{host}: {outcome:?}");
+        assert!(is_hit(&service, &database, "k").await, "{host}");
+    }
+    assert!(wire.accepted() >= 2);
+}
+
+#[tokio::test]
+async fn no_setting_panics() {
+    let (server, database) = scene();
+    let extreme = config(&server.url())
+        .with_max_connections(usize::MAX)
+        .with_connect_deadline(Duration::MAX);
+    let nothing = config(&server.url())
+        .with_max_connections(0)
+        .with_connect_deadline(Duration::MAX)
+        .set(|it| it.with_operation_deadline(PATIENCE));
+    for config in [extreme, nothing] {
+        let service = CacheService::new(MemcachedBackend::new(config).unwrap());
+        let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
+        assert!(!outcome.degraded().any(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_runtime_without_io_is_one_clear_error() {
+    let (server, _) = scene();
+    let backend = MemcachedBackend::new(config(&server.url())).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    let error = runtime
+        .block_on(backend.servers()[0].store().get("k"))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(error.to_string().contains("enable_all"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_full_says_so() {
+    let server = MemcachedServer::options().args(["-c", "64"]).start();
+    let connect = || std::net::TcpStream::connect(server.addr()).unwrap();
+    let _others: Vec<_> = (0..64).map(|_| connect()).collect();
+    let backend = MemcachedBackend::new(config(&server.url())).unwrap();
+    let error = backend.servers()[0].store().get("k").await.unwrap_err();
+    assert!(error.to_string().contains("no more connections"), "{error}");
+}
+
+/// The bytes of something that counts as a placeholder.
+fn placeholder() -> Vec<u8> {
+    [&HEAD_PREFIXES[1][..], &[1; 35]].concat()
+}
+
+/// The peer says nothing until it has the second command of a claim; a client that waited for the
+/// answer to the first one would wait for ever.
+#[tokio::test]
+async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
+    for (standing, trips) in [(None, 1), (Some("foreign"), 2)] {
+        let added = Mutex::new(String::new());
+        let commands = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&commands);
+        let peer = Peer::start(move |_, line| {
+            counted.fetch_add(1, Ordering::AcqRel);
+            let mark = mark(line);
+            if line.contains(" ME ") {
+                *added.lock().unwrap() = mark.to_owned();
+                return Act::Silence;
+            }
+            let added = added.lock().unwrap();
+            Act::Answer(
+                match (line.starts_with("mg "), standing) {
+                    (true, None) => format!("HD c1 {added}\r\nVA 1 c1 {mark}\r\nx\r\n"),
+                    (true, Some(it)) => {
+                        let length = it.len();
+                        format!("NS {added}\r\nVA {length} c7 {mark}\r\n{it}\r\n")
+                    }
+                    (false, _) => format!("HD c8 {mark}\r\n"),
+                }
+                .into(),
+            )
+        })
+        .await;
+        let backend = MemcachedBackend::new(config(&peer.url())).unwrap();
+        let store = backend.servers()[0].store();
+        let placeholder = placeholder();
+        let claim = store.claim("k", &placeholder, PATIENCE);
+        let claim = tokio::time::timeout(PATIENCE, claim).await.unwrap();
+        assert!(matches!(claim, Ok(Claim::Taken(_))), "{claim:?}");
+        assert_eq!(commands.load(Ordering::Acquire), trips + 1, "{standing:?}");
+    }
+}

@@ -1,0 +1,245 @@
+//! Batches, many callers, and servers that are far away: waiting for each other is no failure.
+
+use std::time::Duration;
+
+use cache_kit::CacheStrategy::Refresh;
+use cache_kit::backend::MemcachedBackend;
+use cache_kit::observability::StoreResult;
+use cache_kit::{CacheService, InMemoryRepository, Outcome, SharedFeeder};
+use cache_kit_tests::servers::MemcachedServer;
+use cache_kit_tests::{Gated, Row};
+
+use super::far::Far;
+use super::items::{Note, notes};
+use super::{PATIENCE, Service, call, config, is_hit, service};
+
+/// Four times the default deadline; distances are four times as long, too.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+fn service_at(url: &str) -> Service {
+    let config = config(url).set(|it| it.with_operation_deadline(DEADLINE));
+    CacheService::new(MemcachedBackend::new(config).unwrap())
+}
+
+async fn read_all(
+    service: &Service,
+    rows: &InMemoryRepository<Row>,
+    ids: &[String],
+) -> Vec<Outcome> {
+    let mut feeders: Vec<_> = ids
+        .iter()
+        .map(|id| SharedFeeder::<Row>::new(id.clone()))
+        .collect();
+    let outcomes = service
+        .execute_many(&mut feeders, rows, Refresh)
+        .await
+        .unwrap();
+    outcomes.into_iter().collect()
+}
+
+fn rows(ids: &[String]) -> InMemoryRepository<Row> {
+    let mut rows = InMemoryRepository::new();
+    for id in ids {
+        rows.insert(id.clone(), cache_kit_tests::row(id, 1));
+    }
+    rows
+}
+
+fn ids(name: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{name}:{n}")).collect()
+}
+
+fn all_stored(outcomes: &[Outcome]) {
+    let stored = |it: &&Outcome| it.store() == StoreResult::Stored && !it.degraded().any();
+    let count = outcomes.iter().filter(stored).count();
+    let other = outcomes.iter().find(|it| !stored(it));
+    assert_eq!(count, outcomes.len(), "{other:?}");
+}
+
+#[tokio::test]
+async fn one_batch_of_a_thousand_misses_is_stored_by_a_server_that_is_far_away() {
+    let server = MemcachedServer::start();
+    let wire = Far::away(&server, Duration::from_millis(40)).await;
+    let service = service_at(&wire.url());
+    let ids = ids("k", 1_000);
+    let outcomes = read_all(&service, &rows(&ids), &ids).await;
+    assert_eq!(outcomes.len(), 1_000);
+    all_stored(&outcomes);
+    let health = service.backend().health();
+    assert!(
+        health.available && health.last_error.is_none(),
+        "{health:?}"
+    );
+    let done = service.invalidate::<Row>(&ids[0]).await.unwrap();
+    assert_eq!(done, cache_kit::backend::Invalidated::Done);
+}
+
+#[tokio::test]
+async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
+    let server = MemcachedServer::start();
+    let wire = Far::away(&server, Duration::from_millis(4)).await;
+    let service = service_at(&wire.url());
+    let database = Gated::open();
+    database.set("k", 1);
+    call(&service, &database, "k", Refresh).await.unwrap();
+    let mut batches = tokio::task::JoinSet::new();
+    for name in ["a", "b", "c", "d"] {
+        let service = service.clone();
+        batches.spawn(async move {
+            let ids = ids(name, 1_000);
+            read_all(&service, &rows(&ids), &ids).await
+        });
+    }
+    let stranger = {
+        let (service, database) = (service.clone(), database.clone());
+        tokio::spawn(async move {
+            for _ in 0..50 {
+                assert!(is_hit(&service, &database, "k").await);
+            }
+        })
+    };
+    while let Some(outcomes) = batches.join_next().await {
+        all_stored(&outcomes.unwrap());
+    }
+    stranger.await.unwrap();
+    let health = service.backend().health();
+    assert!(
+        health.available && health.last_error.is_none(),
+        "{health:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline() {
+    let server = MemcachedServer::start();
+    // All of it takes longer than the deadline.
+    let wire = Far::narrow(&server, 8 << 20).await;
+    let service = service_at(&wire.url());
+    let ids = ids("k", 128);
+    let notes = notes(ids.iter().map(|id| (id.as_str(), 200_000)));
+    let mut feeders: Vec<_> = ids
+        .iter()
+        .map(|id| SharedFeeder::<Note>::new(id.clone()))
+        .collect();
+    let outcomes = service.execute_many(&mut feeders, &notes, Refresh).await;
+    all_stored(&outcomes.unwrap().into_iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn thousands_of_callers_share_a_few_connections() {
+    let server = MemcachedServer::start();
+    let service = service(&server.url());
+    let before = total_connections(&server);
+    let mut callers = tokio::task::JoinSet::new();
+    let database = Gated::open();
+    for n in 0..3_000 {
+        let (service, database) = (service.clone(), database.clone());
+        let id = n.to_string();
+        database.set(&id, 1);
+        callers.spawn(async move {
+            let outcome = call(&service, &database, &id, Refresh).await.unwrap().0;
+            assert_eq!(outcome.store(), StoreResult::Stored, "{outcome:?}");
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+    // The harness asks on a connection of its own.
+    let opened = total_connections(&server) - before - 1;
+    assert!((1..=4).contains(&opened), "{opened}");
+}
+
+fn total_connections(server: &MemcachedServer) -> usize {
+    server.stat("total_connections").unwrap().parse().unwrap()
+}
+
+/// A runtime of one thread, as Actix has one for each of its workers.
+fn worker<O: Send + 'static>(
+    work: impl Future<Output = O> + Send + 'static,
+) -> std::thread::JoinHandle<O> {
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(work)
+    })
+}
+
+#[test]
+fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
+    const RUNTIMES: usize = 24;
+    let server = MemcachedServer::start();
+    let service = service(&server.url());
+    let open = || server.stat("curr_connections").unwrap();
+    let (before, open_before) = (total_connections(&server), open());
+    let all_done = std::sync::Arc::new(tokio::sync::Barrier::new(RUNTIMES + 1));
+    let workers: Vec<_> = (0..RUNTIMES)
+        .map(|worker_number| {
+            let (service, all_done) = (service.clone(), std::sync::Arc::clone(&all_done));
+            worker(async move {
+                let database = Gated::open();
+                for n in 0..100 {
+                    let id = format!("{worker_number}:{n}");
+                    database.set(&id, 1);
+                    let outcome = call(&service, &database, &id, Refresh).await.unwrap().0;
+                    assert_eq!(outcome.store(), StoreResult::Stored, "{outcome:?}");
+                    assert!(is_hit(&service, &database, &id).await);
+                }
+                all_done.wait().await;
+                all_done.wait().await;
+            })
+        })
+        .collect();
+    let opened = {
+        let all_done = std::sync::Arc::clone(&all_done);
+        let server = &server;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            all_done.wait().await;
+            // The harness asks on connections of its own, twice by now.
+            let opened = total_connections(server) - before - 2;
+            all_done.wait().await;
+            opened
+        })
+    };
+    assert_eq!(opened, RUNTIMES);
+    for worker in workers {
+        worker.join().unwrap();
+    }
+    // The service is still there, and its connections are gone.
+    cache_kit_tests::servers::eventually("the sockets are closed", PATIENCE, || {
+        open() == open_before
+    });
+    drop(service);
+}
+
+#[test]
+fn a_runtime_that_is_kept_and_not_driven_holds_nobody_up() {
+    let server = MemcachedServer::start();
+    let service = service(&server.url());
+    let kept = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let database = Gated::open();
+    database.set("k", 1);
+    // Begins to connect, and stops there.
+    kept.block_on(async {
+        let (service, database) = (service.clone(), database.clone());
+        tokio::spawn(async move { call(&service, &database, "k", Refresh).await });
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    });
+    let other = {
+        let (service, database) = (service.clone(), database.clone());
+        worker(async move {
+            database.set("other", 1);
+            call(&service, &database, "other", Refresh).await.unwrap().0
+        })
+    };
+    assert_eq!(other.join().unwrap().store(), StoreResult::Stored);
+    drop(kept);
+}
