@@ -10,6 +10,7 @@
 
 mod batches;
 mod bytes;
+mod failover;
 mod failures;
 mod fences;
 mod late;

@@ -31,15 +31,15 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
 }
 
 fn open(shared: &Arc<Shared>, client: TcpStream) -> io::Result<()> {
-    let (id, black_hole) = shared.change(|state| {
+    let (id, black_hole, server) = shared.change(|state| {
         state.accepted += 1;
-        (state.accepted, state.black_hole)
+        (state.accepted, state.black_hole, state.server)
     });
     client.set_nodelay(true)?;
     let server = if black_hole {
         None
     } else {
-        let server = TcpStream::connect_timeout(&shared.server, LIMIT)?;
+        let server = TcpStream::connect_timeout(&server, LIMIT)?;
         server.set_nodelay(true)?;
         Some(server)
     };

@@ -182,6 +182,12 @@ impl Proxy {
         self.shared.change(|state| state.note_end(&ended));
     }
 
+    /// Leads new connections to another server from now on; open ones stay where they are. So does an
+    /// address that moves.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.shared.change(|state| state.server = server);
+    }
+
     /// Ends every trick: everything passes as at first, and new connections are accepted. What is held
     /// is released; a connection that lost bytes stays silent.
     ///

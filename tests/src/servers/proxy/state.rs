@@ -15,13 +15,14 @@ use super::Trick;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
-    pub(super) server: SocketAddr,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
+    /// Where new connections go.
+    pub(super) server: SocketAddr,
     pub(super) listening: bool,
     pub(super) delay: Duration,
     pub(super) hold: bool,
@@ -106,8 +107,7 @@ impl Shared {
     pub(super) fn new(protocol: Protocol, server: SocketAddr) -> Self {
         Self {
             protocol,
-            server,
-            state: Mutex::default(),
+            state: Mutex::new(State::new(server)),
             changed: Condvar::new(),
         }
     }
@@ -182,6 +182,24 @@ impl Shared {
 }
 
 impl State {
+    fn new(server: SocketAddr) -> Self {
+        Self {
+            server,
+            listening: false,
+            delay: Duration::ZERO,
+            hold: false,
+            black_hole: false,
+            rules: Vec::new(),
+            traps: Vec::new(),
+            links: BTreeMap::new(),
+            late: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            accepted: 0,
+            threads: Vec::new(),
+            complaint: None,
+        }
+    }
+
     pub(super) fn add_trap(&mut self) -> usize {
         self.traps.push(TrapState::default());
         self.traps.len() - 1
