@@ -1,5 +1,7 @@
 //! The rows, their database, and the oracle: what was acknowledged is a floor for whoever reads later.
 
+#![allow(clippy::panic, reason = "some loads are to panic")]
+
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
