@@ -17,6 +17,7 @@ mod failures;
 mod far;
 mod fences;
 mod items;
+mod late;
 mod peer;
 mod peers;
 mod refusals;

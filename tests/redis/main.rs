@@ -10,8 +10,10 @@
 
 mod batches;
 mod bytes;
+mod failover;
 mod failures;
 mod fences;
+mod late;
 mod limits;
 mod processes;
 mod protocol;

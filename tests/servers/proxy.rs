@@ -311,6 +311,22 @@ fn passes_on_the_end_of_either_side() {
     assert!(connect(&proxy).command(&["PING"]).is_ok());
 }
 
+#[test]
+fn leads_new_connections_to_another_server() {
+    let (one, proxy) = pair();
+    let other = RedisServer::start();
+    let mut old = connect(&proxy);
+    old.command(&["PING"]).unwrap();
+    proxy.redirect(other.addr());
+    let mut new = connect(&proxy);
+    assert!(new.command(&["SET", "k", "new"]).unwrap().is_ok());
+    assert!(old.command(&["SET", "k", "old"]).unwrap().is_ok());
+    for (server, value) in [(&one, "old"), (&other, "new")] {
+        let found = server.command(&["GET", "k"]).text();
+        assert_eq!(found.as_deref(), Some(value));
+    }
+}
+
 #[tokio::test]
 async fn serves_a_test_on_a_single_thread() {
     let (_redis, proxy) = pair();

@@ -7,11 +7,14 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use cache_kit::{CacheEntity, DataRepository, Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
+pub mod chaos;
+pub mod late;
 pub mod schedules;
 pub mod servers;
 
@@ -33,6 +36,31 @@ impl CacheEntity for Row {
 
     fn cache_prefix() -> &'static str {
         "row"
+    }
+}
+
+/// A row whose absence is remembered, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ghost {
+    /// Its key.
+    pub id: String,
+    /// Grows with every update.
+    pub version: u64,
+}
+
+impl CacheEntity for Ghost {
+    type Key = String;
+
+    fn cache_key(&self) -> String {
+        self.id.clone()
+    }
+
+    fn cache_prefix() -> &'static str {
+        "ghost"
+    }
+
+    fn cache_negative_ttl() -> Option<Duration> {
+        Some(Duration::from_secs(600))
     }
 }
 
@@ -74,6 +102,14 @@ impl Gated {
         let database = Self::closed();
         database.gate.add_permits(Semaphore::MAX_PERMITS);
         database
+    }
+
+    /// The same table behind a gate of its own, which stands open.
+    pub fn with_open_gate(&self) -> Self {
+        Self {
+            table: Arc::clone(&self.table),
+            ..Self::open()
+        }
     }
 
     /// Writes a row.
@@ -123,6 +159,28 @@ impl DataRepository<Row> for Gated {
     /// Is one load, and passes the gate once.
     async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Row>>> {
         self.load(ids).await
+    }
+}
+
+/// The rows of a database as ghosts.
+#[derive(Debug, Clone, Copy)]
+pub struct Ghosts<'a>(pub &'a Gated);
+
+impl DataRepository<Ghost> for Ghosts<'_> {
+    async fn fetch_by_id(&self, id: &String) -> Result<Option<Ghost>> {
+        Ok(self.0.fetch_by_id(id).await?.map(ghost))
+    }
+
+    async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Ghost>>> {
+        let rows = self.0.fetch_by_ids(ids).await?;
+        Ok(rows.into_iter().map(|row| row.map(ghost)).collect())
+    }
+}
+
+fn ghost(row: Row) -> Ghost {
+    Ghost {
+        id: row.id,
+        version: row.version,
     }
 }
 

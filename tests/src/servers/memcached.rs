@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::port::free_port;
 use super::process::{Process, Signal, find_on_path, room};
+use super::proxy::Proxy;
 use super::wait::{LIMIT, within};
 
 const PORTS_TRIED: usize = 10;
@@ -119,6 +120,11 @@ impl MemcachedServer {
     /// `memcached://` with this server alone.
     pub fn url(&self) -> String {
         format!("memcached://{}", self.name())
+    }
+
+    /// [`url`](Self::url), with the wire going through `proxy`.
+    pub fn url_through(&self, proxy: &Proxy) -> String {
+        format!("memcached://{}", proxy.addr())
     }
 
     /// `memcached://` with all of `servers`.

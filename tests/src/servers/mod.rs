@@ -28,6 +28,7 @@ mod client;
 mod memcached;
 mod port;
 mod process;
+mod protocol;
 mod proxy;
 mod redis;
 mod resp;

@@ -46,6 +46,12 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(String);
 
+impl Malformed {
+    pub(super) fn new(what: String) -> Self {
+        Self(what)
+    }
+}
+
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "malformed frame: {}", self.0)
@@ -224,7 +230,7 @@ impl Command {
         self.args.iter().any(|known| known == arg.as_ref())
     }
 
-    fn from_words(words: Vec<Vec<u8>>) -> Self {
+    pub(super) fn from_words(words: Vec<Vec<u8>>) -> Self {
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_default();
         Self {

@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use super::super::resp::{Command, Malformed, Reply};
+use super::super::resp::Malformed;
 use super::super::wait::LIMIT;
 use super::state::{Shared, Way};
 
@@ -31,15 +31,15 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
 }
 
 fn open(shared: &Arc<Shared>, client: TcpStream) -> io::Result<()> {
-    let (id, black_hole) = shared.change(|state| {
+    let (id, black_hole, server) = shared.change(|state| {
         state.accepted += 1;
-        (state.accepted, state.black_hole)
+        (state.accepted, state.black_hole, state.server)
     });
     client.set_nodelay(true)?;
     let server = if black_hole {
         None
     } else {
-        let server = TcpStream::connect_timeout(&shared.server, LIMIT)?;
+        let server = TcpStream::connect_timeout(&server, LIMIT)?;
         server.set_nodelay(true)?;
         Some(server)
     };
@@ -80,7 +80,8 @@ fn carry_commands(
     mut client: TcpStream,
     mut server: Option<TcpStream>,
 ) {
-    let end = each_frame(&mut client, Command::parse, |command, bytes| {
+    let parse = |bytes: &[u8]| shared.protocol.command(bytes);
+    let end = each_frame(&mut client, parse, |command, bytes| {
         match (shared.command_arrived(id, &command), &mut server) {
             // When it can't be sent the server is gone, and the other direction tells.
             (Way::Server, Some(server)) => drop(server.write_all(bytes)),
@@ -96,7 +97,8 @@ fn carry_commands(
 }
 
 fn carry_answers(shared: &Shared, id: usize, mut server: TcpStream) {
-    let end = each_frame(&mut server, Reply::parse, |reply, bytes| {
+    let parse = |bytes: &[u8]| shared.protocol.answer(bytes);
+    let end = each_frame(&mut server, parse, |reply, bytes| {
         shared.change(|state| state.answer_arrived(id, &reply, bytes.to_vec()));
         true
     });

@@ -4,8 +4,12 @@
 //! everything behind it along. A connection that lost a command or an answer stays silent in that
 //! direction until somebody closes it, as if the network had swallowed the rest.
 //!
+//! A middlebox in the wire has a connection to each side, and may lose the one to the client while
+//! bytes of the client are on their way to the server. [`Trick::LateCommand`] does that: the client
+//! learns that its connection is gone, and the server gets the command at a moment of the test's choice.
+//!
 //! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It speaks
-//! RESP only: TLS does not pass.
+//! the protocols of Redis and of Memcached: TLS does not pass.
 
 mod link;
 mod state;
@@ -18,6 +22,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::port;
+use super::protocol::Protocol;
 use super::resp::Command;
 use super::wait::{LIMIT, eventually, eventually_async};
 use state::{Rule, Shared};
@@ -40,6 +45,10 @@ pub enum Trick {
     CutAnswer(usize),
     /// The command waits in the wire until it is released, and everything behind it.
     HoldCommand,
+    /// The connection ends for the client when the command arrives. The command waits in the wire until
+    /// it is released, and everything that the client had sent behind it: then the server gets it, on
+    /// the connection that was meant for it. Its answer goes nowhere.
+    LateCommand,
     /// The server gets the command; the answer waits in the wire until it is released, and everything
     /// behind it.
     HoldAnswer,
@@ -53,7 +62,7 @@ pub enum Trick {
 ///
 /// # Panics
 ///
-/// When it is dropped after it met something that is no RESP, or after a predicate panicked: the test
+/// When it is dropped after it met something that is not its protocol, or after a predicate panicked: the test
 /// can't have seen what it meant to.
 #[derive(Debug)]
 pub struct Proxy {
@@ -70,8 +79,22 @@ impl Proxy {
     ///
     /// When there is no port for it.
     pub fn in_front_of(server: SocketAddr) -> Self {
+        Self::speaking(Protocol::Resp, server)
+    }
+
+    /// [`in_front_of`](Self::in_front_of) a memcached server. The name of a command is its first word,
+    /// in capitals; its arguments are the words behind it, and its value where it carries one.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port for it.
+    pub fn in_front_of_memcached(server: SocketAddr) -> Self {
+        Self::speaking(Protocol::Memcached, server)
+    }
+
+    fn speaking(protocol: Protocol, server: SocketAddr) -> Self {
         let (listener, port) = port::listen();
-        let shared = Arc::new(Shared::new(server));
+        let shared = Arc::new(Shared::new(protocol, server));
         let proxy = Self {
             shared,
             port,
@@ -135,7 +158,7 @@ impl Proxy {
             .change(|state| state.release(|trap| trap.sprung));
     }
 
-    /// Ends all connections that are open now.
+    /// Ends all connections that are open now. What a [`Trick::LateCommand`] keeps is still to come.
     pub fn cut(&self) {
         self.shared.change(state::State::cut);
     }
@@ -157,6 +180,12 @@ impl Proxy {
         drop(TcpStream::connect(self.addr()));
         let ended = thread.join();
         self.shared.change(|state| state.note_end(&ended));
+    }
+
+    /// Leads new connections to another server from now on; open ones stay where they are. So does an
+    /// address that moves.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.shared.change(|state| state.server = server);
     }
 
     /// Ends every trick: everything passes as at first, and new connections are accepted. What is held
@@ -227,6 +256,7 @@ impl Drop for Proxy {
         self.refuse();
         let threads = self.shared.change(|state| {
             state.cut();
+            state.forget_late();
             std::mem::take(&mut state.threads)
         });
         for thread in threads {
@@ -281,6 +311,38 @@ impl Trap {
     /// When it is not played within ten seconds.
     pub async fn sprung(&self) {
         eventually_async("the trap springs", LIMIT, || self.has_sprung()).await;
+    }
+
+    /// Ends the connection of the client whose command is held by [`Trick::HoldCommand`]. What it had
+    /// sent stays in the wire, as with [`Trick::LateCommand`].
+    ///
+    /// # Panics
+    ///
+    /// When the trick was not played.
+    pub fn cut_client(&self) {
+        self.shared.change(|state| match state.traps[self.id].link {
+            Some(link) => state.cut_client(link),
+            None => panic!("no command is held"),
+        });
+    }
+
+    /// Whether the server has answered the command that was held or late: it has had its effect. One
+    /// that no server answers counts as soon as it is sent.
+    pub fn has_been_delivered(&self) -> bool {
+        self.shared.look(|state| state.traps[self.id].answered)
+    }
+
+    /// Lets go of what the trick holds, and waits until the server has answered it.
+    ///
+    /// # Panics
+    ///
+    /// When the server does not answer within ten seconds.
+    pub async fn deliver(&self) {
+        self.release();
+        eventually_async("what was held is delivered", LIMIT, || {
+            self.has_been_delivered()
+        })
+        .await;
     }
 
     /// Lets go of what the trick holds, or would hold later.

@@ -7,19 +7,22 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::super::protocol::Protocol;
 use super::super::resp::{Command, Reply};
 use super::Trick;
 
 /// The state, and the call that it changed.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) server: SocketAddr,
+    pub(super) protocol: Protocol,
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct State {
+    /// Where new connections go.
+    pub(super) server: SocketAddr,
     pub(super) listening: bool,
     pub(super) delay: Duration,
     pub(super) hold: bool,
@@ -27,6 +30,8 @@ pub(super) struct State {
     pub(super) rules: Vec<Rule>,
     pub(super) traps: Vec<TrapState>,
     pub(super) links: BTreeMap<usize, Link>,
+    /// Connections that have ended for their clients. What those had sent is still on its way.
+    late: BTreeMap<usize, Link>,
     pub(super) seen: BTreeMap<String, usize>,
     pub(super) accepted: usize,
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -52,6 +57,10 @@ impl fmt::Debug for Rule {
 pub(super) struct TrapState {
     pub(super) sprung: bool,
     pub(super) released: bool,
+    /// The connection of the command that is held.
+    pub(super) link: Option<usize>,
+    /// Whether the server has answered the command that was held.
+    pub(super) answered: bool,
 }
 
 /// One connection through the proxy.
@@ -95,10 +104,10 @@ pub(super) enum Way {
 }
 
 impl Shared {
-    pub(super) fn new(server: SocketAddr) -> Self {
+    pub(super) fn new(protocol: Protocol, server: SocketAddr) -> Self {
         Self {
-            server,
-            state: Mutex::default(),
+            protocol,
+            state: Mutex::new(State::new(server)),
             changed: Condvar::new(),
         }
     }
@@ -115,19 +124,22 @@ impl Shared {
 
     /// Notes a command, and says where it goes once nothing holds it any more.
     pub(super) fn command_arrived(&self, id: usize, command: &Command) -> Way {
-        let (way, held_by) = self.change(|state| state.command_arrived(id, command));
+        let answered = self.protocol.is_answered(command);
+        let (way, held_by) = self.change(|state| state.command_arrived(id, command, answered));
         let Some(trap) = held_by else {
             return way;
         };
         let mut state = self.lock();
         while !state.traps[trap].released {
-            if !state.links.contains_key(&id) {
+            if state.link(id).is_none() {
                 return Way::Gone;
             }
             state = self.wait(state);
         }
+        // What has no answer has come when it is sent.
+        state.traps[trap].answered |= !answered;
         // It may have fallen into a black hole meanwhile.
-        match state.links.get(&id) {
+        match state.link(id) {
             Some(link) if link.loses_commands => Way::Nowhere,
             Some(_) => way,
             None => Way::Gone,
@@ -170,6 +182,24 @@ impl Shared {
 }
 
 impl State {
+    fn new(server: SocketAddr) -> Self {
+        Self {
+            server,
+            listening: false,
+            delay: Duration::ZERO,
+            hold: false,
+            black_hole: false,
+            rules: Vec::new(),
+            traps: Vec::new(),
+            links: BTreeMap::new(),
+            late: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            accepted: 0,
+            threads: Vec::new(),
+            complaint: None,
+        }
+    }
+
     pub(super) fn add_trap(&mut self) -> usize {
         self.traps.push(TrapState::default());
         self.traps.len() - 1
@@ -193,6 +223,28 @@ impl State {
     pub(super) fn cut(&mut self) {
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             self.close(id);
+        }
+    }
+
+    /// A connection that carries commands to the server.
+    fn link(&mut self, id: usize) -> Option<&mut Link> {
+        self.links.get_mut(&id).or_else(|| self.late.get_mut(&id))
+    }
+
+    /// Ends a connection for its client. What the client had sent is still on its way.
+    pub(super) fn cut_client(&mut self, id: usize) {
+        if let Some(link) = self.links.remove(&id) {
+            let _ = link.client.shutdown(Shutdown::Both);
+            self.late.insert(id, link);
+        }
+    }
+
+    /// Ends what is late before it has come.
+    pub(super) fn forget_late(&mut self) {
+        for link in std::mem::take(&mut self.late).into_values() {
+            if let Some(server) = link.server {
+                let _ = server.shutdown(Shutdown::Both);
+            }
         }
     }
 
@@ -240,7 +292,7 @@ impl State {
     /// The client will send nothing more. The server is told, and ends the connection when it has
     /// answered; where no end can come from it, the connection ends now.
     pub(super) fn client_ended(&mut self, id: usize) {
-        match self.links.get(&id) {
+        match self.link(id) {
             Some(Link {
                 server: Some(server),
                 loses_commands: false,
@@ -253,12 +305,23 @@ impl State {
         }
     }
 
-    fn command_arrived(&mut self, id: usize, command: &Command) -> (Way, Option<usize>) {
+    fn command_arrived(
+        &mut self,
+        id: usize,
+        command: &Command,
+        answered: bool,
+    ) -> (Way, Option<usize>) {
+        if let Some(link) = self.late.get_mut(&id) {
+            // Its client knows nothing of it any more, and no rule is for it.
+            if answered {
+                link.expected.push_back(Expected::default());
+            }
+            return (Way::Server, None);
+        }
         let Some(link) = self.links.get_mut(&id) else {
             return (Way::Gone, None);
         };
         if command.name().is_empty() {
-            // No server answers it, so it must not be expected.
             return (link.way(), None);
         }
         *self.seen.entry(command.name().to_owned()).or_default() += 1;
@@ -285,25 +348,41 @@ impl State {
                     self.close(id);
                     return (Way::Gone, None);
                 }
-                Trick::HoldCommand => {
+                Trick::HoldCommand | Trick::LateCommand => {
                     self.traps[trap].sprung = true;
+                    self.traps[trap].link = Some(id);
                     held_by = Some(trap);
+                    expected.trick = Some((trick, trap));
                 }
                 trick => expected.trick = Some((trick, trap)),
             }
         }
-        link.expected.push_back(expected);
+        let is_late = matches!(expected.trick, Some((Trick::LateCommand, _)));
+        if answered {
+            link.expected.push_back(expected);
+        }
+        if is_late {
+            self.cut_client(id);
+        }
         (Way::Server, held_by)
     }
 
     /// Puts a frame from the server on its way to the client.
     pub(super) fn answer_arrived(&mut self, id: usize, reply: &Reply, bytes: Vec<u8>) {
+        if let Some(link) = self.late.get_mut(&id) {
+            let late = link.pair(reply).and_then(|expected| expected.trick);
+            if let Some((_, trap)) = late {
+                self.traps[trap].answered = true;
+            }
+            return;
+        }
         let Some(link) = self.links.get_mut(&id) else {
             return;
         };
         let trick = link.pair(reply).and_then(|expected| expected.trick);
         if let Some((_, trap)) = trick {
             self.traps[trap].sprung = true;
+            self.traps[trap].answered = true;
         }
         if link.loses_answers {
             return;
@@ -334,6 +413,7 @@ impl State {
 
     /// The server ended the connection; the client learns it behind all that is on its way.
     pub(super) fn server_ended(&mut self, id: usize) {
+        self.late.remove(&id);
         if let Some(link) = self.links.get_mut(&id)
             && !link.loses_answers
         {

@@ -1,0 +1,384 @@
+//! What stands before every remote store: the queue of invalidations, the breaker, the way back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+use cache_kit::backend::{CacheBackend, Encoded, EncodedConfig, HEAD_PREFIXES, Invalidated};
+use cache_kit::observability::StoreResult;
+use cache_kit::{
+    CacheExpander, CacheService, CacheStrategy, Error, OperationConfig, Outcome, Result,
+    SharedFeeder, Source,
+};
+use cache_kit_tests::servers::eventually_async;
+use cache_kit_tests::{Gated, Row};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use super::shelf::{Fate, Op, Shelf};
+
+type Service = CacheService<Encoded<Shelf>>;
+
+/// Of time that passes by itself.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// A store, a service over it, and a database with row `k` in version 1.
+struct Scene {
+    shelf: Shelf,
+    service: Service,
+    database: Gated,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(|config| config, Gated::open())
+    }
+
+    fn with(set: impl FnOnce(EncodedConfig) -> EncodedConfig, database: Gated) -> Self {
+        let shelf = Shelf::default();
+        let backend = Encoded::with_config(shelf.clone(), set(EncodedConfig::new()));
+        database.set("k", 1);
+        Self {
+            shelf,
+            service: CacheExpander::new(backend).into(),
+            database,
+        }
+    }
+
+    async fn read(&self, id: &str, strategy: CacheStrategy) -> Result<(Outcome, Option<u64>)> {
+        read(&self.service, &self.database, id, strategy).await
+    }
+
+    fn spawn(&self, strategy: CacheStrategy) -> JoinHandle<Result<(Outcome, Option<u64>)>> {
+        let (service, database) = (self.service.clone(), self.database.clone());
+        tokio::spawn(async move { read(&service, &database, "k", strategy).await })
+    }
+
+    async fn invalidate(&self, id: &str) -> Result<Invalidated> {
+        self.service.invalidate::<Row>(&id.to_owned()).await
+    }
+
+    fn pending(&self) -> usize {
+        self.service.backend().health().pending_invalidations
+    }
+
+    /// Nobody calls meanwhile.
+    async fn is_well_again(&self) {
+        eventually_async("the store is well again", LIMIT, || {
+            let health = self.service.backend().health();
+            health.available && health.pending_invalidations == 0
+        })
+        .await;
+    }
+
+    async fn has_come(&self, op: Op, count: usize) {
+        eventually_async("the command comes", LIMIT, || self.shelf.count(op) >= count).await;
+    }
+}
+
+async fn read<B: CacheBackend>(
+    service: &CacheService<B>,
+    database: &Gated,
+    id: &str,
+    strategy: CacheStrategy,
+) -> Result<(Outcome, Option<u64>)> {
+    let mut feeder = SharedFeeder::<Row>::new(id.to_owned());
+    let outcome = service.execute(&mut feeder, database, strategy).await?;
+    Ok((outcome, feeder.entity.map(|row| row.version)))
+}
+
+fn is_entry(value: &[u8]) -> bool {
+    value.starts_with(&HEAD_PREFIXES[0])
+}
+
+/// The ways to invalidate a key.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    One,
+    Many,
+    Loading,
+}
+
+const WAYS: [(Way, Op); 3] = [
+    (Way::One, Op::Delete),
+    (Way::Many, Op::Delete),
+    (Way::Loading, Op::Set),
+];
+
+/// An invalidation in a task that may be dropped.
+fn invalidation(scene: &Scene, way: Way) -> JoinHandle<()> {
+    let (service, database) = (scene.service.clone(), scene.database.clone());
+    tokio::spawn(async move {
+        let ids = ["k", "l", "m"].map(str::to_owned);
+        let _ = match way {
+            Way::One => service.invalidate::<Row>(&ids[0]).await.map(|_| ()),
+            Way::Many => service.invalidate_many::<Row>(&ids).await.map(|_| ()),
+            Way::Loading => read(&service, &database, "k", Invalidate).await.map(|_| ()),
+        };
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_is_dropped_in_the_wire_is_sent_again() {
+    for (way, op) in WAYS {
+        let scene = Scene::new();
+        scene.read("k", Refresh).await.unwrap();
+        scene.database.set("k", 2);
+        scene.shelf.make(op, [Fate::Hangs, Fate::Works]);
+        let dropped = invalidation(&scene, way);
+        scene.has_come(op, 1).await;
+        dropped.abort();
+        assert!(dropped.await.is_err(), "{way:?}");
+        let expected = if matches!(way, Way::Many) { 3 } else { 1 };
+        // Whoever tidies up after the call may have sent it already.
+        let waits = scene.pending() == expected;
+        assert!(waits || scene.shelf.count(Op::Delete) > 0, "{way:?}");
+        // This process knows at once, and the others when it is sent.
+        let (_, seen) = scene.read("k", Refresh).await.unwrap();
+        assert_eq!(seen, Some(2), "{way:?}");
+        scene.is_well_again().await;
+        let sent = scene.shelf.keys(Op::Delete).concat();
+        assert!(sent.contains(&"row:k".to_owned()), "{way:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_is_dropped_reaches_the_store_without_another_call() {
+    for (way, op) in WAYS {
+        let scene = Scene::new();
+        scene.read("k", Refresh).await.unwrap();
+        assert!(is_entry(&scene.shelf.value("row:k").unwrap()));
+        scene.shelf.make(op, [Fate::Hangs, Fate::Works]);
+        let dropped = invalidation(&scene, way);
+        scene.has_come(op, 1).await;
+        dropped.abort();
+        eventually_async("the entry is gone", LIMIT, || {
+            scene.shelf.value("row:k").is_none()
+        })
+        .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_back_is_found_every_time_and_without_a_call() {
+    let scene = Scene::new();
+    for round in 1..6 {
+        scene.read("k", Refresh).await.unwrap();
+        scene.database.set("k", round);
+        scene.shelf.make_all(Fate::Fails);
+        let done = scene.invalidate("k").await.unwrap();
+        assert_eq!(done, Invalidated::Pending, "round {round}");
+        for _ in 0..10 {
+            scene.read("k", Refresh).await.unwrap();
+        }
+        assert!(!scene.service.backend().health().available);
+        scene.shelf.make_all(Fate::Works);
+        scene.is_well_again().await;
+        assert_eq!(scene.shelf.value("row:k"), None, "round {round}");
+        let (_, seen) = scene.read("k", Refresh).await.unwrap();
+        assert_eq!(seen, Some(round));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_fails_is_enough_to_look_for_the_way_back() {
+    let scene = Scene::new();
+    scene.shelf.make_all(Fate::Fails);
+    while scene.service.backend().health().available {
+        assert!(scene.read("k", Fresh).await.is_err());
+    }
+    scene.shelf.make_all(Fate::Works);
+    scene.is_well_again().await;
+    scene.read("k", Refresh).await.unwrap();
+    assert!(scene.read("k", Fresh).await.unwrap().0.is_hit());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_to_be_invalidated_is_not_served_here() {
+    let scene = Scene::new();
+    scene.read("k", Refresh).await.unwrap();
+    scene.database.set("k", 2);
+    scene.shelf.make(Op::Delete, [Fate::Fails]);
+    let done = scene.invalidate("k").await.unwrap();
+    assert_eq!(done, Invalidated::Pending);
+    assert!(is_entry(&scene.shelf.value("row:k").unwrap()), "it stands");
+    for strategy in [Refresh, Bypass, Refresh] {
+        let (_, seen) = scene.read("k", strategy).await.unwrap();
+        assert_eq!(seen, Some(2), "{strategy}");
+    }
+    if let Ok((outcome, seen)) = scene.read("k", Fresh).await {
+        assert!(outcome.source() == Source::Nothing || seen == Some(2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_invalidated_while_it_is_being_sent_is_sent_again() {
+    let scene = Scene::new();
+    scene.read("k", Refresh).await.unwrap();
+    let entry = scene.shelf.value("row:k").unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    // In vain; sent by the way back, and not answered yet; in vain again; and then all goes well.
+    let fates = [
+        Fate::Fails,
+        Fate::Answered(Arc::clone(&gate)),
+        Fate::Fails,
+        Fate::Works,
+    ];
+    scene.shelf.make(Op::Delete, fates);
+    let done = scene.invalidate("k").await.unwrap();
+    assert_eq!(done, Invalidated::Pending);
+    scene.has_come(Op::Delete, 2).await;
+    // Another process has filled it since, with what is being invalidated now.
+    scene.shelf.put("row:k", entry);
+    let done = scene.invalidate("k").await.unwrap();
+    gate.add_permits(1);
+    if done == Invalidated::Pending {
+        scene.is_well_again().await;
+    }
+    assert_eq!(scene.shelf.value("row:k"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_lease_from_before_an_invalidation_in_vain_is_worth_anything() {
+    for strategy in [Refresh, Bypass, Invalidate] {
+        let scene = Scene::with(|config| config, Gated::closed());
+        let slow = scene.spawn(strategy);
+        scene.database.entered(1).await;
+        let placeholder = scene.shelf.value("row:k").unwrap();
+        scene.database.set("k", 2);
+        scene.shelf.make(Op::Delete, [Fate::Fails, Fate::Works]);
+        let done = scene.invalidate("k").await.unwrap();
+        assert_eq!(done, Invalidated::Pending);
+        scene.is_well_again().await;
+        // Whatever the store has by now.
+        scene.shelf.put("row:k", placeholder);
+        scene.database.let_through(1);
+        let (outcome, _) = slow.await.unwrap().unwrap();
+        assert_ne!(outcome.store(), StoreResult::Stored, "{strategy}");
+        assert!(!is_entry(&scene.shelf.value("row:k").unwrap()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_says_no_lives() {
+    let scene = Scene::new();
+    scene.shelf.make_all(Fate::Refused);
+    for _ in 0..50 {
+        scene.read("k", Refresh).await.unwrap();
+    }
+    let health = scene.service.backend().health();
+    assert!(health.available, "{health:?}");
+    assert!(scene.shelf.count(Op::Get) >= 50, "each was sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_is_left_alone() {
+    let scene = Scene::new();
+    scene.shelf.make_all(Fate::Fails);
+    for _ in 0..50 {
+        scene.read("k", Refresh).await.unwrap();
+    }
+    assert!(!scene.service.backend().health().available);
+    assert!(scene.shelf.count(Op::Get) < 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_whose_connection_is_lost_is_sent_once_more() {
+    for (op, strategy) in [
+        (Op::Get, Refresh),
+        (Op::Claim, Refresh),
+        (Op::Claim, Bypass),
+        (Op::Set, Invalidate),
+    ] {
+        let scene = Scene::new();
+        scene.shelf.make(op, [Fate::Lost, Fate::Works]);
+        let (outcome, _) = scene.read("k", strategy).await.unwrap();
+        assert!(!outcome.degraded().any(), "{op:?}, {strategy}: {outcome:?}");
+        assert_eq!(outcome.store(), StoreResult::Stored, "{op:?}, {strategy}");
+        assert_eq!(scene.shelf.count(op), 2, "{op:?}, {strategy}");
+    }
+    let scene = Scene::new();
+    scene.shelf.make(Op::Delete, [Fate::Lost, Fate::Works]);
+    let done = scene.invalidate("k").await.unwrap();
+    assert_eq!(done, Invalidated::Done);
+    scene.shelf.make(Op::Delete, [Fate::Lost, Fate::Works]);
+    let ids = ["k", "l"].map(str::to_owned);
+    let done = scene.service.invalidate_many::<Row>(&ids).await.unwrap();
+    assert_eq!(done, Invalidated::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_gives_too_few_answers_gives_none() {
+    let scene = Scene::new();
+    for id in ["a", "b", "c"] {
+        scene.database.set(id, 1);
+        scene.read(id, Refresh).await.unwrap();
+    }
+    let keys = ["row:a", "row:b", "row:c"];
+    let now = cache_kit::clock::Clock::system().now();
+    scene.shelf.make(Op::Get, [Fate::Short, Fate::Works]);
+    let found = scene.service.backend().get_many::<Row>(&keys, now).await;
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(Result::is_err));
+
+    scene.shelf.make(Op::Delete, [Fate::Short, Fate::Works]);
+    let done = scene.service.backend().invalidate_many::<Row>(&keys).await;
+    assert_eq!(done.len(), 3);
+    for done in done {
+        assert_eq!(done.unwrap(), Invalidated::Pending);
+    }
+    scene.is_well_again().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_has_a_lifetime_and_so_has_what_is_only_promised() {
+    let scene = Scene::new();
+    let ttl = Duration::from_secs(60);
+    let mut feeder = SharedFeeder::<Row>::new("k".into());
+    let config = OperationConfig::default().with_ttl(ttl);
+    let stored = scene
+        .service
+        .execute_with_config(&mut feeder, &scene.database, Bypass, config);
+    assert_eq!(stored.await.unwrap().store(), StoreResult::Stored);
+    let lifetimes = scene.shelf.lifetimes();
+    assert_eq!(lifetimes.len(), 2, "a placeholder and an entry");
+    for lifetime in lifetimes {
+        let lifetime = lifetime.unwrap();
+        assert!(lifetime > Duration::ZERO && lifetime <= ttl, "{lifetime:?}");
+    }
+    // One hour, unless it is said otherwise.
+    scene.read("l", Refresh).await.unwrap();
+    scene.database.set("m", 1);
+    scene.read("m", Refresh).await.unwrap();
+    let last = scene.shelf.lifetimes().pop().flatten().unwrap();
+    assert!(last <= Duration::from_secs(3_600), "{last:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_that_fails_gives_up_its_own_lease_and_nothing_else() {
+    let failure = Error::RepositoryError("on purpose".into());
+    for strategy in [Refresh, Bypass, Invalidate] {
+        let scene = Scene::new();
+        scene.database.fail(Some(failure.clone()));
+        assert!(scene.read("k", strategy).await.is_err());
+        assert_eq!(scene.shelf.value("row:k"), None, "{strategy}");
+    }
+    let scene = Scene::new();
+    scene.read("k", Refresh).await.unwrap();
+    let entry = scene.shelf.value("row:k");
+    scene.database.fail(Some(failure));
+    assert!(scene.read("k", Bypass).await.is_err());
+    assert_eq!(scene.shelf.value("row:k"), entry, "the old one stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalidation_that_finds_no_room_is_an_error() {
+    let scene = Scene::with(|config| config.with_pending_invalidations(1), Gated::open());
+    scene.shelf.make_all(Fate::Fails);
+    assert_eq!(scene.invalidate("a").await.unwrap(), Invalidated::Pending);
+    assert!(scene.invalidate("b").await.is_err());
+    assert!(scene.read("b", Invalidate).await.is_err());
+    // It knows that one already.
+    assert_eq!(scene.invalidate("a").await.unwrap(), Invalidated::Pending);
+    assert_eq!(scene.pending(), 1);
+}

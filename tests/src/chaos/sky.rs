@@ -1,0 +1,247 @@
+//! What happens to the wires and the servers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use cache_kit::backend::InMemoryBackend;
+use cache_kit::testing::{Fault, FaultyBackend};
+use fastrand::Rng;
+
+use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Trap, Trick};
+
+/// Where trouble comes from.
+pub(super) trait Sky {
+    /// Makes trouble for a while, and says which. Some of it outlasts the turn.
+    fn turn(&mut self, rng: &mut Rng) -> &'static str;
+
+    /// Ends all trouble.
+    fn clear(&mut self);
+}
+
+/// A store in this process that fails.
+pub(super) struct Inside(pub(super) FaultyBackend<InMemoryBackend>);
+
+impl Sky for Inside {
+    fn turn(&mut self, rng: &mut Rng) -> &'static str {
+        let (fault, name) = match rng.u8(..6) {
+            0 => (Fault::Down, "down"),
+            1 => (Fault::Reads, "no reads"),
+            2 => (Fault::Leases, "no leases"),
+            3 => (Fault::Stores, "no stores"),
+            _ => {
+                pause(rng, 50..300);
+                return "calm";
+            }
+        };
+        self.0.fail(fault);
+        pause(rng, 5..200);
+        self.0.recover();
+        name
+    }
+
+    fn clear(&mut self) {
+        self.0.recover();
+    }
+}
+
+/// A server that can be broken.
+pub(super) trait Server {
+    fn stop(&self);
+    fn cont(&self);
+    fn kill(&self);
+    fn restart(&self);
+
+    /// Takes rights from the user of the caches.
+    fn restrict(&self, rng: &mut Rng);
+    /// Gives them back.
+    fn allow(&self);
+}
+
+/// The user of the caches, and its password.
+pub(super) const USER: (&str, &str) = ("cache", "sesame");
+
+impl Server for RedisServer {
+    fn stop(&self) {
+        Self::stop(self);
+    }
+
+    fn cont(&self) {
+        Self::cont(self);
+    }
+
+    fn kill(&self) {
+        Self::kill(self);
+    }
+
+    fn restart(&self) {
+        Self::restart(self);
+    }
+
+    fn restrict(&self, rng: &mut Rng) {
+        let rights: &[&str] = match rng.u8(..9) {
+            0 => &["-del"],
+            1 => &["-eval", "-evalsha"],
+            2 => &["-mget"],
+            3 => &["-get"],
+            4 => &["-getrange"],
+            5 => &["-set"],
+            6 => &["resetkeys", "~lasting:*"],
+            7 => &["resetkeys", "%R~*"],
+            _ => &["resetpass", ">changed"],
+        };
+        let login = rights[0] == "resetpass";
+        self.command(&[&["ACL", "SETUSER", USER.0], rights].concat());
+        if login {
+            self.command(&["CLIENT", "KILL", "USER", USER.0]);
+        }
+    }
+
+    fn allow(&self) {
+        let password = format!(">{}", USER.1);
+        let all = ["resetpass", &password, "allkeys", "+@all"];
+        self.command(&[&["ACL", "SETUSER", USER.0], &all[..]].concat());
+    }
+}
+
+impl Server for MemcachedServer {
+    fn stop(&self) {
+        Self::stop(self);
+    }
+
+    fn cont(&self) {
+        Self::cont(self);
+    }
+
+    fn kill(&self) {
+        Self::kill(self);
+    }
+
+    fn restart(&self) {
+        Self::restart(self);
+    }
+
+    /// It knows no users; it evicts everything.
+    fn restrict(&self, _: &mut Rng) {
+        self.ask(b"flush_all\r\n", "OK");
+    }
+
+    fn allow(&self) {}
+}
+
+/// A server, and the wires to it.
+pub(super) struct Outside<S> {
+    pub(super) server: S,
+    pub(super) proxies: Vec<Proxy>,
+    pub(super) traps: Vec<Trap>,
+}
+
+impl<S: Server> Sky for Outside<S> {
+    fn turn(&mut self, rng: &mut Rng) -> &'static str {
+        if rng.u8(..4) == 0 {
+            self.traps.drain(..).for_each(|trap| trap.release());
+        }
+        let proxy = &self.proxies[rng.usize(..self.proxies.len())];
+        match rng.u8(..24) {
+            0..3 => {
+                proxy.cut();
+                pause(rng, 1..50);
+                "cut"
+            }
+            3..8 => {
+                for _ in 0..rng.u8(1..6) {
+                    self.traps
+                        .push(proxy.on_next(soon(rng), Trick::LateCommand));
+                }
+                pause(rng, 5..200);
+                "late"
+            }
+            8..10 => {
+                let held = proxy.on_next(soon(rng), Trick::HoldCommand);
+                pause(rng, 5..400);
+                if held.has_sprung() && rng.bool() {
+                    held.cut_client();
+                    pause(rng, 1..300);
+                }
+                held.release();
+                "held"
+            }
+            10..13 => {
+                let trick = match rng.u8(..4) {
+                    0 => Trick::DropCommand,
+                    1 => Trick::DropAnswer,
+                    2 => Trick::CutCommand,
+                    _ => Trick::CutAnswer(rng.usize(..40)),
+                };
+                proxy.on_next(soon(rng), trick);
+                pause(rng, 5..100);
+                "lost"
+            }
+            13 => {
+                proxy.black_hole();
+                pause(rng, 100..1_500);
+                proxy.pass();
+                "black hole"
+            }
+            14 => {
+                proxy.refuse();
+                proxy.cut();
+                pause(rng, 50..1_000);
+                proxy.pass();
+                "refused"
+            }
+            15..17 => {
+                proxy.delay(Duration::from_millis(rng.u64(1..150)));
+                pause(rng, 100..800);
+                proxy.delay(Duration::ZERO);
+                "slow"
+            }
+            17 => {
+                proxy.hold();
+                pause(rng, 50..900);
+                proxy.release();
+                "stalled"
+            }
+            18..20 => {
+                self.server.stop();
+                pause(rng, 50..1_200);
+                self.server.cont();
+                "stopped"
+            }
+            20 => {
+                self.server.kill();
+                pause(rng, 1..900);
+                self.server.restart();
+                "killed"
+            }
+            21 => {
+                self.server.restrict(rng);
+                pause(rng, 100..1_200);
+                self.server.allow();
+                "restricted"
+            }
+            _ => {
+                pause(rng, 50..300);
+                "calm"
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.traps.clear();
+        for proxy in &self.proxies {
+            proxy.pass();
+        }
+    }
+}
+
+/// One of the next commands.
+fn soon(rng: &mut Rng) -> impl Fn(&Command) -> bool + Send + 'static {
+    let (nth, seen) = (rng.usize(..20), AtomicUsize::new(0));
+    move |_| seen.fetch_add(1, Ordering::Relaxed) == nth
+}
+
+/// Lets the trouble last.
+fn pause(rng: &mut Rng, millis: std::ops::Range<u64>) {
+    thread::sleep(Duration::from_millis(rng.u64(millis)));
+}
