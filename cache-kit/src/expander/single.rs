@@ -74,9 +74,8 @@ impl<B: CacheBackend> CacheExpander<B> {
             let since = self.stopwatch();
             let began = self.flights.tick();
             let now = self.clock.now();
-            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
-                && next_step(strategy, Situation::of(&entry, now)) == Step::Feed
-            {
+            // Fresh, or it would not be given: in the table, every strategy that looks up feeds it.
+            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now) {
                 if let Some(listener) = &self.listener {
                     listener.hit(key.as_str(), since);
                 }

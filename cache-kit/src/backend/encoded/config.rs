@@ -102,3 +102,23 @@ impl Default for EncodedConfig {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extremes_are_cut() {
+        for duration in [Duration::ZERO, Duration::from_nanos(1), Duration::MAX] {
+            let config = EncodedConfig::new()
+                .with_lease_lifetime(duration)
+                .with_operation_deadline(duration)
+                .with_breaker_pauses(duration, duration);
+            for cut in [config.lease_lifetime, config.operation_deadline] {
+                assert!((SHORTEST..=LONGEST).contains(&cut), "{cut:?}");
+            }
+            assert!(config.breaker.first_pause <= LONGEST);
+            assert!(config.breaker.longest_pause <= LONGEST);
+        }
+    }
+}

@@ -122,6 +122,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::EncodedConfig;
 
     const MIDDLE: f64 = 0.5;
 
@@ -222,5 +223,21 @@ mod tests {
         assert!(late.admits(at(500)));
         late.failed(at(500), 1.0);
         assert!(!late.admits(at(1_749)) && late.admits(at(1_750)));
+    }
+
+    #[test]
+    fn no_pause_that_can_be_set_is_too_long_to_count() {
+        for first in [Duration::ZERO, Duration::MAX / 2, Duration::MAX] {
+            let config = EncodedConfig::new()
+                .with_breaker_failures(0)
+                .with_breaker_pauses(first, Duration::MAX);
+            let mut breaker = Breaker::new(config.breaker);
+            let mut now = at(0);
+            for _ in 0..100 {
+                breaker.failed(now, 1.0);
+                now = now.after(Duration::from_secs(2 * 24 * 3_600));
+                assert!(breaker.admits(now));
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::mem;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -57,8 +58,10 @@ enum Nested {
     Pair((u8, Box<Nested>)),
 }
 
+type Way = fn(Nested) -> Nested;
+
 /// Every way to hold one more, and how many levels it has.
-const WAYS: [(fn(Nested) -> Nested, u32); 8] = [
+const WAYS: [(Way, u32); 8] = [
     (|inner| Nested::Box(Box::new(inner)), 1),
     (|inner| Nested::Option(Some(Box::new(inner))), 2),
     (|inner| Nested::Vec(vec![inner]), 2),
@@ -74,7 +77,7 @@ const WAYS: [(fn(Nested) -> Nested, u32); 8] = [
     (|inner| Nested::Pair((1, Box::new(inner))), 2),
 ];
 
-fn nested(way: fn(Nested) -> Nested, times: u32) -> Nested {
+fn nested(way: Way, times: u32) -> Nested {
     (0..times).fold(Nested::Leaf, |inner, _| way(inner))
 }
 
@@ -120,12 +123,16 @@ fn five_thousand_levels_are_refused_and_overflow_no_stack() {
             next: list(5_000),
         };
         assert!(is_too_deep(&encoded(&long).unwrap_err()));
+        // To drop it takes more stack than there is.
+        mem::forget(long);
         let written = [[7, 1].repeat(5_000), vec![7, 0]].concat();
         assert_eq!(read::<Link>(&written), None);
     });
     for (way, _) in WAYS {
         on_a_small_stack(move || {
-            assert!(is_too_deep(&encoded(&nested(way, 2_000)).unwrap_err()));
+            let deep = nested(way, 2_000);
+            assert!(is_too_deep(&encoded(&deep).unwrap_err()));
+            mem::forget(deep);
         });
     }
 }
