@@ -167,6 +167,7 @@ pub(super) fn check<'a>(
     if !is_typed && !matches!(keyed, Some(Key::Parts(_))) {
         only_for_parts(attr, unclear || keyed.is_none(), errors);
     }
+    named_well(target, attr, errors);
     match keyed {
         Some(key) => Keyed::Known(key),
         None if is_typed => Keyed::Typed(attr.key_name.as_ref().map(|name| &name.value)),
@@ -189,6 +190,42 @@ fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors: &mut Erro
                  type already: remove it"
             ),
         );
+    }
+}
+
+/// What every typed key has.
+const OWN_DERIVES: [&str; 9] = [
+    "Clone",
+    "Debug",
+    "PartialEq",
+    "Eq",
+    "PartialOrd",
+    "Ord",
+    "Hash",
+    "Display",
+    "FromStr",
+];
+
+/// Sees that a typed key has a name of its own, and derives what it has not.
+fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
+    if let Some(name) = &attr.key_name {
+        if name.value.unraw() == target.ident.unraw() {
+            errors.at(
+                &name.name,
+                "this is the name of the entity: give its key another one",
+            );
+        }
+    }
+    for path in attr.key_derive.iter().flat_map(|derive| &derive.value) {
+        let last = path.segments.last().map(|last| last.ident.to_string());
+        if let Some(own) = last.filter(|last| OWN_DERIVES.contains(&last.as_str())) {
+            errors.at(
+                path,
+                format!(
+                    "a typed key is `{own}` already, or becomes it with its parts: remove this"
+                ),
+            );
+        }
     }
 }
 
