@@ -159,7 +159,11 @@ pub(super) fn check<'a>(
                     None
                 }
                 [(at, _)] if attr.key_name.is_none() => Some(Key::Field(*at)),
-                marks => Some(typed(attr, marks.iter().map(|(at, _)| *at).collect())),
+                marks => Some(typed(
+                    target,
+                    attr,
+                    marks.iter().map(|(at, _)| *at).collect(),
+                )),
             },
         };
         key.filter(|key| no_floats(target, key, errors))
@@ -208,17 +212,16 @@ const OWN_DERIVES: [&str; 9] = [
 
 /// Sees that a typed key has a name of its own, and derives what it has not.
 fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
-    if let Some(name) = &attr.key_name {
-        if name.value.unraw() == target.ident.unraw() {
-            errors.at(
-                &name.name,
-                "this is the name of the entity: give its key another one",
-            );
-        }
+    if let Some(name) = &attr.key_name
+        && is_entity(target, &name.value)
+    {
+        errors.at(
+            &name.name,
+            "this is the name of the entity: give its key another one",
+        );
     }
     for path in attr.key_derive.iter().flat_map(|derive| &derive.value) {
-        let last = path.segments.last().map(|last| last.ident.to_string());
-        if let Some(own) = last.filter(|last| OWN_DERIVES.contains(&last.as_str())) {
+        if let Some(own) = own_derive(path) {
             errors.at(
                 path,
                 format!(
@@ -229,11 +232,25 @@ fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
     }
 }
 
-fn typed(attr: &CacheAttr, fields: Vec<usize>) -> Key<'_> {
+fn is_entity(target: &Struct<'_>, name: &Ident) -> bool {
+    name.unraw() == target.ident.unraw()
+}
+
+/// What every typed key has, if this is it.
+fn own_derive(path: &Path) -> Option<&'static str> {
+    let last = &path.segments.last()?.ident;
+    OWN_DERIVES.into_iter().find(|own| last == own)
+}
+
+/// A typed key, which the fallback writes, too: without what is wrong about it.
+fn typed<'a>(target: &Struct<'_>, attr: &'a CacheAttr, fields: Vec<usize>) -> Key<'a> {
+    let name = attr.key_name.as_ref().map(|name| &name.value);
+    let derives = attr.key_derive.as_ref().map(|word| word.value.as_slice());
+    let derives = derives.filter(|paths| paths.iter().all(|path| own_derive(path).is_none()));
     Key::Parts(Parts {
         fields,
-        name: attr.key_name.as_ref().map(|name| &name.value),
-        derives: attr.key_derive.as_ref().map_or(&[], |word| &word.value),
+        name: name.filter(|name| !is_entity(target, name)),
+        derives: derives.unwrap_or_default(),
     })
 }
 
@@ -305,7 +322,7 @@ fn stated_key<'a>(
                 );
             }
             let is_whole = !parts.is_empty() && parts.len() == names.len();
-            let key = typed(attr, parts);
+            let key = typed(target, attr, parts);
             if is_whole {
                 return Some(key);
             }
