@@ -13,7 +13,7 @@ use crate::attr::feeder::Hooks;
 use crate::check::expression::Expression;
 use crate::check::feeder::{Feeder, Key, Part, Slot};
 use crate::check::holder::{By, Holder, ungrouped};
-use crate::check::key::Piece;
+use crate::check::names::Piece;
 
 pub(super) fn expand(
     target: &Struct<'_>,

@@ -7,8 +7,8 @@ use syn::ext::IdentExt;
 
 use super::tokens::{mentions, with_self};
 use crate::ast::{Field, Struct, usable};
-use crate::check::key::Parts;
 use crate::check::named::is_plain;
+use crate::check::typed_key::Parts;
 use crate::lints::{hidden, private_interfaces};
 
 /// `OrderItemKey`, or the name that was given, visible to the user's code, but not taken for code
