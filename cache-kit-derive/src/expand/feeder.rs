@@ -104,6 +104,11 @@ impl<'a> Feed<'a> {
             let of = quote_spanned!(self.at=> #private::CacheFeed);
             (of, self.entity_id(key), self.feed())
         };
+        // In the feeder that is generated `Self` would be that.
+        let ids = match self.slot {
+            Slot::Companion => with_self(ids, &self.target.ty()),
+            Slot::Field(_) => ids,
+        };
         let caller = Caller {
             target: self.target,
             slot: self.slot,
@@ -299,8 +304,6 @@ impl<'a> Feed<'a> {
         } = self;
         let bindings = bindings(target, expression, request);
         let value = value(target, expression, private);
-        // In the feeder that is generated `Self` would be that.
-        let value = with_self(value, &target.ty());
         quote!(#bindings #value)
     }
 
