@@ -54,6 +54,7 @@ pub(crate) fn entity(
         None => (errors.take_as_type(private), TokenStream::new()),
     };
     let lints = lints::taken_over(input);
+    let schema = schema(input, private);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
         #lints
@@ -69,6 +70,8 @@ pub(crate) fn entity(
                 ""
             }
         }
+
+        #schema
 
         #key_items
     }
@@ -88,8 +91,10 @@ pub(crate) fn schema(input: &DeriveInput, private: &TokenStream) -> TokenStream 
         let outlives = parse_quote!(#ident #ty_generics: 'static);
         generics.make_where_clause().predicates.push(outlives);
     }
+    let lints = lints::taken_over(input);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     quote! {
+        #lints
         #[automatically_derived]
         impl #impl_generics #private::CacheSchema for #ident #ty_generics #where_clause {
             fn cache_shape(_: &mut #private::Schema) {}
@@ -103,9 +108,10 @@ pub(crate) fn feeder(
     entity: Option<&Type>,
     private: &TokenStream,
 ) -> TokenStream {
+    let lints = lints::taken_over(input);
     let one = feed(&input.ident, &input.generics, entity, private);
     let many = feed_many(&input.ident, &input.generics, entity, private);
-    quote!(#one #many)
+    quote!(#lints #one #lints #many)
 }
 
 /// A feeder in the form that was meant.
@@ -133,8 +139,15 @@ pub(crate) fn checked_feeder(
             (companion.name, quote!(#unknown #items))
         }
     };
-    let one = || feed(&ident, &input.generics, found.entity, private);
-    let many = || feed_many(&ident, &input.generics, found.entity, private);
+    let lints = &target.lints;
+    let one = || {
+        let feed = feed(&ident, &input.generics, found.entity, private);
+        quote!(#lints #feed)
+    };
+    let many = || {
+        let feed = feed_many(&ident, &input.generics, found.entity, private);
+        quote!(#lints #feed)
+    };
     let feed = match found.many {
         Places::One => one(),
         Places::Many => many(),

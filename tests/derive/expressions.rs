@@ -166,6 +166,28 @@ impl Numbered for Invoice {
     type Number = u64;
 }
 
+/// What a request is asked by may be said by itself.
+#[derive(CacheFeeder)]
+#[feeder(entity = Invoice, key("number", "line"))]
+struct GetInvoice {
+    number: <Self as Numbered>::Number,
+    line: u8,
+}
+
+impl Numbered for GetInvoice {
+    type Number = u32;
+}
+
+#[derive(CacheFeeder)]
+#[feeder(entity = Document, key = "{number}")]
+struct ByNumber {
+    number: <Self as Numbered>::Number,
+}
+
+impl Numbered for ByNumber {
+    type Number = u8;
+}
+
 #[test]
 fn self_is_the_struct_that_the_derive_stands_on() -> Result<()> {
     let request = Logged {
@@ -183,6 +205,9 @@ fn self_is_the_struct_that_the_derive_stands_on() -> Result<()> {
     assert_eq!(request.into_feeder().entity_id(), "b");
     let invoice = Invoice { number: 7, line: 1 };
     assert_eq!(invoice.cache_key(), InvoiceKey::new(7, 1));
+    let request = GetInvoice { number: 7, line: 1 };
+    assert_eq!(request.into_feeder().entity_id(), invoice.cache_key());
+    assert_eq!(ByNumber { number: 7 }.into_feeder().entity_id(), "7");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ struct Field {
     id: u64,
 }
 
-#[repr(packed(2))]
+#[repr(C, packed(2))]
 #[derive(Clone, Copy, Serialize, Deserialize, CacheEntity)]
 #[cache(key("kind", "id"))]
 struct Typed {
@@ -20,7 +20,7 @@ struct Typed {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(Clone, Copy, Serialize, Deserialize, CacheEntity)]
 #[cache(key = "{kind}/{id}")]
 struct Template {
@@ -28,7 +28,7 @@ struct Template {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(Clone, Copy, Serialize, Deserialize, CacheEntity)]
 #[cache(key = "*id + u64::from(self.kind)", key_type = u64)]
 struct Expression {
@@ -36,7 +36,7 @@ struct Expression {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(Clone, Copy, CacheFeeder)]
 #[feeder(entity = Field, key = "id")]
 struct GetField {
@@ -44,7 +44,7 @@ struct GetField {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(CacheFeeder)]
 #[feeder(entity = Typed, key("kind", "id"))]
 struct GetTyped<'a> {
@@ -52,7 +52,7 @@ struct GetTyped<'a> {
     id: &'a u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(CacheFeeder)]
 #[feeder(entity = Template, key = "{kind}/{id}")]
 struct GetTemplate {
@@ -60,7 +60,7 @@ struct GetTemplate {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(CacheFeeder)]
 #[feeder(entity = Template, key = "format!(\"{kind}/{}\", id.max(&0))")]
 struct ByExpression {
@@ -68,7 +68,7 @@ struct ByExpression {
     id: u64,
 }
 
-#[repr(packed)]
+#[repr(C, packed)]
 #[derive(CacheFeeder)]
 #[feeder(entity = Field, key = "ids")]
 struct GetMany<'a> {

@@ -9,7 +9,7 @@ use super::holder::{Holder, Places, ungrouped, wrapped};
 use super::request_key::{self, part_name};
 use crate::ast::Struct;
 use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
-use crate::check::key::Piece;
+use crate::check::names::Piece;
 use crate::diag::{Errors, as_written, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].

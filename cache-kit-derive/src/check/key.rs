@@ -1,12 +1,14 @@
 //! How an entity is keyed.
 
-use proc_macro2::{Group, Ident, Span};
+use proc_macro2::Ident;
 use syn::ext::IdentExt;
-use syn::{ExprPath, LitStr, Member, Path, Type};
+use syn::{ExprPath, LitStr, Type};
 
 use super::expression::Expression;
 use super::is_float;
-use crate::ast::{Shape, Struct, usable};
+use super::names::{self, Piece, bare, is_code, is_name};
+use super::typed_key::{Parts, named_well, only_for_parts, typed};
+use crate::ast::{Shape, Struct};
 use crate::attr::cache::{CacheAttr, FieldMarks, KeyAttr};
 use crate::diag::{Errors, one_of, quoted_list};
 use crate::text::template;
@@ -25,38 +27,12 @@ pub(crate) enum Key<'a> {
     Expression(Expression, &'a Type),
 }
 
-/// A typed key.
-pub(crate) struct Parts<'a> {
-    pub(crate) fields: Vec<usize>,
-    /// What it is called, if the user says.
-    pub(crate) name: Option<&'a Ident>,
-    /// What it derives besides.
-    pub(crate) derives: &'a [Path],
-}
-
 /// What could be made out of how an entity is keyed.
 pub(crate) enum Keyed<'a> {
     Known(Key<'a>),
     /// A typed key is meant, and it is called so or has the name that it gets without one.
     Typed(Option<&'a Ident>),
     Unknown,
-}
-
-/// A stretch of a template whose fields exist.
-pub(crate) enum Piece {
-    Text(String),
-    /// A field, and the way from it to what is meant: `{meta.id}`.
-    Field(usize, Vec<Member>),
-}
-
-impl Piece {
-    /// The field as it is, if that is meant.
-    pub(crate) fn whole_field(&self) -> Option<usize> {
-        match self {
-            Self::Field(at, way) if way.is_empty() => Some(*at),
-            _ => None,
-        }
-    }
 }
 
 impl Key<'_> {
@@ -159,7 +135,11 @@ pub(super) fn check<'a>(
                     None
                 }
                 [(at, _)] if attr.key_name.is_none() => Some(Key::Field(*at)),
-                marks => Some(typed(attr, marks.iter().map(|(at, _)| *at).collect())),
+                marks => Some(typed(
+                    target,
+                    attr,
+                    marks.iter().map(|(at, _)| *at).collect(),
+                )),
             },
         };
         key.filter(|key| no_floats(target, key, errors))
@@ -167,37 +147,12 @@ pub(super) fn check<'a>(
     if !is_typed && !matches!(keyed, Some(Key::Parts(_))) {
         only_for_parts(attr, unclear || keyed.is_none(), errors);
     }
+    named_well(target, attr, errors);
     match keyed {
         Some(key) => Keyed::Known(key),
         None if is_typed => Keyed::Typed(attr.key_name.as_ref().map(|name| &name.value)),
         None => Keyed::Unknown,
     }
-}
-
-/// What only a typed key has.
-fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors: &mut Errors) {
-    if may_have_been_meant {
-        return;
-    }
-    let name = attr.key_name.as_ref().map(|word| &word.name);
-    let derive = attr.key_derive.as_ref().map(|word| &word.name);
-    for word in [name, derive].into_iter().flatten() {
-        errors.at(
-            word,
-            format!(
-                "`{word}` is for a typed key, `key(\"order_id\", \"item_id\")`, and this key has a \
-                 type already: remove it"
-            ),
-        );
-    }
-}
-
-fn typed(attr: &CacheAttr, fields: Vec<usize>) -> Key<'_> {
-    Key::Parts(Parts {
-        fields,
-        name: attr.key_name.as_ref().map(|name| &name.value),
-        derives: attr.key_derive.as_ref().map_or(&[], |word| &word.value),
-    })
 }
 
 /// Whether there is a `key_type` where the type of the key is known without.
@@ -256,7 +211,7 @@ fn stated_key<'a>(
     match stated {
         KeyAttr::Text(_, literal) => text_key(target, attr, literal, errors),
         KeyAttr::Parts(_, group, names) => {
-            let parts = parts(target, group, names, errors);
+            let parts = names::parts(target, group, names, errors);
             if let ([only], None) = (names.as_slice(), &attr.key_name) {
                 errors.at(
                     only,
@@ -268,7 +223,7 @@ fn stated_key<'a>(
                 );
             }
             let is_whole = !parts.is_empty() && parts.len() == names.len();
-            let key = typed(attr, parts);
+            let key = typed(target, attr, parts);
             if is_whole {
                 return Some(key);
             }
@@ -288,7 +243,7 @@ fn text_key<'a>(
 ) -> Option<Key<'a>> {
     let text = literal.value();
     if is_name(bare(&text)) {
-        let field = field_named(target, literal, bare(&text), errors)?;
+        let field = names::field_named(target, literal, bare(&text), errors)?;
         if let Some(ty) = &attr.key_type {
             errors.at(
                 &ty.name,
@@ -298,7 +253,7 @@ fn text_key<'a>(
         }
         return Some(Key::Field(field));
     }
-    if lists_fields(literal, &text, errors) {
+    if names::lists_fields(literal, &text, errors) {
         return None;
     }
     let expression = Expression::parse(literal, target);
@@ -330,7 +285,7 @@ fn text_key<'a>(
         _ => {}
     }
     if template::is_template(&text) && !is_code(&text) {
-        return pieces(target, literal, &text, errors).map(Key::Template);
+        return names::pieces(target, literal, &text, errors).map(Key::Template);
     }
     errors.at(
         literal,
@@ -342,138 +297,6 @@ fn text_key<'a>(
         ),
     );
     None
-}
-
-/// Whether a text that has braces is more likely code than a template.
-pub(super) fn is_code(text: &str) -> bool {
-    ["()", "(|", "=>", "if ", "match ", "; "]
-        .iter()
-        .any(|code| text.contains(code))
-}
-
-/// Reports a list of fields in one text, `"shop, id"`, if it is one.
-pub(super) fn lists_fields(literal: &LitStr, text: &str, errors: &mut Errors) -> bool {
-    let names: Vec<&str> = text.split(',').map(str::trim).collect();
-    let is_list = names.len() > 1
-        && names
-            .iter()
-            .all(|name| !name.is_empty() && is_name(bare(name)));
-    if is_list {
-        let names: Vec<&str> = names.into_iter().map(bare).collect();
-        errors.at(
-            literal,
-            format!(
-                "each field of a key has quotes of its own: write `key(\"{}\")`",
-                names.join("\", \"")
-            ),
-        );
-    }
-    is_list
-}
-
-/// The name of a field, which may be said with `self.` before it.
-pub(super) fn bare(text: &str) -> &str {
-    text.strip_prefix("self.").unwrap_or(text)
-}
-
-/// Whether the text can be meant as nothing but the name of a field.
-pub(super) fn is_name(text: &str) -> bool {
-    let text = text.strip_prefix("r#").unwrap_or(text);
-    text.chars().all(|c| c == '_' || c.is_alphanumeric())
-}
-
-/// The fields that are the parts of a key, each once.
-pub(super) fn parts(
-    target: &Struct<'_>,
-    group: &Group,
-    names: &[LitStr],
-    errors: &mut Errors,
-) -> Vec<usize> {
-    // A part that is no text has been reported.
-    if group.stream().is_empty() {
-        errors.at(
-            group,
-            "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
-        );
-    }
-    let mut parts: Vec<usize> = Vec::new();
-    for name in names {
-        let Some(at) = field_named(target, name, bare(&name.value()), errors) else {
-            continue;
-        };
-        if parts.contains(&at) {
-            errors.at(
-                name,
-                format!(
-                    "`{}` is part of the key already: remove this one",
-                    target.fields[at].name
-                ),
-            );
-        } else {
-            parts.push(at);
-        }
-    }
-    parts
-}
-
-/// What a template is made of.
-pub(super) fn pieces(
-    target: &Struct<'_>,
-    literal: &LitStr,
-    text: &str,
-    errors: &mut Errors,
-) -> Option<Vec<Piece>> {
-    let pieces = template::parse(text)
-        .map_err(|message| errors.at(literal, message))
-        .ok()?;
-    // The key is a `String` whatever the fields are, so the fallback can rely on it.
-    let mut known = Vec::new();
-    for piece in pieces {
-        match piece {
-            template::Piece::Text(text) => known.push(Piece::Text(text)),
-            template::Piece::Field(name) => {
-                let mut names = bare(&name).split('.');
-                let field = names.next().unwrap_or_default();
-                let way = names.map(|name| member(name, literal));
-                match (target.field(field), way.collect::<syn::Result<Vec<_>>>()) {
-                    (Some(at), Ok(way)) => known.push(Piece::Field(at, way)),
-                    (Some(_), Err(_)) => errors.at(
-                        literal,
-                        format!(
-                            "`{{{}}}` is no field: write one in braces, as in `{{id}}` or \
-                             `{{meta.id}}`",
-                            name.escape_debug()
-                        ),
-                    ),
-                    (None, _) => errors.at(literal, target.no_such_field(field)),
-                }
-            }
-        }
-    }
-    Some(known)
-}
-
-/// A field of a field, as it is named in a text.
-fn member(name: &str, literal: &LitStr) -> syn::Result<Member> {
-    let at = Span::call_site().located_at(literal.span());
-    Ok(match syn::parse_str(name)? {
-        Member::Named(name) => Member::Named(usable(&name.unraw().to_string(), at)),
-        Member::Unnamed(number) => Member::Unnamed(number),
-    })
-}
-
-/// The field `name`, which stands in `literal`.
-pub(super) fn field_named(
-    target: &Struct<'_>,
-    literal: &LitStr,
-    name: &str,
-    errors: &mut Errors,
-) -> Option<usize> {
-    let found = target.field(name);
-    if found.is_none() {
-        errors.at(literal, target.no_such_field(name));
-    }
-    found
 }
 
 fn no_key(target: &Struct<'_>, errors: &mut Errors) {

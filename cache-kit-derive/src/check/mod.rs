@@ -6,10 +6,12 @@ pub(crate) mod feeder;
 pub(crate) mod holder;
 pub(crate) mod key;
 pub(crate) mod named;
+pub(crate) mod names;
 mod request_key;
 pub(crate) mod schema;
 pub(crate) mod serde;
 mod table;
+pub(crate) mod typed_key;
 
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{GenericParam, Generics, Type};

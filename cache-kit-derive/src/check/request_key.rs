@@ -7,7 +7,7 @@ use super::expression::Expression;
 use super::feeder::{Key, Part};
 use crate::ast::{Field, Struct};
 use crate::attr::feeder::KeyAttr;
-use crate::check::key::{self, bare, is_name};
+use crate::check::names::{self, bare, is_name};
 use crate::diag::Errors;
 use crate::text::template;
 
@@ -22,16 +22,16 @@ pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) ->
 fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Key> {
     let text = literal.value();
     if is_name(bare(&text)) {
-        return key::field_named(target, literal, bare(&text), errors).map(Key::Field);
+        return names::field_named(target, literal, bare(&text), errors).map(Key::Field);
     }
-    if key::lists_fields(literal, &text, errors) {
+    if names::lists_fields(literal, &text, errors) {
         return None;
     }
     if let Some(expression) = Expression::parse(literal, target) {
         return Some(Key::Expression(expression));
     }
-    if template::is_template(&text) && !key::is_code(&text) {
-        return key::pieces(target, literal, &text, errors).map(Key::Template);
+    if template::is_template(&text) && !names::is_code(&text) {
+        return names::pieces(target, literal, &text, errors).map(Key::Template);
     }
     errors.at(
         literal,
@@ -43,7 +43,7 @@ fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Ke
 }
 
 fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Errors) -> Option<Key> {
-    let fields = key::parts(target, group, names, errors);
+    let fields = names::parts(target, group, names, errors);
     match names {
         [] => return None,
         // Another part, which is no text, may have been reported.

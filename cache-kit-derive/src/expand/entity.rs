@@ -12,7 +12,8 @@ use crate::ast::{Field, Shape, Struct};
 use crate::attr::cache::Predicates;
 use crate::check::entity::{Entity, Prefix, generic_key_types};
 use crate::check::expression::{self, Expression, reference};
-use crate::check::key::{Key, Piece};
+use crate::check::key::Key;
+use crate::check::names::Piece;
 
 pub(super) fn expand(
     shape: &Shape<'_>,

@@ -13,7 +13,7 @@ use crate::attr::feeder::Hooks;
 use crate::check::expression::Expression;
 use crate::check::feeder::{Feeder, Key, Part, Slot};
 use crate::check::holder::{By, Holder, ungrouped};
-use crate::check::key::Piece;
+use crate::check::names::Piece;
 
 pub(super) fn expand(
     target: &Struct<'_>,
@@ -103,6 +103,11 @@ impl<'a> Feed<'a> {
         } else {
             let of = quote_spanned!(self.at=> #private::CacheFeed);
             (of, self.entity_id(key), self.feed())
+        };
+        // In the feeder that is generated `Self` would be that.
+        let ids = match self.slot {
+            Slot::Companion => with_self(ids, &self.target.ty()),
+            Slot::Field(_) => ids,
         };
         let caller = Caller {
             target: self.target,
@@ -299,8 +304,6 @@ impl<'a> Feed<'a> {
         } = self;
         let bindings = bindings(target, expression, request);
         let value = value(target, expression, private);
-        // In the feeder that is generated `Self` would be that.
-        let value = with_self(value, &target.ty());
         quote!(#bindings #value)
     }
 

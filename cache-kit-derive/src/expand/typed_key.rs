@@ -7,8 +7,8 @@ use syn::ext::IdentExt;
 
 use super::tokens::{mentions, with_self};
 use crate::ast::{Field, Struct, usable};
-use crate::check::key::Parts;
 use crate::check::named::is_plain;
+use crate::check::typed_key::Parts;
 use crate::lints::{hidden, private_interfaces};
 
 /// `OrderItemKey`, or the name that was given, visible to the user's code, but not taken for code
@@ -42,8 +42,8 @@ pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream)
     let items = [
         typed.constructor(),
         typed.display(),
-        typed.from_str(),
-        typed.from_part(),
+        typed.parsing(),
+        typed.of_one_part(),
         typed.without_derives(),
     ];
     let lints = &target.lints;
@@ -212,7 +212,7 @@ impl TypedKey<'_> {
     }
 
     /// `FromStr`, if the parts have it.
-    fn from_str(&self) -> Option<TokenStream> {
+    fn parsing(&self) -> Option<TokenStream> {
         let Self { name, private, .. } = self;
         let shown = name.unraw().to_string();
         let count = self.parts.len();
@@ -235,7 +235,7 @@ impl TypedKey<'_> {
     }
 
     /// A key of one part is made of that.
-    fn from_part(&self) -> Option<TokenStream> {
+    fn of_one_part(&self) -> Option<TokenStream> {
         let Self { name, private, .. } = self;
         let [Part { ty, .. }] = self.parts else {
             return None;

@@ -3,6 +3,8 @@
 
 #![deny(warnings)]
 
+mod names;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -181,6 +183,7 @@ async fn orders<B: CacheBackend>(cache: &CacheService<B>) -> cache_kit::Result<(
 
 #[tokio::main]
 async fn main() -> cache_kit::Result<()> {
+    names::are_used();
     let cache = CacheService::new(InMemoryBackend::new());
     let (one, two) = (cache.clone(), cache.clone());
     tokio::spawn(async move { users(&one).await }).await.expect("no panic")?;

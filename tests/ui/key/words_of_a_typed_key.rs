@@ -34,4 +34,18 @@ struct NotCopy {
     name: String,
 }
 
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key("id", "name"), key_derive(Clone, std::hash::Hash))]
+struct HasThem {
+    id: u64,
+    name: String,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key("id", "name"), key_name = "Same")]
+struct Same {
+    id: u64,
+    name: String,
+}
+
 fn main() {}
