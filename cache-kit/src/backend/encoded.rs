@@ -1,10 +1,10 @@
 //! [`Encoded`]: makes a [`CacheBackend`] of a [`ByteStore`]. The only user of the codec.
 
 mod config;
+mod sendings;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,8 +12,7 @@ use super::bytes::{ByteStore, Claim};
 use super::gather::Gather;
 use super::guard::{Guard, GuardPolicy, Health};
 use crate::backend::{
-    CacheBackend, Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Stored,
-    Take,
+    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::codec::{
@@ -27,6 +26,7 @@ use crate::together::join;
 use crate::unwind::caught;
 
 pub use config::EncodedConfig;
+use sendings::{Sendings, is_of};
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
 pub struct Encoded<S: ByteStore> {
@@ -380,33 +380,6 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         }
         self.guard.invalidate_many(keys).await
     }
-}
-
-/// Numbers what is sent, so that no two placeholders are the same bytes: a copy that comes late
-/// would otherwise stand where a lease was removed, and be taken for it.
-///
-/// A [`LeaseId`] stands for all that is sent for one load. Its low bits are those of the number.
-struct Sendings(AtomicU64);
-
-impl Sendings {
-    /// So many can be sent for one load.
-    const COUNT: u64 = 1 << 24;
-
-    fn next(&self, id: LeaseId) -> Fence {
-        let number = self.0.fetch_add(1, Ordering::Relaxed) % Self::COUNT;
-        Fence(id.0 - id.0 % Self::COUNT + number)
-    }
-}
-
-impl Default for Sendings {
-    fn default() -> Self {
-        Self(AtomicU64::new(fastrand::u64(..)))
-    }
-}
-
-/// Whether `fence` was sent for the load that `id` stands for.
-fn is_of(fence: Fence, id: LeaseId) -> bool {
-    fence.0 / Sendings::COUNT == id.0 / Sendings::COUNT
 }
 
 /// What `value`, found under `key`, is to a reader.

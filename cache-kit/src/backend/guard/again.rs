@@ -71,6 +71,30 @@ impl<'a> Account<'a> {
     }
 }
 
+pub(super) fn account_of_one<O>(answer: &Result<O>) -> Account<'_> {
+    Account::of([answer.as_ref().err()])
+}
+
+/// Deletions, and what came after them.
+pub(super) type Both<O> = (Vec<Result<()>>, Vec<Result<O>>);
+
+pub(super) fn account_of_both<O>(answers: &Result<Both<O>>) -> Account<'_> {
+    match answers {
+        Ok((deleted, answers)) => {
+            let deleted = deleted.iter().map(|it| it.as_ref().err());
+            Account::of(deleted.chain(answers.iter().map(|it| it.as_ref().err())))
+        }
+        Err(error) => Account::of([Some(error)]),
+    }
+}
+
+pub(super) fn account_of_many<O>(answers: &Result<Vec<Result<O>>>) -> Account<'_> {
+    match answers {
+        Ok(answers) => Account::of(answers.iter().map(|it| it.as_ref().err())),
+        Err(error) => Account::of([Some(error)]),
+    }
+}
+
 /// Whether an error is an answer.
 pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::BackendRefused(_))

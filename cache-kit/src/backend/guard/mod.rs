@@ -26,7 +26,9 @@ use crate::observability::{CacheEvent, CacheMetrics};
 use crate::together::join;
 use crate::unwind::caught;
 
-use again::{Account, is_refusal, twice, twice_each};
+use again::{
+    Account, account_of_both, account_of_many, account_of_one, is_refusal, twice, twice_each,
+};
 pub(super) use breaker::BreakerPolicy;
 pub use health::Health;
 use pending::Way;
@@ -309,7 +311,7 @@ impl<S: ByteStore> Guard<S> {
         under_way.ended();
         let told = account(&answer);
         let clear = told.alive && told.refusal.is_none();
-        if !(clear && !self.shared.is_troubled()) {
+        if !clear || self.shared.is_troubled() {
             self.shared.note(&told);
             if matches!(told.failure, Some(Error::Timeout(_))) {
                 self.suspect();
@@ -410,28 +412,6 @@ impl<S: ByteStore> Drop for UnderWay<'_, S> {
         if let Some(guard) = self.guard {
             guard.suspect();
         }
-    }
-}
-
-fn account_of_one<O>(answer: &Result<O>) -> Account<'_> {
-    Account::of([answer.as_ref().err()])
-}
-
-/// Of deletions, and of what came after them.
-fn account_of_both<O>(answers: &Result<(Vec<Result<()>>, Vec<Result<O>>)>) -> Account<'_> {
-    match answers {
-        Ok((deleted, answers)) => {
-            let deleted = deleted.iter().map(|it| it.as_ref().err());
-            Account::of(deleted.chain(answers.iter().map(|it| it.as_ref().err())))
-        }
-        Err(error) => Account::of([Some(error)]),
-    }
-}
-
-fn account_of_many<O>(answers: &Result<Vec<Result<O>>>) -> Account<'_> {
-    match answers {
-        Ok(answers) => Account::of(answers.iter().map(|it| it.as_ref().err())),
-        Err(error) => Account::of([Some(error)]),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::again::Account;
+use super::again::{Account, account_of_many};
 use super::state::{Post, State};
 use super::timer::{pause, within};
 use super::{Guard, Shared};
@@ -151,7 +151,7 @@ impl<S: ByteStore> Shared<S> {
         };
         let sending = async { Ok(self.delete(batch).await) };
         let answers = within(self.policy.deadline, pin!(sending)).await;
-        let told = super::account_of_many(&answers);
+        let told = account_of_many(&answers);
         self.note(&told);
         told.alive
     }
