@@ -168,7 +168,7 @@ fn a_runtime_without_io_is_one_clear_error() {
 async fn a_server_that_is_full_says_so() {
     let server = MemcachedServer::options().args(["-c", "64"]).start();
     let connect = || std::net::TcpStream::connect(server.addr()).unwrap();
-    let _others: Vec<_> = (0..64).map(|_| connect()).collect();
+    let _others: Vec<_> = (0..100).map(|_| connect()).collect();
     let backend = MemcachedBackend::new(config(&server.url())).unwrap();
     let error = backend.servers()[0].store().get("k").await.unwrap_err();
     assert!(error.to_string().contains("no more connections"), "{error}");

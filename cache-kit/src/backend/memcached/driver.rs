@@ -144,7 +144,6 @@ impl Driver {
                 Poll::Ready(Err(error)) => return Err(lost(error)),
             }
             self.watch.stirred = true;
-            self.link.trust();
             self.understand()?;
         }
         cx.waker().wake_by_ref();

@@ -47,8 +47,6 @@ pub(super) type Answered<O> = Result<O, Failure>;
 pub(super) struct Link {
     state: Mutex<State>,
     ended: AtomicBool,
-    /// Whether another connection to the same server was lost since this one was heard of.
-    doubtful: AtomicBool,
     /// Commands without an answer.
     under_way: AtomicUsize,
     /// Bytes that have not been sent.
@@ -95,7 +93,6 @@ impl Link {
                 socket: Ok(socket),
             }),
             ended: AtomicBool::new(false),
-            doubtful: AtomicBool::new(false),
             under_way: AtomicUsize::new(0),
             unsent: AtomicUsize::new(0),
             sent: Notify::new(),
@@ -232,17 +229,6 @@ impl Link {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Another connection to the server was lost, so this one is to show that it is not.
-    pub(super) fn doubt(&self) {
-        self.doubtful.store(true, Ordering::Relaxed);
-        drop(self.ask_nothing());
-    }
-
-    /// Whether it is likely to carry a command.
-    pub(super) fn is_good(&self) -> bool {
-        !self.has_ended() && !self.doubtful.load(Ordering::Relaxed)
-    }
-
     /// How much is under way.
     pub(super) fn load(&self) -> usize {
         /// So many bytes are as long under way as a command.
@@ -315,11 +301,6 @@ impl Link {
         let mut state = self.lock();
         state.watched = !(state.left.is_empty() && state.out.is_empty());
         !state.watched
-    }
-
-    /// Notes that the server has been heard.
-    pub(super) fn trust(&self) {
-        self.doubtful.store(false, Ordering::Relaxed);
     }
 
     /// Takes the expectations that have come since the last [`take`](Self::take).

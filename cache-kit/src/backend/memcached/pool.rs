@@ -181,8 +181,8 @@ impl Default for Room {
 
 impl Room {
     fn least_busy(&self) -> Option<Arc<Link>> {
-        let good = self.links.iter().filter(|link| link.is_good());
-        good.min_by_key(|link| link.load()).cloned()
+        let open = self.links.iter().filter(|link| !link.has_ended());
+        open.min_by_key(|link| link.load()).cloned()
     }
 
     /// Whether a connection is to be opened beside `best`, the least busy one.
@@ -292,20 +292,12 @@ impl Drop for Leaving {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        let mut others = Vec::new();
-        {
-            let mut rooms = shared.lock();
-            if let Some(room) = rooms.get_mut(&self.runtime) {
-                room.links.retain(|link| !Arc::ptr_eq(link, &self.link));
-                others.clone_from(&room.links);
-                if room.is_empty() {
-                    rooms.remove(&self.runtime);
-                }
+        let mut rooms = shared.lock();
+        if let Some(room) = rooms.get_mut(&self.runtime) {
+            room.links.retain(|link| !Arc::ptr_eq(link, &self.link));
+            if room.is_empty() {
+                rooms.remove(&self.runtime);
             }
-        }
-        // A server that went away took them along, and they may not have heard of it yet.
-        for link in others {
-            link.doubt();
         }
     }
 }
