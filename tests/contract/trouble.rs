@@ -184,9 +184,10 @@ async fn the_way_back_is_found_every_time_and_without_a_call() {
 async fn a_read_that_fails_is_enough_to_look_for_the_way_back() {
     let scene = Scene::new();
     scene.shelf.make_all(Fate::Fails);
-    while scene.service.backend().health().available {
+    for _ in 0..20 {
         assert!(scene.read("k", Fresh).await.is_err());
     }
+    assert!(!scene.service.backend().health().available);
     scene.shelf.make_all(Fate::Works);
     scene.is_well_again().await;
     scene.read("k", Refresh).await.unwrap();
@@ -208,6 +209,61 @@ async fn what_waits_to_be_invalidated_is_not_served_here() {
     }
     if let Ok((outcome, seen)) = scene.read("k", Fresh).await {
         assert!(outcome.source() == Source::Nothing || seen == Some(2));
+    }
+}
+
+#[tokio::test]
+async fn nor_is_it_in_a_batch_whose_other_keys_are() {
+    let scene = Scene::new();
+    scene.database.set("l", 1);
+    for id in ["k", "l"] {
+        scene.read(id, Refresh).await.unwrap();
+    }
+    scene.database.set("k", 2);
+    scene.shelf.make(Op::Delete, [Fate::Refused]);
+    let done = scene.invalidate("k").await.unwrap();
+    assert_eq!(done, Invalidated::Pending);
+    let mut feeders = ["k", "l"].map(|id| SharedFeeder::<Row>::new(id.to_owned()));
+    for _ in 0..2 {
+        let outcomes = scene
+            .service
+            .execute_many(&mut feeders, &scene.database, Refresh);
+        let outcomes = outcomes.await.unwrap();
+        let seen = feeders
+            .each_ref()
+            .map(|it| it.entity.as_ref().map(|row| row.version));
+        assert_eq!(seen, [Some(2), Some(1)]);
+        assert_eq!(outcomes[0].source(), Source::Repository);
+    }
+    let scene = Scene::new();
+    scene.database.set("l", 1);
+    for id in ["k", "l"] {
+        scene.read(id, Refresh).await.unwrap();
+    }
+    scene.database.set("k", 2);
+    scene.shelf.make(Op::Delete, [Fate::Fails]);
+    scene.invalidate("k").await.unwrap();
+    let outcomes = scene
+        .service
+        .execute_many(&mut feeders, &scene.database, Refresh);
+    outcomes.await.unwrap();
+    let seen = feeders
+        .each_ref()
+        .map(|it| it.entity.as_ref().map(|row| row.version));
+    assert_eq!(seen, [Some(2), Some(1)]);
+}
+
+#[tokio::test]
+async fn of_many_keys_all_are_removed() {
+    let scene = Scene::new();
+    let ids: Vec<String> = (0..1_000).map(|id| id.to_string()).collect();
+    for id in &ids {
+        scene.shelf.put(&format!("row:{id}"), b"something".to_vec());
+    }
+    let done = scene.service.invalidate_many::<Row>(&ids).await.unwrap();
+    assert_eq!(done, Invalidated::Done);
+    for id in &ids {
+        assert_eq!(scene.shelf.value(&format!("row:{id}")), None, "{id}");
     }
 }
 
