@@ -113,6 +113,7 @@ impl Pauses {
 mod tests {
     use super::*;
 
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
     struct Row;
 
     impl CacheEntity for Row {

@@ -127,7 +127,8 @@ mod tests {
     async fn what_is_woken_and_not_polled_has_stopped() {
         let pulse = Pulse::new();
         let (wake, woken) = tokio::sync::oneshot::channel::<()>();
-        let mut future = pin!(beating(&pulse, pin!(woken)));
+        let woken = pin!(woken);
+        let mut future = pin!(beating(&pulse, woken));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(future.as_mut().poll(&mut cx).is_pending());
         tokio::time::advance(STALLED * 10).await;
