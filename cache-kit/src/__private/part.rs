@@ -16,46 +16,36 @@ use crate::key::typed::write_part;
 )]
 pub trait Part: Display + Debug + Clone + Eq + Hash + Send + Sync + 'static {
     /// `Clone`.
-    fn copy(&self) -> Self;
+    fn copy(&self) -> Self {
+        self.clone()
+    }
 
     /// `PartialEq`.
-    fn equals(&self, other: &Self) -> bool;
+    fn equals(&self, other: &Self) -> bool {
+        self == other
+    }
 
     /// `Hash`.
-    fn feed<H: Hasher>(&self, state: &mut H);
+    fn feed<H: Hasher>(&self, state: &mut H) {
+        self.hash(state);
+    }
 
     /// `Debug`.
-    fn debug(&self) -> &dyn Debug;
+    fn debug(&self) -> &dyn Debug {
+        self
+    }
 
     /// The part in the text of the key.
     ///
     /// # Errors
     /// When `Display` fails.
-    fn write(&self, f: &mut Formatter<'_>) -> FmtResult;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Display + Debug + Clone + Eq + Hash + Send + Sync + 'static> Part for T {
-    fn copy(&self) -> Self {
-        self.clone()
-    }
-
-    fn equals(&self, other: &Self) -> bool {
-        self == other
-    }
-
-    fn feed<H: Hasher>(&self, state: &mut H) {
-        self.hash(state);
-    }
-
-    fn debug(&self) -> &dyn Debug {
-        self
-    }
-
     fn write(&self, f: &mut Formatter<'_>) -> FmtResult {
         write_part(f, self)
     }
 }
+
+#[diagnostic::do_not_recommend]
+impl<T: Display + Debug + Clone + Eq + Hash + Send + Sync + 'static> Part for T {}
 
 // Never applies, and has the compiler report that `Part` is missing, once: see `Storable`.
 #[diagnostic::do_not_recommend]
@@ -64,25 +54,6 @@ where
     [T]: Sized,
     T: Part,
 {
-    fn copy(&self) -> Self {
-        T::copy(self)
-    }
-
-    fn equals(&self, other: &Self) -> bool {
-        T::equals(self, other)
-    }
-
-    fn feed<H: Hasher>(&self, state: &mut H) {
-        T::feed(self, state);
-    }
-
-    fn debug(&self) -> &dyn Debug {
-        T::debug(self)
-    }
-
-    fn write(&self, f: &mut Formatter<'_>) -> FmtResult {
-        T::write(self, f)
-    }
 }
 
 /// A field in a template key.
