@@ -6,6 +6,7 @@ use std::time::Duration;
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::{CacheBackend, Encoded, EncodedConfig, HEAD_PREFIXES, Invalidated};
 use cache_kit::observability::StoreResult;
+use cache_kit::testing::ManualClock;
 use cache_kit::{
     CacheExpander, CacheService, CacheStrategy, Error, OperationConfig, Outcome, Result,
     SharedFeeder, Source,
@@ -437,4 +438,71 @@ async fn an_invalidation_that_finds_no_room_is_an_error() {
     // It knows that one already.
     assert_eq!(scene.invalidate("a").await.unwrap(), Invalidated::Pending);
     assert_eq!(scene.pending(), 1);
+}
+
+/// What stood there before looks like what stands there now: no time has passed.
+#[tokio::test]
+async fn two_entries_of_one_tick_are_two() {
+    let time = ManualClock::new();
+    let shelf = Shelf::default();
+    let service: Service = CacheExpander::new(Encoded::over(shelf))
+        .with_clock(time.clock())
+        .into();
+    let slow_rows = Gated::closed();
+    let rows = slow_rows.with_open_gate();
+    rows.set("k", 1);
+    read(&service, &rows, "k", Refresh).await.unwrap();
+    let slow = {
+        let (service, rows) = (service.clone(), slow_rows.clone());
+        tokio::spawn(async move { read(&service, &rows, "k", Bypass).await })
+    };
+    slow_rows.entered(1).await;
+    rows.set("k", 2);
+    let done = service.invalidate::<Row>(&"k".to_owned()).await.unwrap();
+    assert_eq!(done, Invalidated::Done);
+    let (_, seen) = read(&service, &rows, "k", Refresh).await.unwrap();
+    assert_eq!(seen, Some(2));
+    slow_rows.let_through(1);
+    let (outcome, _) = slow.await.unwrap().unwrap();
+    assert_eq!(outcome.store(), StoreResult::Fenced);
+    let (_, seen) = read(&service, &rows, "k", Fresh).await.unwrap();
+    assert_eq!(seen, Some(2));
+}
+
+#[tokio::test]
+async fn callers_that_go_while_their_look_up_travels_leave_each_other_its_own() {
+    const CALLERS: u64 = 60;
+    let scene = Scene::new();
+    for id in 0..CALLERS {
+        scene.database.set(&id.to_string(), id);
+        scene.read(&id.to_string(), Refresh).await.unwrap();
+    }
+    let before = scene.shelf.count(Op::Get);
+    let gate = Arc::new(Semaphore::new(0));
+    scene
+        .shelf
+        .make(Op::Get, [Fate::Answered(Arc::clone(&gate))]);
+    let mut callers = Vec::new();
+    for id in 0..CALLERS {
+        let (service, database) = (scene.service.clone(), scene.database.clone());
+        callers.push(tokio::spawn(async move {
+            read(&service, &database, &id.to_string(), Fresh).await
+        }));
+    }
+    // Those that went alone, and one command for all others.
+    scene.has_come(Op::Get, before + 2).await;
+    eventually_async("all have asked", LIMIT, || {
+        scene.shelf.keys(Op::Get)[before..].concat().len() == usize::try_from(CALLERS).unwrap()
+    })
+    .await;
+    for gone in [25, 30, 47] {
+        callers[gone].abort();
+    }
+    tokio::task::yield_now().await;
+    gate.add_permits(1_000);
+    for (id, caller) in (0..CALLERS).zip(callers) {
+        if let Ok(answer) = caller.await {
+            assert_eq!(answer.unwrap().1, Some(id));
+        }
+    }
 }

@@ -295,7 +295,9 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
         for id in &ids {
             match case.before {
                 Before::Nothing => {}
-                Before::Entry => drop(read(&self.sound, &open, &[id.clone()], Refresh).await),
+                Before::Entry => {
+                    drop(read(&self.sound, &open, std::slice::from_ref(id), Refresh).await)
+                }
                 Before::Foreign => self.server.put(&key_of(id), "foreign"),
             }
         }
