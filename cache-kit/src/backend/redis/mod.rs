@@ -66,7 +66,7 @@ impl Encoded<RedisStore> {
     /// starts while the server is down.
     ///
     /// # Errors
-    /// [`Error::ConfigError`] if the configuration makes no sense.
+    /// [`Error::ConfigError`](crate::Error::ConfigError) if the configuration makes no sense.
     pub fn new(config: RedisConfig) -> Result<Self> {
         let encoded = config.encoded().clone();
         Ok(Self::with_config(RedisStore::new(&config)?, encoded))
