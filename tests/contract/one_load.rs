@@ -1,73 +1,15 @@
 //! One load per key, in whatever order the callers run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use cache_kit::backend::{CacheBackend, InMemoryBackend};
-use cache_kit::{
-    CacheService, CacheStrategy, DataRepository, Outcome, Result, SharedFeeder, Source,
-};
-use cache_kit_tests::{Gated, Row, Step, row};
-use tokio::sync::{Barrier, Semaphore};
-use tokio::task::JoinSet;
+use cache_kit::{CacheService, CacheStrategy, Outcome, SharedFeeder, Source};
+use cache_kit_tests::race::{Lazy, Way, one_load_each, read, rounds};
+use cache_kit_tests::{Gated, Row, Step};
+use tokio::sync::Semaphore;
 
 use super::counted::Counted;
-
-/// A database that takes some polls for each load.
-#[derive(Clone, Default)]
-struct Lazy {
-    loads: Arc<AtomicUsize>,
-    polls: usize,
-}
-
-impl Lazy {
-    async fn load(&self) {
-        self.loads.fetch_add(1, Ordering::AcqRel);
-        for _ in 0..self.polls {
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
-impl DataRepository<Row> for Lazy {
-    async fn fetch_by_id(&self, id: &String) -> Result<Option<Row>> {
-        self.load().await;
-        Ok(Some(row(id, 1)))
-    }
-
-    async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Row>>> {
-        self.load().await;
-        Ok(ids.iter().map(|id| Some(row(id, 1))).collect())
-    }
-}
-
-/// How a caller asks for the key.
-#[derive(Clone, Copy)]
-enum Way {
-    Single,
-    Batch,
-}
-
-async fn read<B: CacheBackend>(service: &CacheService<B>, database: &Lazy, way: Way) -> Outcome {
-    let mut feeder = SharedFeeder::<Row>::new("hot".to_owned());
-    let outcome = match way {
-        Way::Single => {
-            service
-                .execute(&mut feeder, database, CacheStrategy::Refresh)
-                .await
-        }
-        Way::Batch => {
-            let feeders = std::slice::from_mut(&mut feeder);
-            let outcomes = service
-                .execute_many(feeders, database, CacheStrategy::Refresh)
-                .await;
-            outcomes.map(|outcomes| outcomes[0])
-        }
-    };
-    assert_eq!(feeder.entity.map(|row| row.version), Some(1));
-    outcome.unwrap()
-}
 
 /// Plays every order of the first `STEPS` polls of two callers, over a store that is awaited before
 /// and after each command.
@@ -75,11 +17,8 @@ fn in_every_order(one: Way, other: Way) {
     const STEPS: u32 = 12;
     for order in 0..1_u32 << STEPS {
         let service = CacheService::new(Counted::slow(InMemoryBackend::new()));
-        let database = Lazy {
-            polls: 3,
-            ..Lazy::default()
-        };
-        let mut callers = [one, other].map(|way| Step::new(read(&service, &database, way)));
+        let database = Lazy::taking(3);
+        let mut callers = [one, other].map(|way| Step::new(read(&service, &database, "hot", way)));
         for step in 0..STEPS {
             let _ = callers[(order >> step & 1) as usize].poll();
         }
@@ -91,8 +30,7 @@ fn in_every_order(one: Way, other: Way) {
             polls += 1;
             assert!(polls < 200, "a caller hangs in order {order:b}");
         }
-        let loads = database.loads.load(Ordering::Acquire);
-        assert_eq!(loads, 1, "in order {order:012b}");
+        assert_eq!(database.loads(), 1, "in order {order:012b}");
         assert_eq!(service.expander().loads_in_flight(), 0);
         assert_eq!(service.backend().leases(), 0);
     }
@@ -123,52 +61,16 @@ fn two_batches_make_one_load_in_every_order_of_their_polls() {
     on_a_runtime(|| in_every_order(Way::Batch, Way::Batch));
 }
 
-/// How many rounds a race has: `CACHE_KIT_ROUNDS`, or a number that takes some seconds.
-fn rounds() -> usize {
-    let rounds = std::env::var("CACHE_KIT_ROUNDS").ok();
-    rounds.map_or(2_000, |rounds| rounds.parse().expect("a number of rounds"))
-}
-
-async fn race<B: CacheBackend>(backend: impl Fn() -> B, way: fn(usize) -> Way) {
-    const CALLERS: usize = 8;
-    for round in 0..rounds() {
-        let service = CacheService::new(backend());
-        let database = Lazy {
-            polls: round % 3,
-            ..Lazy::default()
-        };
-        let start = Arc::new(Barrier::new(CALLERS));
-        let mut callers = JoinSet::new();
-        for n in 0..CALLERS {
-            let (service, database, start) = (service.clone(), database.clone(), start.clone());
-            callers.spawn(async move {
-                start.wait().await;
-                read(&service, &database, way(n)).await.source()
-            });
-        }
-        let sources = callers.join_all().await;
-        let loads = database.loads.load(Ordering::Acquire);
-        assert_eq!(loads, 1, "in round {round}: {sources:?}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_race_makes_one_load() {
-    race(InMemoryBackend::new, |_| Way::Single).await;
+    let service = CacheService::new(InMemoryBackend::new());
+    one_load_each(&service, rounds(2_000)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_race_over_a_store_that_is_awaited_makes_one_load() {
-    race(|| Counted::slow(InMemoryBackend::new()), |_| Way::Single).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_race_of_calls_and_batches_makes_one_load() {
-    let way = |n| match n % 2 {
-        0 => Way::Single,
-        _ => Way::Batch,
-    };
-    race(|| Counted::slow(InMemoryBackend::new()), way).await;
+    let service = CacheService::new(Counted::slow(InMemoryBackend::new()));
+    one_load_each(&service, rounds(2_000)).await;
 }
 
 type Answer = (Outcome, Option<u64>);

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub mod chaos;
 pub mod late;
+pub mod race;
 pub mod schedules;
 pub mod servers;
 
