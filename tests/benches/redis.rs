@@ -200,6 +200,23 @@ where
     calls as f64 / begun.elapsed().as_secs_f64()
 }
 
+/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one service,
+/// as a server with a runtime for each worker has it.
+async fn on_runtimes(service: &Service, runtimes: usize, tasks: u64) -> f64 {
+    let mut workers = JoinSet::new();
+    for _ in 0..runtimes {
+        let service = service.clone();
+        workers.spawn_blocking(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(throughput(tasks, move |id| hit(service.clone(), id)))
+        });
+    }
+    workers.join_all().await.into_iter().sum()
+}
+
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples[samples.len() / 2]
@@ -246,6 +263,20 @@ async fn main() {
             median(ratios)
         );
     }
+
+    let (mut one, mut four, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        one.push(on_runtimes(&service, 1, 16).await);
+        four.push(on_runtimes(&service, 4, 4).await);
+        ratios.push(four[four.len() - 1] / one[one.len() - 1]);
+    }
+    println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
+    println!(
+        "one runtime {:.0}, four {:.0}, ratio {:.2}",
+        median(one),
+        median(four),
+        median(ratios)
+    );
 
     let scripts = [
         redis::Script::new(

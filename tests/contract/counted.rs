@@ -1,12 +1,13 @@
 //! A backend that counts what it is asked, and its leases.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
+use cache_kit::observability::CacheMetrics;
 use cache_kit::{CacheEntity, Result};
 
 /// Counts what `inner` is asked. Clones count together.
@@ -130,6 +131,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
 
     fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
         self.inner.try_get(key, now)
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.inner.watch(listener);
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {

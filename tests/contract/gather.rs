@@ -306,3 +306,46 @@ fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
     assert!(asked.len() < 40, "nobody travels together any more");
     drop(left);
 }
+
+#[tokio::test]
+async fn a_value_that_was_large_the_last_time_travels_alone() {
+    let (store, service) = filled(100).await;
+    let large = "x".repeat(100_000);
+    let mut table = InMemoryRepository::new();
+    table.insert(large.clone(), row(&large, 7));
+    let read_large = |service: Service| {
+        let (large, table) = (large.clone(), table.clone());
+        async move {
+            let mut feeder = SharedFeeder::<Row>::new(large);
+            service
+                .execute(&mut feeder, &table, CacheStrategy::Refresh)
+                .await
+        }
+    };
+    store.gate.add_permits(1);
+    for hit in [false, true] {
+        assert_eq!(read_large(service.clone()).await.unwrap().is_hit(), hit);
+    }
+    store.gate.forget_permits(1);
+    store.asked.send_replace(Vec::new());
+    let mut calls = JoinSet::new();
+    for id in 0..100 {
+        calls.spawn(read(service.clone(), id));
+        if id == 60 {
+            calls.spawn(read_large(service.clone()));
+        }
+    }
+    let asked = store.asked(101).await;
+    let with_large = asked
+        .iter()
+        .find(|keys| keys.iter().any(|key| key.len() > 100_000));
+    assert_eq!(with_large.map(Vec::len), Some(1));
+    assert!(
+        asked.iter().any(|keys| keys.len() > 50),
+        "the others travel together"
+    );
+    store.open();
+    while let Some(ended) = calls.join_next().await {
+        assert!(ended.unwrap().unwrap().is_hit());
+    }
+}

@@ -18,6 +18,7 @@ mod fences;
 mod flights;
 mod freshness;
 mod gather;
+mod guard;
 mod hooks;
 mod memory;
 mod oracle;

@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use cache_kit::CacheStrategy::{Fresh, Refresh};
+use cache_kit::backend::RedisBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{
-    CacheEntity, CacheStrategy, Error, Outcome, Result, SharedFeeder, Source, repository,
+    CacheEntity, CacheService, CacheStrategy, Error, Outcome, Result, SharedFeeder, Source,
+    repository,
 };
 use serde::{Deserialize, Serialize};
 
@@ -90,4 +92,27 @@ async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten() {
     assert_eq!(seen.as_deref(), Some("short"));
     let (outcome, seen) = read(&service, "", Fresh).await.unwrap();
     assert!(outcome.is_hit() && seen.as_deref() == Some("short"));
+}
+
+#[tokio::test]
+async fn services_with_different_limits_do_not_delete_each_others_entries() {
+    let (server, database) = super::scene();
+    let large = super::service(&server.url());
+    let config = super::config(&server.url()).set(|it| {
+        it.with_max_value_bytes(64)
+            .with_operation_deadline(super::PATIENCE)
+    });
+    let small = CacheService::new(RedisBackend::new(config).unwrap());
+    super::call(&large, &database, "k", Refresh).await.unwrap();
+    for _ in 0..3 {
+        let (outcome, seen) = super::call(&small, &database, "k", Refresh).await.unwrap();
+        assert_eq!((outcome.source(), seen), (Source::Repository, Some(1)));
+        assert_eq!(outcome.store(), StoreResult::TooLarge);
+        let (outcome, _) = super::call(&large, &database, "k", Refresh).await.unwrap();
+        assert!(outcome.is_hit(), "it was deleted");
+    }
+    assert_eq!(
+        super::call(&small, &database, "k", Fresh).await.unwrap().1,
+        None
+    );
 }

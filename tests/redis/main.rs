@@ -15,7 +15,9 @@ mod fences;
 mod limits;
 mod processes;
 mod protocol;
+mod refusals;
 mod schedules;
+mod waiting;
 mod wire;
 
 use std::sync::Arc;

@@ -73,8 +73,8 @@ pub trait ByteStore: Send + Sync + 'static {
     /// there is room, and what this gives is dropped when the command has ended. By default there
     /// always is.
     ///
-    /// Waiting here is bounded by a deadline of its own, and to wait in vain is no failure of the
-    /// server. An error is one.
+    /// Waiting here is bounded by a deadline of its own. To wait in vain, or an error, ends the command
+    /// before it is sent, and is no failure of the server.
     fn admit(&self) -> impl Future<Output = Result<impl Send>> + Send {
         async { Ok(()) }
     }
@@ -125,7 +125,11 @@ pub trait ByteStore: Send + Sync + 'static {
     /// Removes whatever stands under `keys`: an answer for each, in order.
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<()>>> + Send;
 
-    /// Finds out whether the store answers. It touches no key, and a refusal is an answer, too.
+    /// Finds out whether the store answers. It touches no key, a refusal is an answer, too, and it does
+    /// not wait for room: commands without an answer may have taken it all.
+    ///
+    /// Sent while commands are given up, and while the store is away. A connection that gives no answer
+    /// to it is to be replaced.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 }
 

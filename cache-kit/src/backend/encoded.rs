@@ -1,19 +1,18 @@
 //! [`Encoded`]: makes a [`CacheBackend`] of a [`ByteStore`]. The only user of the codec.
 
 mod config;
+mod sendings;
 
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::bytes::{ByteStore, Claim};
 use super::gather::Gather;
 use super::guard::{Guard, GuardPolicy, Health};
 use crate::backend::{
-    CacheBackend, Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Stored,
-    Take,
+    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::codec::{
@@ -22,9 +21,11 @@ use crate::codec::{
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::observability::CacheMetrics;
 use crate::together::join;
 
 pub use config::EncodedConfig;
+use sendings::{Sendings, is_of};
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
 pub struct Encoded<S: ByteStore> {
@@ -41,6 +42,9 @@ pub struct EncodedLease<K> {
     /// Whether what the token stands for is this lease's own placeholder, to be removed when the
     /// lease is given up.
     own: bool,
+    /// Whether the token stands for an entry that was a miss only because it is larger than this
+    /// service takes. Another one serves it, so it is replaced and never removed for nothing.
+    beyond: bool,
     /// Tells whether an invalidation in vain came after the lease.
     mark: u64,
 }
@@ -72,6 +76,7 @@ impl<S: ByteStore> Encoded<S> {
             deadline: config.operation_deadline,
             breaker: config.breaker,
             pending_limit: config.pending_invalidations,
+            refused_patience: config.refused_invalidations,
             lease_lifetime: config.lease_lifetime,
         };
         let guard = Guard::new(store, policy);
@@ -93,9 +98,14 @@ impl<S: ByteStore> Encoded<S> {
         self.guard.store()
     }
 
-    fn codec<T: CacheEntity>(&self) -> Codec<T> {
+    /// The largest value of this type that is stored or read.
+    fn limit<T: CacheEntity>(&self) -> usize {
         let of_type = T::cache_max_bytes().unwrap_or(usize::MAX);
-        let codec = Codec::new(self.config.max_value_bytes.min(of_type));
+        self.config.max_value_bytes.min(of_type)
+    }
+
+    fn codec<T: CacheEntity>(&self) -> Codec<T> {
+        let codec = Codec::new(self.limit::<T>());
         if S::NARROW_KEYS {
             codec.carrying_key()
         } else {
@@ -110,10 +120,13 @@ impl<S: ByteStore> Encoded<S> {
         mark: u64,
         fence: Fence,
     ) -> Leased<EncodedLease<S::Token>> {
-        Leased::Granted {
-            lease: EncodedLease { token, own, mark },
-            fence,
-        }
+        let lease = EncodedLease {
+            token,
+            own,
+            beyond: false,
+            mark,
+        };
+        Leased::Granted { lease, fence }
     }
 
     /// What a lease comes to where something stands under the key already.
@@ -133,6 +146,20 @@ impl<S: ByteStore> Encoded<S> {
             }
             Head::Placeholder(it) if request.take == Take::IfMissing => {
                 Leased::Busy { fence: it.fence }
+            }
+            // A miss to this reader, and it stays for others. A smaller value replaces it.
+            Head::Entry(it)
+                if request.take == Take::IfMissing && it.envelope_len() > self.limit::<T>() =>
+            {
+                Leased::Granted {
+                    lease: EncodedLease {
+                        token,
+                        own: false,
+                        beyond: true,
+                        mark,
+                    },
+                    fence: it.fence,
+                }
             }
             Head::Entry(it)
                 if request.take == Take::IfMissing
@@ -160,7 +187,17 @@ impl<S: ByteStore> Encoded<S> {
     }
 
     async fn remove(&self, key: &str, token: &S::Token) -> Result<bool> {
-        self.guard.run(|| self.store().remove(key, token)).await
+        self.guard
+            .run(key, || self.store().remove(key, token))
+            .await
+    }
+
+    /// Removes what a lease was taken over: an older value must not stay where a newer one was loaded.
+    async fn remove_under(&self, key: &str, lease: &EncodedLease<S::Token>) -> Result<bool> {
+        match lease.beyond {
+            true => Ok(true),
+            false => self.remove(key, &lease.token).await,
+        }
     }
 
     /// Looks up as many keys as one command asks for.
@@ -212,7 +249,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             let claim = self.store().claim(key, &placeholder, lifetime).await?;
             Ok((claim, fence))
         };
-        Ok(match self.guard.run(claim).await? {
+        Ok(match self.guard.run(key, claim).await? {
             (Claim::Taken(token), fence) => self.granted(token, true, mark, fence),
             (Claim::Standing { head, token }, _) => {
                 self.over_standing::<T>(key, request, mark, &head, token)
@@ -243,10 +280,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
                 let swap = || self.store().swap(key, &lease.token, &buffer, lifetime);
-                match self.guard.run(swap).await {
+                match self.guard.run(key, swap).await {
                     // Not every store drops what stood there.
                     Err(Error::TooLarge(_)) => {
-                        let removed = self.remove(key, &lease.token).await;
+                        let removed = self.remove_under(key, &lease).await;
                         removed.map(|_| Stored::TooLarge)
                     }
                     swapped => swapped.map(|done| match done {
@@ -256,7 +293,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 }
             }
             unfit => {
-                let removed = self.remove(key, &lease.token).await;
+                let removed = self.remove_under(key, &lease).await;
                 match unfit {
                     Err(error) => Err(error),
                     Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
@@ -287,6 +324,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     fn default_ttl(&self) -> Option<Duration> {
         self.config.default_ttl
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.guard.watch(listener);
     }
 
     async fn get_many<T: CacheEntity>(
@@ -340,33 +381,6 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     }
 }
 
-/// Numbers what is sent, so that no two placeholders are the same bytes: a copy that comes late
-/// would otherwise stand where a lease was removed, and be taken for it.
-///
-/// A [`LeaseId`] stands for all that is sent for one load. Its low bits are those of the number.
-struct Sendings(AtomicU64);
-
-impl Sendings {
-    /// So many can be sent for one load.
-    const COUNT: u64 = 1 << 24;
-
-    fn next(&self, id: LeaseId) -> Fence {
-        let number = self.0.fetch_add(1, Ordering::Relaxed) % Self::COUNT;
-        Fence(id.0 - id.0 % Self::COUNT + number)
-    }
-}
-
-impl Default for Sendings {
-    fn default() -> Self {
-        Self(AtomicU64::new(fastrand::u64(..)))
-    }
-}
-
-/// Whether `fence` was sent for the load that `id` stands for.
-fn is_of(fence: Fence, id: LeaseId) -> bool {
-    fence.0 / Sendings::COUNT == id.0 / Sendings::COUNT
-}
-
 /// What `value`, found under `key`, is to a reader.
 fn lookup<T: CacheEntity>(
     codec: &Codec<T>,
@@ -388,6 +402,9 @@ fn lookup<T: CacheEntity>(
         },
         reason,
     };
+    if value.len() > codec.max_bytes() && matches!(head_of(key, value), Head::Entry(_)) {
+        return miss(MissReason::TooLarge);
+    }
     match codec.decode(key, value) {
         Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
         Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),

@@ -2,9 +2,11 @@
 //!
 //! A store, its connection and the scheduler handle a command for many keys at little more than the
 //! cost of one for a single key. So where many callers ask at a time, they travel together. A caller
-//! who finds few others goes alone, since he would only lose time by waiting for company.
+//! that finds few others goes alone: waiting for company would only add latency.
 
+use std::collections::HashSet;
 use std::future::poll_fn;
+use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,20 +27,20 @@ pub(super) struct Gather<S> {
     guard: Guard<S>,
     /// Callers who have no answer yet.
     under_way: AtomicUsize,
-    /// Shared with the task that fetches for those who wait.
+    /// Keys of large values, which travel alone.
+    large: Large,
+    /// Shared with the tasks that fetch for those who wait.
     stop: Arc<Stop>,
 }
 
-/// Where callers wait for company.
+/// Where callers wait for company: with those of their own runtime. The task that fetches for them
+/// runs there, and may never run again while another runtime does.
 #[derive(Default)]
-struct Stop(Mutex<Crowd>);
+struct Stop(Mutex<Vec<Crowd>>);
 
-#[derive(Default)]
 struct Crowd {
+    runtime: Id,
     waiting: Vec<Waiting>,
-    /// The runtime of all who wait, and of the task that will fetch for them. A caller from another
-    /// one does not join: that task may never run again, while his own runtime does.
-    runtime: Option<Id>,
 }
 
 struct Waiting {
@@ -51,6 +53,7 @@ impl<S: ByteStore> Gather<S> {
         Self {
             guard,
             under_way: AtomicUsize::new(0),
+            large: Large::default(),
             stop: Arc::default(),
         }
     }
@@ -59,37 +62,48 @@ impl<S: ByteStore> Gather<S> {
     pub(super) async fn get(&self, key: &str) -> Result<Value> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let _caller = Caller(&self.under_way);
-        if others >= S::LOOK_UPS_ALONE
+        let value = if others >= S::LOOK_UPS_ALONE
+            && !self.large.has(key)
             && let Some(answer) = self.join(key)
         {
-            return Box::pin(self.wait(answer)).await;
+            Box::pin(self.wait(answer)).await
+        } else {
+            let get = || self.guard.store().get(key);
+            Box::pin(self.guard.run(key, get)).await
+        };
+        if let Ok(value) = &value {
+            self.large.note(key, value.as_ref().map_or(0, Vec::len));
         }
-        Box::pin(self.guard.run(|| self.guard.store().get(key))).await
+        value
     }
 
-    /// Waits with the others, if they are of this runtime.
+    /// Waits with the others of this runtime.
     fn join(&self, key: &str) -> Option<oneshot::Receiver<Result<Value>>> {
         let runtime = Handle::try_current().ok()?;
-        let here = Some(runtime.id());
-        let mut crowd = self.stop.lock();
-        if !crowd.waiting.is_empty() && crowd.runtime != here {
-            return None;
-        }
-        crowd.runtime = here;
+        let here = runtime.id();
         let (sender, answer) = oneshot::channel();
-        crowd.waiting.push(Waiting {
+        let waiting = Waiting {
             key: key.into(),
             answer: sender,
+        };
+        let mut crowds = self.stop.lock();
+        let place = crowds.iter().position(|crowd| crowd.runtime == here);
+        let place = place.unwrap_or_else(|| {
+            crowds.push(Crowd {
+                runtime: here,
+                waiting: Vec::new(),
+            });
+            crowds.len() - 1
         });
-        let first = crowd.waiting.len() == 1;
-        let full = (crowd.waiting.len() >= S::KEYS_AT_ONCE).then(|| mem::take(&mut crowd.waiting));
+        let crowd = &mut crowds[place].waiting;
+        crowd.push(waiting);
+        let first = crowd.len() == 1;
+        let full = (crowd.len() >= S::KEYS_AT_ONCE).then(|| mem::take(crowd));
         // A task may be dropped as it is spawned, and what it does then takes the lock.
-        drop(crowd);
+        drop(crowds);
         if first {
-            runtime.spawn(depart(
-                self.guard.clone(),
-                Departure(Some(self.stop.clone())),
-            ));
+            let departure = Departure(Some((self.stop.clone(), here)));
+            runtime.spawn(depart(self.guard.clone(), departure));
         }
         if let Some(full) = full {
             runtime.spawn(fetch(self.guard.clone(), full));
@@ -141,22 +155,22 @@ async fn fetch<S: ByteStore>(guard: Guard<S>, mut crowd: Vec<Waiting>) {
     }
 }
 
-/// The one task that takes away those who wait. If its runtime drops it before, they have an error.
-struct Departure(Option<Arc<Stop>>);
+/// The one task that takes away those who wait on a runtime. If the runtime drops it before, they
+/// have an error.
+struct Departure(Option<(Arc<Stop>, Id)>);
 
 impl Departure {
     fn take(mut self) -> Vec<Waiting> {
         let stop = self.0.take();
-        stop.map_or_else(Vec::new, |stop| mem::take(&mut stop.lock().waiting))
+        stop.map_or_else(Vec::new, |(stop, runtime)| stop.take(runtime))
     }
 }
 
 impl Drop for Departure {
     fn drop(&mut self) {
-        if let Some(stop) = self.0.take() {
-            let given_up = mem::take(&mut stop.lock().waiting);
+        if let Some((stop, runtime)) = self.0.take() {
             // Wakes those who waited, outside of the lock.
-            drop(given_up);
+            drop(stop.take(runtime));
         }
     }
 }
@@ -171,7 +185,82 @@ impl Drop for Caller<'_> {
 }
 
 impl Stop {
-    fn lock(&self) -> MutexGuard<'_, Crowd> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Crowd>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// All who wait on a runtime.
+    fn take(&self, runtime: Id) -> Vec<Waiting> {
+        let mut crowds = self.lock();
+        let place = crowds.iter().position(|crowd| crowd.runtime == runtime);
+        place.map_or_else(Vec::new, |place| crowds.swap_remove(place).waiting)
+    }
+}
+
+/// A value of so many bytes takes as long as many look-ups. Whoever travels with it would wait for it.
+const LARGE: usize = 64 << 10;
+
+/// Of so many large values the keys are remembered.
+const REMEMBERED: usize = 1_024;
+
+/// Keys under which the last look-up found a large value. The first look-up of one delays those who
+/// travel with it; later ones travel alone.
+#[derive(Default)]
+struct Large {
+    /// How many there are. Nearly always none, and then nobody takes the lock.
+    count: AtomicUsize,
+    /// Their hashes. Of two keys with one hash, the other travels alone for nothing.
+    keys: Mutex<HashSet<u64>>,
+    hasher: RandomState,
+}
+
+impl Large {
+    fn has(&self, key: &str) -> bool {
+        self.count.load(Ordering::Relaxed) > 0 && self.lock().contains(&self.hasher.hash_one(key))
+    }
+
+    /// Notes how large the value was that has been found under `key`.
+    fn note(&self, key: &str, bytes: usize) {
+        if bytes < LARGE && self.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let hash = self.hasher.hash_one(key);
+        let mut keys = self.lock();
+        if bytes < LARGE {
+            keys.remove(&hash);
+        } else if keys.len() < REMEMBERED {
+            keys.insert(hash);
+        }
+        self.count.store(keys.len(), Ordering::Relaxed);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_large_values_are_known_until_they_are_small_again() {
+        let large = Large::default();
+        large.note("a", LARGE - 1);
+        assert!(!large.has("a"));
+        large.note("a", LARGE);
+        assert!(large.has("a") && !large.has("b"));
+        large.note("b", 0);
+        large.note("a", 0);
+        assert!(!large.has("a") && large.count.load(Ordering::Relaxed) == 0);
+    }
+
+    #[test]
+    fn only_so_many_are_remembered() {
+        let large = Large::default();
+        for n in 0..2 * REMEMBERED {
+            large.note(&n.to_string(), LARGE);
+        }
+        assert_eq!(large.lock().len(), REMEMBERED);
     }
 }

@@ -27,12 +27,14 @@ mod redis;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Weak;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::observability::CacheMetrics;
 
 #[cfg(feature = "codec")]
 pub use bytes::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
@@ -126,6 +128,13 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// How long an entry lives that nobody gave a time to live; `None` is for ever.
     fn default_ttl(&self) -> Option<Duration> {
         None
+    }
+
+    /// Tells `listener`, while it lives, of what happens while nobody calls: an invalidation that is
+    /// given up, say. Called by [`CacheExpander::with_metrics`](crate::CacheExpander::with_metrics);
+    /// a backend that wraps another one hands it on. By default nobody is told.
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        let _ = listener;
     }
 
     /// [`get`](Self::get) for many keys: an answer for each, in order; one failure spoils only
@@ -245,6 +254,8 @@ pub enum MissReason {
     Damaged,
     /// There is an entry of another schema.
     OtherSchema,
+    /// There is an entry that is larger than this service takes. It stays: others may take more.
+    TooLarge,
     /// There is an entity that finds itself unfit to be served:
     /// [`cache_validate`](crate::CacheEntity::cache_validate).
     Invalid,
@@ -308,8 +319,9 @@ pub enum Stored {
     Stored,
     /// The lease had become worthless; nothing was changed.
     Fenced,
-    /// It is larger than the store takes; nothing is under its key now. Under a worthless lease the
-    /// answer is `Fenced`, whatever the size.
+    /// It is larger than the store takes. What stood under its key is gone, but for an entry that is
+    /// too large for this service to read: that one stays for those who can. Under a worthless lease
+    /// the answer is `Fenced`, whatever the size.
     TooLarge,
 }
 

@@ -122,6 +122,11 @@ impl Head {
 }
 
 impl EntryHead {
+    /// How many bytes the whole entry has.
+    pub(crate) fn envelope_len(&self) -> usize {
+        usize::try_from(self.body_len).map_or(usize::MAX, |body| body.saturating_add(HEAD_LEN))
+    }
+
     /// The head of an entry under `key` with this `body`.
     pub(super) fn write(&self, key: &str, body: &[u8]) -> HeadBytes {
         let mut flags = 0;

@@ -115,6 +115,11 @@ impl<T: CacheEntity> Codec<T> {
         self
     }
 
+    /// The largest envelope that is written or read.
+    pub(crate) fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
     /// The fingerprint in the head of every entry of this type.
     pub(crate) fn schema(&self) -> u64 {
         self.schema

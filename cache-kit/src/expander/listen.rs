@@ -1,17 +1,18 @@
 //! Hands what happens to the user's [`CacheMetrics`].
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::observability::{CacheEvent, CacheMetrics};
 
 pub(super) struct Listener {
-    metrics: Box<dyn CacheMetrics>,
+    metrics: Arc<dyn CacheMetrics>,
     wants_durations: bool,
 }
 
 impl Listener {
-    pub(super) fn new(metrics: Box<dyn CacheMetrics>) -> Self {
+    pub(super) fn new(metrics: Arc<dyn CacheMetrics>) -> Self {
         let wants_durations = metrics.wants_durations();
         Self {
             metrics,

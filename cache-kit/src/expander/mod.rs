@@ -87,6 +87,8 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     /// Tells `metrics` of everything that happens. Default: nobody listens, and it costs nothing.
     pub fn with_metrics(mut self, metrics: Box<dyn CacheMetrics>) -> Self {
+        let metrics: Arc<dyn CacheMetrics> = Arc::from(metrics);
+        self.backend.watch(Arc::downgrade(&metrics));
         self.listener = Some(Listener::new(metrics));
         self
     }

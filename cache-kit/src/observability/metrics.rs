@@ -85,6 +85,9 @@ pub enum CacheEvent {
     StaleServed,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,
+    /// The store has refused an invalidation for too long, and it is not sent any more: what stands
+    /// under the key may be served until its own time to live ends.
+    InvalidationGivenUp,
     /// The look-up found something that is no entry of this key, an entry of another schema, or an
     /// entity that finds itself unfit. It counts as a miss, and the next load overwrites it.
     Discarded {

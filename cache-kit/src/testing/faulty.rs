@@ -1,8 +1,8 @@
 //! [`FaultyBackend`]: a store that fails when told to.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::observability::CacheMetrics;
 
 /// Wraps a backend and fails the commands that it is told to fail. Clones fail together.
 ///
@@ -133,6 +134,10 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
 
     fn default_ttl(&self) -> Option<Duration> {
         self.inner.default_ttl()
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.inner.watch(listener);
     }
 
     async fn get_many<T: CacheEntity>(

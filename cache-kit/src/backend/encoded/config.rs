@@ -12,6 +12,7 @@ pub struct EncodedConfig {
     pub(crate) lease_lifetime: Duration,
     pub(crate) operation_deadline: Duration,
     pub(crate) pending_invalidations: usize,
+    pub(crate) refused_invalidations: Duration,
     pub(crate) breaker: BreakerPolicy,
 }
 
@@ -24,6 +25,7 @@ impl EncodedConfig {
             lease_lifetime: Duration::from_secs(10),
             operation_deadline: Duration::from_millis(500),
             pending_invalidations: 10_000,
+            refused_invalidations: Duration::from_secs(3_600),
             breaker: BreakerPolicy::default(),
         }
     }
@@ -58,6 +60,15 @@ impl EncodedConfig {
     /// Default 10,000.
     pub fn with_pending_invalidations(mut self, keys: usize) -> Self {
         self.pending_invalidations = keys;
+        self
+    }
+
+    /// For how long an invalidation is tried again that the store answers and refuses, such as for a
+    /// right that its user lacks. Meanwhile its key is answered by the repository; the others go on.
+    /// Then it is given up: `Health` counts it, a `CacheEvent` tells, and what stands under the key
+    /// may be served until its own time to live ends. Default 1 h, as long as entries live by default.
+    pub fn with_refused_invalidations(mut self, patience: Duration) -> Self {
+        self.refused_invalidations = patience;
         self
     }
 

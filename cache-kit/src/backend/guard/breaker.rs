@@ -17,6 +17,9 @@ pub(crate) struct BreakerPolicy {
     pub(crate) longest_pause: Duration,
 }
 
+/// A year.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 impl Default for BreakerPolicy {
     fn default() -> Self {
         Self {
@@ -92,9 +95,23 @@ impl Breaker {
             State::Closed { .. } => self.policy.first_pause,
             // One of those that were on their way when it opened.
             State::Open { .. } => return,
-            State::Probing { pause, .. } => (pause * 2).min(self.policy.longest_pause),
+            State::Probing { pause, .. } => pause.saturating_mul(2).min(self.policy.longest_pause),
         };
-        let jittered = pause.mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0));
+        self.open(now, pause, random);
+    }
+
+    /// The store is known not to answer: it opens, however few failures have been counted.
+    pub(crate) fn trip(&mut self, now: Timestamp, random: f64) {
+        if self.is_closed() {
+            self.open(now, self.policy.first_pause, random);
+        }
+    }
+
+    fn open(&mut self, now: Timestamp, pause: Duration, random: f64) {
+        // No pause is longer than a year: a longer one could not be multiplied.
+        let jittered = pause
+            .min(LONGEST)
+            .mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0));
         self.state = State::Open {
             until: now.after(jittered),
             pause,
@@ -170,6 +187,29 @@ mod tests {
             breaker.failed(at(400), MIDDLE);
         }
         assert!(breaker.admits(at(500)));
+    }
+
+    #[test]
+    fn what_is_known_to_be_dead_needs_no_five_failures() {
+        let mut breaker = Breaker::new(BreakerPolicy::default());
+        breaker.trip(at(0), MIDDLE);
+        assert!(!breaker.is_closed() && !breaker.admits(at(499)) && breaker.admits(at(500)));
+        breaker.trip(at(500), MIDDLE);
+        assert!(!breaker.admits(at(999)), "an open one stays as it is");
+    }
+
+    #[test]
+    fn no_pause_is_too_long_to_be_counted() {
+        let mut breaker = Breaker::new(BreakerPolicy {
+            failures: 1,
+            first_pause: Duration::MAX,
+            longest_pause: Duration::MAX,
+        });
+        breaker.failed(at(0), 1.0);
+        assert!(!breaker.admits(at(u64::from(u32::MAX))));
+        assert!(breaker.admits(Timestamp::NEVER));
+        breaker.failed(Timestamp::NEVER, 1.0);
+        assert!(!breaker.is_closed());
     }
 
     #[test]

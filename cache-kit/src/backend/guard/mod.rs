@@ -1,9 +1,14 @@
 //! What stands between a cache and a store that may be slow, gone, or back again: a deadline for
 //! every command, a breaker, and a queue of invalidations that did not get through.
 
+mod again;
 mod breaker;
+mod health;
 mod pending;
+mod state;
+mod tasks;
 mod timer;
+mod unconfirmed;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -11,46 +16,39 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Invalidated;
 use super::bytes::{ByteStore, one_each};
-use crate::clock::Clock;
+use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::observability::{CacheEvent, CacheMetrics};
+use crate::together::join;
 
-use breaker::Breaker;
+use again::{
+    Account, account_of_both, account_of_many, account_of_one, is_refusal, twice, twice_each,
+};
 pub(super) use breaker::BreakerPolicy;
-use pending::Pending;
+pub use health::Health;
+use pending::Way;
+use state::State;
 use timer::within;
+use unconfirmed::Unconfirmed;
 
-/// How many queued invalidations go out in one command.
-const BATCH: usize = 500;
-
-/// How often the store is asked whether it is back while nobody else asks it.
-const RECOVERY_PAUSE: Duration = Duration::from_millis(500);
+/// How many parts of a large batch of deletions are under way at a time.
+const PARTS_AT_ONCE: usize = 4;
 
 /// How long the guard waits, and how much it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct GuardPolicy {
-    /// For one command, waiting and connecting included.
+    /// For one command, connecting included.
     pub(super) deadline: Duration,
     pub(super) breaker: BreakerPolicy,
     /// How many invalidations may wait.
     pub(super) pending_limit: usize,
+    /// For how long one that the store refuses is tried again.
+    pub(super) refused_patience: Duration,
     pub(super) lease_lifetime: Duration,
-}
-
-/// How a remote store is doing, as this process sees it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Health {
-    /// Whether commands are sent. `false` while the breaker is open: reads are misses, loads are
-    /// not stored, invalidations wait.
-    pub available: bool,
-    /// Invalidations that have not reached the store; their keys are not served by this process.
-    pub pending_invalidations: usize,
-    /// What the last failed command failed with, until one succeeds.
-    pub last_error: Option<String>,
 }
 
 pub(super) struct Guard<S> {
@@ -60,39 +58,26 @@ pub(super) struct Guard<S> {
 struct Shared<S> {
     store: S,
     policy: GuardPolicy,
-    clock: Clock,
+    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a store
+    /// is left alone.
+    made: Instant,
     state: Mutex<State>,
     /// Whether `state` says anything but that all is well. While it is `false`, which is nearly
     /// always, a command takes no lock.
     troubled: AtomicBool,
-    /// One task flushes at a time, so that nothing overtakes the queue.
-    flushing: tokio::sync::Mutex<()>,
-    /// Whether a task waits for the store to come back.
-    recovering: AtomicBool,
-}
-
-struct State {
-    breaker: Breaker,
-    pending: Pending,
-    last_error: Option<String>,
+    listeners: Mutex<Vec<std::sync::Weak<dyn CacheMetrics>>>,
 }
 
 impl<S: ByteStore> Guard<S> {
     pub(super) fn new(store: S, policy: GuardPolicy) -> Self {
-        let state = State {
-            breaker: Breaker::new(policy.breaker),
-            pending: Pending::new(policy.pending_limit),
-            last_error: None,
-        };
         Self {
             shared: Arc::new(Shared {
                 store,
                 policy,
-                clock: Clock::system(),
-                state: Mutex::new(state),
+                made: Instant::now(),
+                state: Mutex::new(State::new(&policy)),
                 troubled: AtomicBool::new(false),
-                flushing: tokio::sync::Mutex::new(()),
-                recovering: AtomicBool::new(false),
+                listeners: Mutex::default(),
             }),
         }
     }
@@ -101,29 +86,33 @@ impl<S: ByteStore> Guard<S> {
         &self.shared.store
     }
 
-    /// Runs a command: within the deadline, if the breaker admits it, and after all invalidations
-    /// that wait. It is sent once more if its connection is lost.
+    /// Runs a command for `key`: within the deadline, if the breaker admits it, and after an
+    /// invalidation of the key that waits. It is sent once more if its connection is lost.
     ///
-    /// The way back to health is boxed, and so is the second try: a command has room for neither.
-    pub(super) async fn run<O, F>(&self, command: impl Fn() -> F) -> Result<O>
+    /// # Errors
+    /// [`Error::BackendRefused`] also while the store refuses to delete what stands under `key`.
+    pub(super) async fn run<O, F>(&self, key: &str, command: impl Fn() -> F) -> Result<O>
     where
         F: Future<Output = Result<O>>,
     {
+        let first = match self.shared.is_troubled() {
+            true => self.way(key)?,
+            false => None,
+        };
         let whole = async {
-            if self.shared.is_troubled() {
-                Box::pin(self.shared.flush()).await?;
+            if let Some(number) = first {
+                // Boxed, since a command has no room for it.
+                Box::pin(self.shared.delete(vec![(key.into(), number)]))
+                    .await
+                    .pop()
+                    .unwrap_or(Ok(()))?;
             }
             twice(&command).await
         };
-        let answer = self.shared.attempt(pin!(whole)).await;
-        if answer.is_err() {
-            self.recover();
-        }
-        answer
+        self.attempt(pin!(whole), account_of_one).await
     }
 
-    /// [`run`](Self::run) for a command with many keys, each of which has its own answer. Only those
-    /// whose connection is lost are asked for again.
+    /// [`run`](Self::run) for a command with many keys, each of which has its own answer.
     pub(super) async fn run_many<'k, O, F>(
         &self,
         keys: &[&'k str],
@@ -132,17 +121,87 @@ impl<S: ByteStore> Guard<S> {
     where
         F: Future<Output = Vec<Result<O>>>,
     {
-        let whole = async {
-            if self.shared.is_troubled() {
-                Box::pin(self.shared.flush()).await?;
-            }
-            all_or_some(twice_each(keys, &command).await)
-        };
-        let answers = self.shared.attempt(pin!(whole)).await;
-        if answers.is_err() {
-            self.recover();
+        if self.shared.is_troubled() {
+            return Box::pin(self.run_in_trouble(keys, &command)).await;
         }
-        answers.unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
+        let whole = async { Ok(twice_each(keys, &command).await) };
+        let answers = self.attempt(pin!(whole), account_of_many).await;
+        answers.unwrap_or_else(|error| for_each(keys, &error))
+    }
+
+    /// Keys whose invalidation waits are deleted first; those that the store refuses to delete are
+    /// not asked for.
+    async fn run_in_trouble<'k, O, F>(
+        &self,
+        keys: &[&'k str],
+        command: &impl Fn(Vec<&'k str>) -> F,
+    ) -> Vec<Result<O>>
+    where
+        F: Future<Output = Vec<Result<O>>>,
+    {
+        let mut withheld = vec![None; keys.len()];
+        let mut first = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            match self.way(key) {
+                Ok(None) => {}
+                Ok(Some(number)) => first.push((place, number)),
+                Err(error) => withheld[place] = Some(error),
+            }
+        }
+        if withheld.iter().all(Option::is_some) {
+            return withheld.into_iter().flatten().map(Err).collect();
+        }
+        let first_keys = first.iter().map(|(at, number)| (keys[*at].into(), *number));
+        let first_keys: Vec<(Box<str>, u64)> = first_keys.collect();
+        let whole = async {
+            let deleted = match first_keys.is_empty() {
+                true => Vec::new(),
+                false => self.shared.delete(first_keys).await,
+            };
+            for ((place, _), deleted) in first.iter().zip(&deleted) {
+                withheld[*place] = deleted.as_ref().err().cloned();
+            }
+            let asked = keys.iter().zip(&withheld);
+            let asked: Vec<&str> = asked
+                .filter(|(_, withheld)| withheld.is_none())
+                .map(|(key, _)| *key)
+                .collect();
+            let answers = match asked.is_empty() {
+                true => Vec::new(),
+                false => twice_each(&asked, command).await,
+            };
+            Ok((deleted, answers))
+        };
+        let answers = self.attempt(pin!(whole), account_of_both).await;
+        let mut answers = match answers {
+            Ok((_, answers)) => answers.into_iter(),
+            Err(error) => return for_each(keys, &error),
+        };
+        withheld
+            .into_iter()
+            .map(|withheld| match withheld {
+                Some(error) => Err(error),
+                None => answers.next().unwrap_or_else(|| Err(silent())),
+            })
+            .collect()
+    }
+
+    /// The number of the invalidation that must go before a command for `key`.
+    fn way(&self, key: &str) -> Result<Option<u64>> {
+        let now = self.shared.now();
+        let way = {
+            let mut state = self.shared.lock();
+            match state.pending.way(key) {
+                Way::Withheld => Err(Error::BackendRefused(
+                    "an invalidation of the key has been refused and is tried again".into(),
+                )),
+                _ if !state.admits(now, self.shared.longest_step()) => Err(silent()),
+                Way::Clear => Ok(None),
+                Way::After(number) => Ok(Some(number)),
+            }
+        };
+        self.recover();
+        way
     }
 
     /// Waits for what somebody else runs, within the deadline of a command.
@@ -167,44 +226,44 @@ impl<S: ByteStore> Guard<S> {
         F: Future<Output = Result<O>>,
     {
         let keys = [key];
-        let mut unconfirmed = Unconfirmed::new(self, &keys);
-        match self.shared.attempt(pin!(twice(&command))).await {
-            Ok(done) => {
-                unconfirmed.confirmed(0);
-                Ok(Some(done))
-            }
-            Err(error) => match unconfirmed.queue(0) {
-                true => Ok(None),
-                false => Err(no_room(&error)),
-            },
-        }
+        let unconfirmed = Unconfirmed::new(self, &keys);
+        let answer = match self.admits() {
+            Ok(()) => self.attempt(pin!(twice(&command)), account_of_one).await,
+            Err(error) => Err(error),
+        };
+        let (done, error) = match answer {
+            Ok(done) => (Some(done), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let told = unconfirmed.settle(vec![error]).pop();
+        told.unwrap_or(Ok(Invalidated::Done)).map(|_| done)
     }
 
-    /// Removes whatever stands under `keys`. What fails, or is given up, is queued.
+    /// Removes whatever stands under `keys`. What fails, or is given up, is queued. A long batch is
+    /// cut, and each part has its own deadline.
     ///
     /// # Errors
     /// There is no room to queue it.
     pub(super) async fn invalidate_many(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
-        let mut unconfirmed = Unconfirmed::new(self, keys);
+        // All of them from the start: a batch that is given up has invalidated none of what is left.
+        let parts: Vec<_> = keys
+            .chunks(S::KEYS_AT_ONCE)
+            .map(|keys| Unconfirmed::new(self, keys))
+            .collect();
+        let parts = parts.into_iter().map(|part| self.invalidate_part(part));
+        let told = join(parts, PARTS_AT_ONCE).await;
+        told.into_iter().flatten().collect()
+    }
+
+    async fn invalidate_part(&self, part: Unconfirmed<'_, S>) -> Vec<Result<Invalidated>> {
+        let keys = part.keys();
         let delete = |keys: Vec<_>| async move { self.store().delete_many(&keys).await };
-        let whole = async { all_or_some(twice_each(keys, &delete).await) };
-        let answers = self.shared.attempt(pin!(whole)).await;
-        let answers = answers
-            .unwrap_or_else(|error| keys.iter().map(|_| Err(error.clone())).collect())
-            .into_iter()
-            .enumerate();
-        answers
-            .map(|(place, answer)| match answer {
-                Ok(()) => {
-                    unconfirmed.confirmed(place);
-                    Ok(Invalidated::Done)
-                }
-                Err(error) => match unconfirmed.queue(place) {
-                    true => Ok(Invalidated::Pending),
-                    false => Err(no_room(&error)),
-                },
-            })
-            .collect()
+        let whole = async { Ok(twice_each(keys, &delete).await) };
+        let answers = match self.admits() {
+            Ok(()) => self.attempt(pin!(whole), account_of_many).await,
+            Err(error) => Err(error),
+        };
+        part.settle(answers.unwrap_or_else(|error| for_each(keys, &error)))
     }
 
     /// A mark that later tells whether an invalidation in vain came after it.
@@ -218,44 +277,47 @@ impl<S: ByteStore> Guard<S> {
     }
 
     pub(super) fn health(&self) -> Health {
-        let state = self.shared.lock();
-        Health {
-            available: state.breaker.is_closed(),
-            pending_invalidations: state.pending.len(),
-            last_error: state.last_error.clone(),
-        }
+        self.shared.lock().health()
     }
 
-    /// Starts a task that waits for the store to come back, unless there is one.
-    fn recover(&self) {
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        if self.shared.recovering.swap(true, Ordering::AcqRel) {
-            return;
+    /// Tells `listener` of what happens while nobody calls.
+    pub(super) fn watch(&self, listener: std::sync::Weak<dyn CacheMetrics>) {
+        let mut listeners = self.shared.listeners();
+        listeners.retain(|it| it.strong_count() > 0);
+        listeners.push(listener);
+    }
+
+    /// Whether the breaker lets a command pass.
+    fn admits(&self) -> Result<()> {
+        if !self.shared.is_troubled() {
+            return Ok(());
         }
-        // Weak: a backend that nobody has any more needs no recovery.
-        let shared = Arc::downgrade(&self.shared);
-        let end = Recovering(shared.clone());
-        runtime.spawn(async move {
-            let _end = end;
-            loop {
-                tokio::time::sleep(RECOVERY_PAUSE).await;
-                let Some(shared) = shared.upgrade() else {
-                    return;
-                };
-                if shared.has_recovered() || shared.look().await {
-                    return;
-                }
+        let now = self.shared.now();
+        let admits = self.shared.lock().admits(now, self.shared.longest_step());
+        self.recover();
+        admits.then_some(()).ok_or_else(silent)
+    }
+
+    /// Runs a command within its deadline, and notes what its answer says of the store.
+    async fn attempt<O>(
+        &self,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
+        account: impl Fn(&Result<O>) -> Account<'_>,
+    ) -> Result<O> {
+        let _room = self.shared.admit().await?;
+        let under_way = UnderWay { guard: Some(self) };
+        let answer = within(self.shared.policy.deadline, command).await;
+        under_way.ended();
+        let told = account(&answer);
+        let clear = told.alive && told.refusal.is_none();
+        if !clear || self.shared.is_troubled() {
+            self.shared.note(&told);
+            if matches!(told.failure, Some(Error::Timeout(_))) {
+                self.suspect();
             }
-        });
-    }
-}
-
-impl State {
-    /// Nothing is counted, nothing waits, nothing is to be told.
-    fn is_well(&self) -> bool {
-        self.breaker.is_untouched() && self.pending.is_untouched() && self.last_error.is_none()
+            self.recover();
+        }
+        answer
     }
 }
 
@@ -264,66 +326,14 @@ impl<S: ByteStore> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether commands pass and nothing waits to be sent.
-    fn has_recovered(&self) -> bool {
-        let state = self.lock();
-        state.breaker.is_closed() && state.pending.len() == 0
+    fn listeners(&self) -> MutexGuard<'_, Vec<std::sync::Weak<dyn CacheMetrics>>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the store, past the breaker, whether it is back, and sends what waits.
-    ///
-    /// The breaker's pauses grow to many seconds, since a probe of it costs a caller his time. This
-    /// one costs nobody anything, so it goes on at its own short pace.
-    async fn look(&self) -> bool {
-        let looking = async {
-            self.store.ping().await?;
-            self.flush().await
-        };
-        let well = within(self.policy.deadline, pin!(looking)).await.is_ok();
-        if well {
-            self.change(|state| {
-                state.breaker.succeeded();
-                state.last_error = None;
-            });
-        }
-        well && self.has_recovered()
-    }
-
-    async fn attempt<O>(&self, command: Pin<&mut impl Future<Output = Result<O>>>) -> Result<O> {
-        if self.is_troubled() && !self.lock().breaker.admits(self.clock.now()) {
-            return Err(Error::BackendError("the store does not answer".into()));
-        }
-        let _room = self.admit().await?;
-        let answer = within(self.policy.deadline, command).await;
-        match &answer {
-            Ok(_) | Err(Error::TooLarge(_)) if !self.is_troubled() => {}
-            Ok(_) | Err(Error::TooLarge(_)) => self.change(|state| {
-                state.breaker.succeeded();
-                state.pending.forget(self.clock.now());
-                state.last_error = None;
-            }),
-            // It is alive, and says no.
-            Err(error @ Error::BackendRefused(_)) => self.change(|state| {
-                state.breaker.succeeded();
-                state.last_error = Some(error.to_string());
-            }),
-            Err(error) => self.change(|state| {
-                state.breaker.failed(self.clock.now(), fastrand::f64());
-                state.last_error = Some(error.to_string());
-            }),
-        }
-        answer
-    }
-
-    /// Waits for room in the store's own queue. To wait in vain is no failure of the store.
-    async fn admit(&self) -> Result<impl Send> {
-        let mut admission = pin!(self.store.admit());
-        // A timer is only for those that have to wait.
-        let at_once = poll_fn(|cx| Poll::Ready(admission.as_mut().poll(cx))).await;
-        match at_once {
-            Poll::Ready(admission) => admission,
-            Poll::Pending => within(self.policy.deadline, admission).await,
-        }
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0).after(self.made.elapsed())
     }
 
     fn is_troubled(&self) -> bool {
@@ -338,126 +348,78 @@ impl<S: ByteStore> Shared<S> {
         changed
     }
 
-    /// Sends all invalidations that wait.
-    async fn flush(&self) -> Result<()> {
-        if self.lock().pending.len() == 0 {
-            return Ok(());
+    fn note(&self, told: &Account<'_>) {
+        let now = self.now();
+        self.change(|state| state.note(told, now));
+    }
+
+    /// Waits for room in the store's own queue. To wait in vain is no failure of the store.
+    async fn admit(&self) -> Result<impl Send> {
+        let mut admission = pin!(self.store.admit());
+        // A timer is only for those that have to wait.
+        let at_once = poll_fn(|cx| Poll::Ready(admission.as_mut().poll(cx))).await;
+        match at_once {
+            Poll::Ready(admission) => admission,
+            Poll::Pending => within(self.policy.deadline, admission).await,
         }
-        let _turn = self.flushing.lock().await;
-        loop {
-            let batch = self.lock().pending.batch(BATCH);
-            if batch.is_empty() {
-                return Ok(());
+    }
+
+    /// Deletes keys whose invalidations wait.
+    async fn delete(&self, batch: Vec<(Box<str>, u64)>) -> Vec<Result<()>> {
+        let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
+        let delete = |keys: Vec<_>| async move { self.store.delete_many(&keys).await };
+        let answers = one_each(keys.len(), twice_each(&keys, &delete).await);
+        let now = self.now();
+        self.change(|state| {
+            for ((key, number), answer) in batch.iter().zip(&answers) {
+                match answer {
+                    Ok(()) => state.pending.sent(key, *number),
+                    Err(error) if is_refusal(error) => {
+                        state.pending.refuse(key, now);
+                        state.last_refusal = Some(error.to_string());
+                    }
+                    Err(_) => {}
+                }
             }
-            let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
-            for answer in one_each(keys.len(), self.store.delete_many(&keys).await) {
-                answer?;
-            }
-            self.change(|state| state.pending.sent(&batch));
+        });
+        answers
+    }
+
+    /// Tells all who listen; not under a lock.
+    fn tell(&self, key: &str, event: &CacheEvent) {
+        let listeners = self.listeners().clone();
+        for listener in listeners.iter().filter_map(std::sync::Weak::upgrade) {
+            listener.record_event(key, event);
         }
     }
 }
 
-/// Runs a command, and once more if its connection is lost.
-async fn twice<O, F>(command: &impl Fn() -> F) -> Result<O>
-where
-    F: Future<Output = Result<O>>,
-{
-    match command().await {
-        Err(Error::ConnectionLost(_)) => Box::pin(command()).await,
-        answer => answer,
+/// A command whose answer is waited for. Given up before that, it may tell of a store that does not
+/// answer: callers may have less patience than the deadline.
+struct UnderWay<'g, S: ByteStore> {
+    guard: Option<&'g Guard<S>>,
+}
+
+impl<S: ByteStore> UnderWay<'_, S> {
+    fn ended(mut self) {
+        self.guard = None;
     }
 }
 
-/// Runs a command for `keys`, and once more for those whose connection is lost.
-async fn twice_each<'k, O, F>(
-    keys: &[&'k str],
-    command: &impl Fn(Vec<&'k str>) -> F,
-) -> Vec<Result<O>>
-where
-    F: Future<Output = Vec<Result<O>>>,
-{
-    let mut answers = one_each(keys.len(), command(keys.to_vec()).await);
-    let lost = |answer: &Result<O>| matches!(answer, Err(Error::ConnectionLost(_)));
-    if answers.iter().any(lost) {
-        let places: Vec<usize> = (0..keys.len()).filter(|at| lost(&answers[*at])).collect();
-        let again = places.iter().map(|place| keys[*place]).collect();
-        let again = one_each(places.len(), Box::pin(command(again)).await);
-        for (place, answer) in places.into_iter().zip(again) {
-            answers[place] = answer;
-        }
-    }
-    answers
-}
-
-/// The answers, or the failure if there is nothing else: then the store has not answered.
-fn all_or_some<O>(answers: Vec<Result<O>>) -> Result<Vec<Result<O>>> {
-    let failed = |answer: &Result<O>| matches!(answer, Err(error) if !matches!(error, Error::TooLarge(_) | Error::BackendRefused(_)));
-    if !answers.is_empty() && answers.iter().all(failed) {
-        return answers
-            .into_iter()
-            .collect::<Result<Vec<O>>>()
-            .map(|_| Vec::new());
-    }
-    Ok(answers)
-}
-
-fn no_room(error: &Error) -> Error {
-    Error::BackendError(format!("{error}; no room to queue the invalidation"))
-}
-
-/// Invalidations that may or may not have reached the store. Dropped before that is known, they
-/// are queued.
-struct Unconfirmed<'g, S: ByteStore> {
-    guard: &'g Guard<S>,
-    keys: &'g [&'g str],
-    /// The place of the first one whose fate is not known yet.
-    next: usize,
-}
-
-impl<'g, S: ByteStore> Unconfirmed<'g, S> {
-    fn new(guard: &'g Guard<S>, keys: &'g [&'g str]) -> Self {
-        Self {
-            guard,
-            keys,
-            next: 0,
-        }
-    }
-
-    fn confirmed(&mut self, place: usize) {
-        self.next = place + 1;
-    }
-
-    /// Queues one; `false` if there is no room.
-    fn queue(&mut self, place: usize) -> bool {
-        self.next = place + 1;
-        let shared = &self.guard.shared;
-        let now = shared.clock.now();
-        let leases_end = now.after(shared.policy.lease_lifetime);
-        let key = self.keys[place];
-        let queued = shared.change(|state| state.pending.queue(key, now, leases_end));
-        self.guard.recover();
-        queued
-    }
-}
-
-impl<S: ByteStore> Drop for Unconfirmed<'_, S> {
+impl<S: ByteStore> Drop for UnderWay<'_, S> {
     fn drop(&mut self) {
-        for place in self.next..self.keys.len() {
-            self.queue(place);
+        if let Some(guard) = self.guard {
+            guard.suspect();
         }
     }
 }
 
-/// Tells, when the recovering task ends or its runtime does, that there is none any more.
-struct Recovering<S>(std::sync::Weak<Shared<S>>);
+fn for_each<O>(keys: &[&str], error: &Error) -> Vec<Result<O>> {
+    keys.iter().map(|_| Err(error.clone())).collect()
+}
 
-impl<S> Drop for Recovering<S> {
-    fn drop(&mut self) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.recovering.store(false, Ordering::Release);
-        }
-    }
+fn silent() -> Error {
+    Error::BackendError("the store does not answer".into())
 }
 
 impl<S> Clone for Guard<S> {

@@ -1,6 +1,7 @@
 //! [`Pending`]: invalidations that have not reached the store, and leases that they made worthless.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 
@@ -8,9 +9,7 @@ use crate::clock::Timestamp;
 #[derive(Debug)]
 pub(crate) struct Pending {
     limit: usize,
-    /// Key, and the number of its last invalidation: one that comes while an earlier one is being
-    /// sent must be sent again.
-    waiting: HashMap<Box<str>, u64>,
+    waiting: HashMap<Box<str>, Waiting>,
     /// Keys that were invalidated in vain, the number of it, and when no lease can be that old any
     /// more.
     voided: HashMap<Box<str>, (u64, Timestamp)>,
@@ -19,6 +18,31 @@ pub(crate) struct Pending {
     /// When the last of them is of the past.
     voided_until: Timestamp,
     last: u64,
+}
+
+/// An invalidation that waits.
+#[derive(Debug)]
+struct Waiting {
+    /// Its number: one that comes while an earlier one is being sent must be sent again.
+    number: u64,
+    /// Set if the store answers and refuses it.
+    refused: Option<Refused>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    since: Timestamp,
+    tried: Timestamp,
+}
+
+/// Whether a command for a key may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Clear,
+    /// After the invalidation of this number.
+    After(u64),
+    /// Not at all: the store refuses to delete what stands there.
+    Withheld,
 }
 
 const PRUNE_AT_LEAST: usize = 1_024;
@@ -50,11 +74,40 @@ impl Pending {
         }
         self.voided_until = self.voided_until.max(leases_end);
         self.voided.insert(key.into(), (self.last, leases_end));
-        if self.waiting.len() >= self.limit && !self.waiting.contains_key(key) {
+        let number = self.last;
+        if let Some(waiting) = self.waiting.get_mut(key) {
+            waiting.number = number;
+            if let Some(refused) = &mut waiting.refused {
+                refused.since = now;
+            }
+            return true;
+        }
+        if self.waiting.len() >= self.limit {
             return false;
         }
-        self.waiting.insert(key.into(), self.last);
+        let waiting = Waiting {
+            number,
+            refused: None,
+        };
+        self.waiting.insert(key.into(), waiting);
         true
+    }
+
+    /// Whether a command for `key` may be sent.
+    pub(crate) fn way(&self, key: &str) -> Way {
+        match self.waiting.get(key) {
+            None => Way::Clear,
+            Some(Waiting {
+                refused: None,
+                number,
+            }) => Way::After(*number),
+            Some(_) => Way::Withheld,
+        }
+    }
+
+    /// The number of the invalidation of `key` that waits.
+    pub(crate) fn number(&self, key: &str) -> Option<u64> {
+        self.waiting.get(key).map(|waiting| waiting.number)
     }
 
     /// Whether a lease on `key` that was taken after invalidation number `taken` is worthless.
@@ -80,21 +133,54 @@ impl Pending {
         self.waiting.len()
     }
 
-    /// Some of what waits, to be sent.
-    pub(crate) fn batch(&self, most: usize) -> Vec<(Box<str>, u64)> {
-        let waiting = self.waiting.iter().take(most);
-        waiting
-            .map(|(key, number)| (key.clone(), *number))
+    /// How many the store refuses.
+    pub(crate) fn refused(&self) -> usize {
+        let refused = self.waiting.values().filter(|it| it.refused.is_some());
+        refused.count()
+    }
+
+    /// Some of what waits, to be sent. What was refused is tried again after `pause`.
+    pub(crate) fn batch(
+        &self,
+        most: usize,
+        now: Timestamp,
+        pause: Duration,
+    ) -> Vec<(Box<str>, u64)> {
+        let due = |it: &Waiting| it.refused.is_none_or(|it| now >= it.tried.after(pause));
+        let due = self.waiting.iter().filter(|(_, waiting)| due(waiting));
+        due.take(most)
+            .map(|(key, waiting)| (key.clone(), waiting.number))
             .collect()
     }
 
-    /// What was sent has reached the store, but for keys that were invalidated again since.
-    pub(crate) fn sent(&mut self, batch: &[(Box<str>, u64)]) {
-        for (key, number) in batch {
-            if self.waiting.get(key) == Some(number) {
-                self.waiting.remove(key);
-            }
+    /// What was sent under this number has reached the store, unless the key was invalidated again
+    /// since.
+    pub(crate) fn sent(&mut self, key: &str, number: u64) {
+        if self.number(key) == Some(number) {
+            self.waiting.remove(key);
         }
+    }
+
+    /// `key` has been invalidated by a command that was sent after invalidation number `since`.
+    pub(crate) fn done(&mut self, key: &str, since: u64) {
+        if self.number(key).is_some_and(|number| number <= since) {
+            self.waiting.remove(key);
+        }
+    }
+
+    /// The store refuses to delete what stands under `key`.
+    pub(crate) fn refuse(&mut self, key: &str, now: Timestamp) {
+        if let Some(waiting) = self.waiting.get_mut(key) {
+            let since = waiting.refused.map_or(now, |it| it.since);
+            waiting.refused = Some(Refused { since, tried: now });
+        }
+    }
+
+    /// Gives up what the store has refused for `patience`.
+    pub(crate) fn give_up(&mut self, now: Timestamp, patience: Duration) -> Vec<Box<str>> {
+        let out = |it: &Waiting| it.refused.is_some_and(|it| now >= it.since.after(patience));
+        let given_up = self.waiting.extract_if(|_, waiting| out(waiting));
+        given_up.map(|(key, _)| key).collect()
     }
 }
 
@@ -106,20 +192,59 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
+    const PAUSE: Duration = Duration::from_millis(500);
+
+    fn all(pending: &Pending) -> Vec<(Box<str>, u64)> {
+        pending.batch(5, at(0), PAUSE)
+    }
+
+    fn sent(pending: &mut Pending, batch: &[(Box<str>, u64)]) {
+        for (key, number) in batch {
+            pending.sent(key, *number);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_withheld_tried_again_and_given_up() {
+        let mut pending = Pending::new(10);
+        pending.queue("a", at(0), at(100));
+        pending.queue("b", at(0), at(100));
+        assert_eq!(pending.way("a"), Way::After(1));
+        pending.refuse("a", at(0));
+        assert_eq!(
+            (pending.way("a"), pending.way("c")),
+            (Way::Withheld, Way::Clear)
+        );
+        assert_eq!(pending.way("b"), Way::After(2));
+        assert_eq!((pending.len(), pending.refused()), (2, 1));
+        assert_eq!(pending.batch(5, at(499), PAUSE), [("b".into(), 2)]);
+        assert_eq!(pending.batch(5, at(500), PAUSE).len(), 2);
+        pending.refuse("a", at(500));
+        assert_eq!(pending.batch(5, at(999), PAUSE).len(), 1);
+        let patience = Duration::from_secs(1);
+        assert!(pending.give_up(at(999), patience).is_empty());
+        assert_eq!(pending.give_up(at(1_000), patience), [Box::from("a")]);
+        assert_eq!(pending.way("a"), Way::Clear);
+        assert!(
+            pending.voids("a", 0),
+            "its leases are worthless all the same"
+        );
+    }
+
     #[test]
     fn a_key_waits_until_its_last_invalidation_is_sent() {
         let mut pending = Pending::new(10);
         assert!(pending.queue("a", at(0), at(100)));
-        let batch = pending.batch(5);
+        let batch = all(&pending);
         assert!(pending.queue("a", at(0), at(100)));
-        pending.sent(&batch);
+        sent(&mut pending, &batch);
         assert_eq!(
             pending.len(),
             1,
             "it was invalidated again while the first one was sent"
         );
-        let batch = pending.batch(5);
-        pending.sent(&batch);
+        let batch = all(&pending);
+        sent(&mut pending, &batch);
         assert_eq!(pending.len(), 0);
     }
 
@@ -146,7 +271,10 @@ mod tests {
             pending.voids("b", after),
             "and yet its leases are worthless"
         );
-        pending.sent(&pending.batch(5));
+        {
+            let batch = all(&pending);
+            sent(&mut pending, &batch);
+        }
         assert!(pending.voids("a", before), "sent or not");
     }
 
@@ -155,7 +283,10 @@ mod tests {
         let mut pending = Pending::new(10);
         pending.queue("a", at(0), at(100));
         pending.queue("b", at(50), at(150));
-        pending.sent(&pending.batch(5));
+        {
+            let batch = all(&pending);
+            sent(&mut pending, &batch);
+        }
         pending.forget(at(149));
         assert!(pending.voids("a", 0) && !pending.is_untouched());
         pending.forget(at(150));

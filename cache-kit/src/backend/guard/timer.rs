@@ -32,11 +32,13 @@ struct Timer {
 struct Idle {
     runtime: Option<Id>,
     timers: Vec<Pin<Box<Sleep>>>,
+    /// A runtime that is known to have no timers, so that it is not tried again.
+    without: Option<Id>,
 }
 
 thread_local! {
     static IDLE: RefCell<Idle> = const {
-        RefCell::new(Idle { runtime: None, timers: Vec::new() })
+        RefCell::new(Idle { runtime: None, timers: Vec::new(), without: None })
     };
 }
 
@@ -60,6 +62,29 @@ pub(super) async fn within<O>(
     .await
 }
 
+/// Waits for `time`.
+///
+/// # Errors
+/// As [`within`], but for the timeout.
+pub(super) async fn pause(time: Duration) -> Result<()> {
+    let mut timer = Timer::new(time)?;
+    poll_fn(|cx| timer.poll(cx)).await;
+    Ok(())
+}
+
+/// A new timer. tokio says by a panic alone that a runtime has none.
+fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
+    let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
+    let sleep = match IDLE.try_with(without) {
+        Ok(true) => None,
+        _ => std::panic::catch_unwind(|| Box::pin(sleep_until(end))).ok(),
+    };
+    sleep.ok_or_else(|| {
+        let _ = IDLE.try_with(|idle| idle.borrow_mut().without = Some(runtime));
+        Error::ConfigError("a remote store needs a tokio runtime with a timer: enable_all()".into())
+    })
+}
+
 impl Timer {
     fn new(limit: Duration) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|_| {
@@ -76,7 +101,7 @@ impl Timer {
                 sleep.as_mut().reset(end);
                 sleep
             }
-            None => Box::pin(sleep_until(end)),
+            None => new_sleep(end, runtime)?,
         };
         Ok(Self {
             sleep: Some(sleep),
@@ -209,6 +234,19 @@ mod tests {
             let ended = within(Duration::MAX, pin!(ready(Ok(7)))).await;
             assert_eq!(ended.unwrap(), 7);
         });
+    }
+
+    #[test]
+    fn without_a_timer_there_is_an_error_each_time() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(async {
+            for _ in 0..3 {
+                let ended = within(LIMIT, pin!(ready(Ok(())))).await;
+                assert!(matches!(ended, Err(Error::ConfigError(_))), "{ended:?}");
+            }
+        });
+        // Another runtime on the same thread has its own.
+        self::runtime().block_on(async { assert_eq!(rings_after(LIMIT).await, LIMIT) });
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod store;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::encoded::{Encoded, EncodedLease};
@@ -26,6 +26,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
+use crate::observability::CacheMetrics;
 use crate::together::join;
 
 pub use config::MemcachedConfig;
@@ -114,18 +115,7 @@ impl MemcachedBackend {
     /// How the servers are doing, all in one, as this process sees them: available if all are, the
     /// invalidations of all, and the last error of the first that has one.
     pub fn health(&self) -> Health {
-        let mut all = Health {
-            available: true,
-            pending_invalidations: 0,
-            last_error: None,
-        };
-        for server in &self.shared.servers {
-            let health = server.health();
-            all.available &= health.available;
-            all.pending_invalidations += health.pending_invalidations;
-            all.last_error = all.last_error.or(health.last_error);
-        }
-        all
+        Health::of_all(self.shared.servers.iter().map(Encoded::health))
     }
 
     /// The servers, in the order of the configuration. Each is a backend of its own, with a
@@ -214,6 +204,12 @@ impl CacheBackend for MemcachedBackend {
 
     fn default_ttl(&self) -> Option<Duration> {
         self.shared.servers.first().and_then(Encoded::default_ttl)
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        for server in &self.shared.servers {
+            server.watch(Weak::clone(&listener));
+        }
     }
 
     async fn get_many<T: CacheEntity>(

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use ::redis::{ConnectionInfo, IntoConnectionInfo};
+use ::redis::ConnectionInfo;
 use serde::{Deserialize, Deserializer};
 
 use crate::backend::encoded::EncodedConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.
 ///
@@ -36,26 +36,17 @@ pub struct RedisConfig {
 
 impl RedisConfig {
     /// The server that a URL names: `redis://[user][:password@]host[:port][/db]`, or
-    /// `unix:///path?db=0`. `?protocol=resp2` and `resp3` choose the protocol; by default it is
-    /// RESP3 where the server has it.
+    /// `unix:///path?db=0&user=u&pass=p`. `?protocol=resp2` and `resp3` choose the protocol; by default
+    /// it is RESP3 where the server has it. `localhost` is tried on `127.0.0.1` and on `::1`.
     ///
     /// # Errors
-    /// [`Error::ConfigError`]; its message does not repeat the URL.
+    /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or given
+    /// twice; its message names the parameter and does not repeat the URL.
     pub fn from_url(url: &str) -> Result<Self> {
-        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-            return Err(Error::ConfigError(
-                "redis url: this build has no TLS".into(),
-            ));
-        }
-        let connection = url.into_connection_info().map_err(|_| {
-            Error::ConfigError(
-                "redis url: wants redis://[user][:password@]host[:port][/db] or unix:///path"
-                    .into(),
-            )
-        })?;
+        let (connection, protocol_chosen) = super::url::parse(url)?;
         Ok(Self {
             connection,
-            protocol_chosen: url.contains("protocol="),
+            protocol_chosen,
             connect_deadline: Duration::from_secs(1),
             encoded: EncodedConfig::new(),
         })
@@ -132,6 +123,9 @@ impl<'de> Deserialize<'de> for RedisConfig {
         if let Some(keys) = file.pending_invalidations {
             encoded.pending_invalidations = keys;
         }
+        if let Some(patience) = file.refused_invalidations_ms {
+            encoded.refused_invalidations = millis(patience);
+        }
         if let Some(failures) = file.breaker_failures {
             encoded.breaker.failures = failures.max(1);
         }
@@ -153,6 +147,7 @@ struct File {
     lease_lifetime_ms: Option<u64>,
     max_value_bytes: Option<usize>,
     pending_invalidations: Option<usize>,
+    refused_invalidations_ms: Option<u64>,
     breaker_failures: Option<u32>,
 }
 

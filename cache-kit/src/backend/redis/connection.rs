@@ -1,240 +1,318 @@
-//! [`Link`]: the one connection, made when it is needed and replaced when it is no good.
+//! [`Link`]: one connection for each runtime, made when it is needed and replaced when it is no good.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::{
-    AsyncConnectionConfig, Client, ErrorKind, ProtocolVersion, RedisError, RedisResult,
-    ServerErrorKind,
-};
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
+use tokio::sync::{oneshot, watch};
 
 use super::RedisConfig;
+use super::connect::Connector;
 use crate::error::{Error, Result};
 
-/// After this many commands in a row that were given up without an answer, the connection counts
-/// as black-holed. Those that were under way together are one: a batch that is dropped says no more
-/// than a single command does.
-const UNANSWERED: u64 = 3;
-
 pub(super) struct Link {
-    client: Client,
-    /// For servers that do not speak RESP3; `None` if the URL chose the protocol.
-    fallback: Option<Client>,
-    connect_deadline: Duration,
-    current: Mutex<Option<Connection>>,
-    /// One caller connects, the others wait for it.
-    connecting: tokio::sync::Mutex<()>,
-    next: AtomicU32,
-    unanswered: Unanswered,
+    connector: Arc<Connector>,
+    homes: Arc<Homes>,
 }
 
-/// A connection, and the command that it is for.
-pub(super) type Usable<'l> = (MultiplexedConnection, InFlight<'l>);
+/// A connection, and its number.
+pub(super) type Usable = (MultiplexedConnection, u64);
 
-/// A connection, and where it lives.
-struct Connection {
-    inner: MultiplexedConnection,
-    number: u32,
-    runtime: tokio::runtime::Id,
+#[derive(Default)]
+struct Homes(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// One for each runtime that has asked. A connection is driven by a task of its runtime: on
+    /// another one its answers would come late, or never.
+    homes: Vec<Home>,
+    /// The number of the last connection, or of the last attempt to make one.
+    last: u64,
+    /// Set when the server was found to be a replica: a key for which a write was refused.
+    demoted: Option<Arc<str>>,
+}
+
+struct Home {
+    runtime: Id,
+    door: Door,
+    /// Dropped with the home; ends the task that waits for the end of the runtime.
+    _alive: oneshot::Sender<()>,
+}
+
+enum Door {
+    /// Nobody has connected.
+    Shut,
+    /// A task connects, under this number.
+    Opening(u64, watch::Receiver<Option<Result<()>>>),
+    Open(u64, MultiplexedConnection),
+}
+
+/// What stands behind a runtime's door.
+enum Found {
+    /// There is no home for this runtime.
+    Stranger,
+    Usable(Usable),
+    Wait(watch::Receiver<Option<Result<()>>>),
+    /// There is nothing, and the caller must make it, under this number.
+    Make(Attempt, watch::Receiver<Option<Result<()>>>),
 }
 
 impl Link {
     pub(super) fn new(config: &RedisConfig) -> Result<Self> {
-        let open = |protocol| {
-            let mut info = config.connection().clone();
-            if let Some(protocol) = protocol {
-                let settings = info.redis_settings().clone().set_protocol(protocol);
-                info = info.set_redis_settings(settings);
-            }
-            // The message could repeat what the URL says.
-            Client::open(info)
-                .map_err(|_| Error::ConfigError("redis: bad connection settings".into()))
-        };
-        let (client, fallback) = if config.protocol_chosen() {
-            (open(None)?, None)
-        } else {
-            (
-                open(Some(ProtocolVersion::RESP3))?,
-                Some(open(Some(ProtocolVersion::RESP2))?),
-            )
-        };
         Ok(Self {
-            client,
-            fallback,
-            connect_deadline: config.connect_deadline(),
-            current: Mutex::new(None),
-            connecting: tokio::sync::Mutex::new(()),
-            next: AtomicU32::new(0),
-            unanswered: Unanswered::default(),
+            connector: Arc::new(Connector::new(config)?),
+            homes: Arc::default(),
         })
     }
 
-    /// The connection, made anew if there is none or if its runtime is not this one: the task that
-    /// drives it may be gone, and without it commands would wait for ever. A command that is dropped
-    /// without an answer counts against it.
-    pub(super) async fn connection(&self) -> Result<Usable<'_>> {
-        let runtime = Handle::try_current()
-            .map_err(|_| Error::ConfigError("redis needs a tokio runtime around it".into()))?
-            .id();
-        match self.usable(runtime) {
-            Some(usable) => Ok(usable),
-            // Boxed, since every command would carry its three kilobytes.
-            None => Box::pin(self.connect_anew(runtime)).await,
+    /// The connection of this runtime, made if there is none.
+    ///
+    /// It is made by a task, so that a caller that goes away, or is not polled, neither holds the
+    /// others nor throws away what has been done.
+    pub(super) async fn connection(&self) -> Result<Usable> {
+        let runtime = runtime()?;
+        let mut known = false;
+        loop {
+            let mut opened = match self.find(runtime.id())? {
+                Found::Usable(usable) => return Ok(usable),
+                // A task is dropped at once where the runtime is ending.
+                Found::Stranger if known => return Err(given_up()),
+                Found::Stranger => {
+                    self.settle(&runtime);
+                    known = true;
+                    continue;
+                }
+                Found::Wait(opened) => opened,
+                Found::Make(attempt, opened) => {
+                    runtime.spawn(open(Arc::clone(&self.connector), attempt, runtime.clone()));
+                    opened
+                }
+            };
+            // Boxed, since every command would carry its room.
+            Box::pin(async {
+                let opened = opened.wait_for(Option::is_some).await;
+                opened.map_or_else(
+                    |_| Err(given_up()),
+                    |opened| opened.clone().unwrap_or(Ok(())),
+                )
+            })
+            .await?;
         }
     }
 
-    fn usable(&self, runtime: tokio::runtime::Id) -> Option<Usable<'_>> {
-        let current = self.lock();
-        let connection = current.as_ref().filter(|it| it.runtime == runtime)?;
-        Some((connection.inner.clone(), self.watch(connection.number)))
-    }
-
-    async fn connect_anew(&self, runtime: tokio::runtime::Id) -> Result<Usable<'_>> {
-        let _turn = self.connecting.lock().await;
-        if let Some(usable) = self.usable(runtime) {
-            return Ok(usable);
-        }
-        let inner = self.connect().await.map_err(|error| super::said(&error))?;
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut current = self.lock();
-        *current = Some(Connection {
-            inner: inner.clone(),
-            number,
-            runtime,
-        });
-        self.unanswered.begin(number);
-        Ok((inner, self.watch(number)))
-    }
-
-    async fn connect(&self) -> RedisResult<MultiplexedConnection> {
-        // The guard in front of the store has the deadline of every command.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_deadline))
-            .set_response_timeout(None);
-        let connected = self
-            .client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await;
-        match (connected, &self.fallback) {
-            (Err(error), Some(fallback)) if error.kind() == ErrorKind::RESP3NotSupported => {
-                fallback
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await
+    /// Makes a home for a runtime, which goes when the runtime ends.
+    fn settle(&self, runtime: &Handle) {
+        let (alive, gone) = oneshot::channel();
+        let home = Home {
+            runtime: runtime.id(),
+            door: Door::Shut,
+            _alive: alive,
+        };
+        {
+            let mut state = self.homes.lock();
+            if state.homes.iter().any(|it| it.runtime == home.runtime) {
+                return;
             }
-            (connected, _) => connected,
+            state.homes.push(home);
+        }
+        let tenant = Tenant {
+            homes: Arc::downgrade(&self.homes),
+            runtime: runtime.id(),
+        };
+        runtime.spawn(async move {
+            let _tenant = tenant;
+            let _ = gone.await;
+        });
+    }
+
+    fn find(&self, id: Id) -> Result<Found> {
+        let mut state = self.homes.lock();
+        if state.demoted.is_some() {
+            return Err(demoted());
+        }
+        let last = state.last + 1;
+        let Some(home) = state.homes.iter_mut().find(|home| home.runtime == id) else {
+            return Ok(Found::Stranger);
+        };
+        match &home.door {
+            Door::Open(number, connection) => Ok(Found::Usable((connection.clone(), *number))),
+            Door::Opening(_, opened) => Ok(Found::Wait(opened.clone())),
+            Door::Shut => {
+                let (opens, opened) = watch::channel(None);
+                home.door = Door::Opening(last, opened.clone());
+                state.last = last;
+                let attempt = Attempt {
+                    homes: Arc::downgrade(&self.homes),
+                    number: last,
+                    opens,
+                };
+                Ok(Found::Make(attempt, opened))
+            }
         }
     }
 
     /// Makes the next command connect anew, unless somebody has replaced the connection already.
-    pub(super) fn replace(&self, number: u32) {
-        let mut current = self.lock();
-        // What is dropped is dropped outside of the lock.
-        let replaced = current.take_if(|it| it.number == number);
-        drop(current);
+    pub(super) fn replace(&self, number: u64) {
+        let replaced = self.homes.lock().shut(number);
+        // Dropped outside of the lock.
         drop(replaced);
     }
 
-    fn watch(&self, number: u32) -> InFlight<'_> {
-        InFlight {
-            link: self,
-            number,
-            before: Some(self.unanswered.now()),
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// How many commands in a row were given up on which connection: its number, then theirs.
-#[derive(Default)]
-struct Unanswered(AtomicU64);
-
-impl Unanswered {
-    fn now(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn begin(&self, connection: u32) {
-        self.0.store(u64::from(connection) << 32, Ordering::Relaxed);
-    }
-
-    /// Adds one to what it was `before`. What others have done to it since stands.
-    fn add(&self, before: u64) -> Option<u64> {
-        let now = before + 1;
-        let added = self
-            .0
-            .compare_exchange(before, now, Ordering::Relaxed, Ordering::Relaxed);
-        added.is_ok().then_some(now & u64::from(u32::MAX))
-    }
-
-    fn clear(&self, connection: u32) {
-        let begun = u64::from(connection) << 32;
-        // Not written while all is well: every task reads the line that it stands on.
-        let counted = |now: u64| now > begun && now - begun <= u64::from(u32::MAX);
-        let cleared = |now| counted(now).then_some(begun);
-        let _ = self
-            .0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, cleared);
-    }
-}
-
-/// A command that has not been answered.
-pub(super) struct InFlight<'l> {
-    link: &'l Link,
-    /// The number of its connection.
-    number: u32,
-    /// What had not been answered when it was sent.
-    before: Option<u64>,
-}
-
-impl InFlight<'_> {
-    /// Tells which connection has answered.
-    pub(super) fn answered(mut self) -> u32 {
-        self.before = None;
-        self.link.unanswered.clear(self.number);
-        self.number
-    }
-}
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        let Some(before) = self.before else {
+    /// The server is a replica. Nothing is sent until [`prove`](Self::prove) has found otherwise.
+    pub(super) fn demote(&self, number: u64, key: &str) {
+        let mut state = self.homes.lock();
+        let is_current = |home: &Home| matches!(home.door, Door::Open(open, _) if open == number);
+        if !state.homes.iter().any(is_current) {
             return;
-        };
-        if before >> 32 == u64::from(self.number)
-            && self.link.unanswered.add(before) >= Some(UNANSWERED)
-        {
-            self.link.replace(self.number);
+        }
+        state.demoted = Some(key.into());
+        let doors: Vec<Door> = state.homes.iter_mut().filter_map(Home::leave).collect();
+        drop(state);
+        drop(doors);
+    }
+
+    /// A key for which a write was refused, if the server is known as a replica.
+    pub(super) fn demoted(&self) -> Option<Arc<str>> {
+        self.homes.lock().demoted.clone()
+    }
+
+    /// A connection that no other caller has, made by a task, to try a server that was a replica.
+    pub(super) async fn apart(&self) -> Result<MultiplexedConnection> {
+        let runtime = runtime()?;
+        let connector = Arc::clone(&self.connector);
+        joined(runtime.spawn(async move { connector.connect().await })).await
+    }
+
+    /// The server takes writes.
+    pub(super) fn promoted(&self) {
+        self.homes.lock().demoted = None;
+    }
+}
+
+fn runtime() -> Result<Handle> {
+    Handle::try_current()
+        .map_err(|_| Error::ConfigError("redis needs a tokio runtime around it".into()))
+}
+
+fn given_up() -> Error {
+    Error::BackendError("redis: connecting was given up".into())
+}
+
+fn demoted() -> Error {
+    Error::BackendError("redis: the server is a replica and takes no writes".into())
+}
+
+/// What a task that connects has come to.
+async fn joined(
+    task: tokio::task::JoinHandle<Result<MultiplexedConnection>>,
+) -> Result<MultiplexedConnection> {
+    match task.await {
+        Ok(connected) => connected,
+        // tokio says by a panic alone that a runtime has no sockets.
+        Err(error) if error.is_panic() => Err(Error::ConfigError(
+            "redis needs a tokio runtime with sockets and a timer: enable_all()".into(),
+        )),
+        Err(_) => Err(given_up()),
+    }
+}
+
+/// Connects, and tells all who wait.
+async fn open(connector: Arc<Connector>, attempt: Attempt, runtime: Handle) {
+    let connected = joined(runtime.spawn(async move { connector.connect().await })).await;
+    attempt.end(connected);
+}
+
+/// An attempt to connect. Dropped before its end, it leaves the door shut.
+struct Attempt {
+    homes: Weak<Homes>,
+    number: u64,
+    opens: watch::Sender<Option<Result<()>>>,
+}
+
+impl Attempt {
+    fn end(self, connected: Result<MultiplexedConnection>) {
+        let told = connected.as_ref().map(|_| ()).map_err(Clone::clone);
+        if let (Ok(connection), Some(homes)) = (connected, self.homes.upgrade()) {
+            homes.lock().open(self.number, connection);
+        }
+        // Dropping it shuts the door where it has not been opened; whoever is told comes after that.
+        let opens = self.opens.clone();
+        drop(self);
+        let _ = opens.send(Some(told));
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(homes) = self.homes.upgrade() {
+            let mut state = homes.lock();
+            let opening = |home: &&mut Home| matches!(home.door, Door::Opening(number, _) if number == self.number);
+            if let Some(home) = state.homes.iter_mut().find(opening) {
+                let door = std::mem::replace(&mut home.door, Door::Shut);
+                drop(state);
+                drop(door);
+            }
         }
     }
 }
 
-/// Whether the connection is lost, so that only a new one can answer.
-pub(super) fn is_lost(error: &RedisError) -> bool {
-    error.is_connection_dropped() || error.is_io_error() || error.kind() == ErrorKind::Parse
+/// Lives in a task of a runtime, and ends with it: then nobody drives its connection any more.
+struct Tenant {
+    homes: Weak<Homes>,
+    runtime: Id,
 }
 
-/// Whether the server is no longer one to write to. The connection would go on being answered, and
-/// every invalidation refused.
-pub(super) fn is_demoted(error: &RedisError) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-    )
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        if let Some(homes) = self.homes.upgrade() {
+            let mut state = homes.lock();
+            let ended = |home: &mut Home| home.runtime == self.runtime;
+            let ended: Vec<Home> = state.homes.extract_if(.., ended).collect();
+            drop(state);
+            drop(ended);
+        }
+    }
+}
+
+impl Homes {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn open(&mut self, number: u64, connection: MultiplexedConnection) {
+        let opening =
+            |home: &&mut Home| matches!(home.door, Door::Opening(opening, _) if opening == number);
+        if let Some(home) = self.homes.iter_mut().find(opening) {
+            home.door = Door::Open(number, connection);
+        }
+    }
+
+    fn shut(&mut self, number: u64) -> Option<Door> {
+        let open = |home: &&mut Home| matches!(home.door, Door::Open(open, _) if open == number);
+        self.homes.iter_mut().find(open)?.leave()
+    }
+}
+
+impl Home {
+    /// Shuts an open door.
+    fn leave(&mut self) -> Option<Door> {
+        matches!(self.door, Door::Open(..)).then(|| std::mem::replace(&mut self.door, Door::Shut))
+    }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let address = self.client.get_connection_info().addr();
+        let open = {
+            let state = self.homes.lock();
+            let open = |home: &&Home| matches!(home.door, Door::Open(..));
+            state.homes.iter().filter(open).count()
+        };
         f.debug_struct("Link")
-            .field("address", &format_args!("{address}"))
-            .field("connected", &self.lock().is_some())
+            .field("addresses", &self.connector)
+            .field("connections", &open)
             .finish_non_exhaustive()
     }
 }

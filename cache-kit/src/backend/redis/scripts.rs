@@ -2,6 +2,7 @@
 
 use ::redis::Script;
 
+use super::said::NOT_DONE;
 use crate::backend::bytes::{HEAD_BYTES, HEAD_PREFIXES};
 
 pub(super) struct Scripts {
@@ -23,33 +24,57 @@ impl Scripts {
     pub(super) fn new() -> Self {
         let last = HEAD_BYTES - 1;
         let prefix = HEAD_PREFIXES[0].len();
-        // `pcall`: a key of another type has no head, and `SET` replaces it.
+        let script = |body: &str| Script::new(&format!("{}{body}", prelude(last)));
         Self {
-            claim: Script::new(&format!(
-                "local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
-                 if type(head) == 'string' then
+            claim: script(&format!(
+                "if head then
                    local prefix = string.sub(head, 1, {prefix})
                    if prefix == ARGV[3] or prefix == ARGV[4] then return head end
                  end
-                 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+                 local done = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+                 if done.err then return refused('SET', done) end
                  return false"
             )),
-            // An empty head is never given: it would match a missing key.
-            swap: Script::new(&format!(
-                "local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
+            // An empty head is never given: it would match a missing key. The head of the value itself
+            // was put there by an earlier copy of the command.
+            swap: script(&format!(
+                "if head == string.sub(ARGV[2], 1, {HEAD_BYTES}) then return 1 end
                  if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
+                 local done
                  if ARGV[3] == '0' then
-                   redis.call('SET', KEYS[1], ARGV[2])
+                   done = redis.pcall('SET', KEYS[1], ARGV[2])
                  else
-                   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+                   done = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
                  end
+                 if done.err then return refused('SET', done) end
                  return 1"
             )),
-            remove: Script::new(&format!(
-                "local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
-                 if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
-                 return redis.call('DEL', KEYS[1])"
-            )),
+            remove: script(
+                "if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
+                 local done = redis.pcall('DEL', KEYS[1])
+                 if type(done) == 'table' then return refused('DEL', done) end
+                 return done",
+            ),
         }
     }
+}
+
+/// What every script begins with: it gets the head. A key of another type has none, and `SET` replaces
+/// it; every other error is told, with the command that it is for.
+fn prelude(last: usize) -> String {
+    format!(
+        "local function refused(command, answer)
+           local code = string.match(answer.err, '^%-?(%u+) ') or 'ERR'
+           if string.find(answer.err, 'user executing the script', 1, true) then code = 'NOPERM' end
+           return redis.error_reply('{NOT_DONE} ' .. command .. ' ' .. code)
+         end
+         local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
+         if type(head) == 'table' then
+           if not string.find(head.err, 'WRONGTYPE', 1, true) then
+             return refused('GETRANGE', head)
+           end
+           head = false
+         end
+         "
+    )
 }

@@ -1,0 +1,50 @@
+//! [`Health`]: how a remote store is doing, as this process sees it.
+
+/// How a remote store is doing, as this process sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Health {
+    /// Whether commands are sent. `false` while the breaker is open: reads are misses, loads are
+    /// not stored, invalidations wait.
+    pub available: bool,
+    /// Invalidations that have not reached the store; their keys are not served by this process.
+    pub pending_invalidations: usize,
+    /// Those of them that the store has refused, such as for a right that its user lacks. They are
+    /// tried again, and given up after a while.
+    pub refused_invalidations: usize,
+    /// Invalidations that were given up since the start, because the store refused them for too
+    /// long: until their time to live ends, the older values may be served.
+    pub given_up_invalidations: u64,
+    /// What the last failed command failed with, until one succeeds.
+    pub last_error: Option<String>,
+    /// What the store last refused, and why, however long ago.
+    pub last_refusal: Option<String>,
+}
+
+impl Health {
+    /// How several stores are doing, all in one: available if all are, the counts of all, and the
+    /// first of each text.
+    #[cfg_attr(
+        not(feature = "memcached"),
+        allow(dead_code, reason = "only Memcached has several stores")
+    )]
+    pub(in crate::backend) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self {
+            available: true,
+            pending_invalidations: 0,
+            refused_invalidations: 0,
+            given_up_invalidations: 0,
+            last_error: None,
+            last_refusal: None,
+        };
+        for store in stores {
+            all.available &= store.available;
+            all.pending_invalidations += store.pending_invalidations;
+            all.refused_invalidations += store.refused_invalidations;
+            all.given_up_invalidations += store.given_up_invalidations;
+            all.last_error = all.last_error.or(store.last_error);
+            all.last_refusal = all.last_refusal.or(store.last_refusal);
+        }
+        all
+    }
+}

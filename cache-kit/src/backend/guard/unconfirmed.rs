@@ -1,0 +1,83 @@
+//! [`Unconfirmed`]: invalidations whose fate is not known yet.
+
+use super::Guard;
+use crate::backend::Invalidated;
+use crate::backend::bytes::ByteStore;
+use crate::error::{Error, Result};
+
+/// Invalidations that may or may not have reached the store. Dropped before that is known, they
+/// are queued.
+pub(super) struct Unconfirmed<'g, S: ByteStore> {
+    guard: &'g Guard<S>,
+    keys: &'g [&'g str],
+    /// The last invalidation in vain before these; earlier ones are done with them.
+    since: u64,
+}
+
+impl<'g, S: ByteStore> Unconfirmed<'g, S> {
+    pub(super) fn new(guard: &'g Guard<S>, keys: &'g [&'g str]) -> Self {
+        let shared = &guard.shared;
+        let since = match shared.is_troubled() {
+            true => shared.lock().pending.last(),
+            false => 0,
+        };
+        Self { guard, keys, since }
+    }
+
+    pub(super) fn keys(&self) -> &'g [&'g str] {
+        self.keys
+    }
+
+    /// Takes what became of each. What failed is queued.
+    pub(super) fn settle(mut self, answers: Vec<Result<()>>) -> Vec<Result<Invalidated>> {
+        let keys = std::mem::take(&mut self.keys);
+        let shared = &self.guard.shared;
+        if answers.iter().all(Result::is_ok) && !shared.is_troubled() {
+            return keys.iter().map(|_| Ok(Invalidated::Done)).collect();
+        }
+        let now = shared.now();
+        let leases_end = now.after(shared.policy.lease_lifetime);
+        let told = shared.change(|state| {
+            let pending = &mut state.pending;
+            let settle = |(key, answer): (&&str, Result<()>)| match answer {
+                Ok(()) => {
+                    pending.done(key, self.since);
+                    Ok(Invalidated::Done)
+                }
+                Err(error) => {
+                    let queued = pending.queue(key, now, leases_end);
+                    if super::is_refusal(&error) {
+                        pending.refuse(key, now);
+                    }
+                    match error {
+                        Error::ConfigError(_) => Err(error),
+                        _ if queued => Ok(Invalidated::Pending),
+                        error => Err(Error::BackendError(format!(
+                            "{error}; no room to queue the invalidation"
+                        ))),
+                    }
+                }
+            };
+            keys.iter().zip(answers).map(settle).collect()
+        });
+        self.guard.recover();
+        told
+    }
+}
+
+impl<S: ByteStore> Drop for Unconfirmed<'_, S> {
+    fn drop(&mut self) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let shared = &self.guard.shared;
+        let now = shared.now();
+        let leases_end = now.after(shared.policy.lease_lifetime);
+        shared.change(|state| {
+            for key in self.keys {
+                state.pending.queue(key, now, leases_end);
+            }
+        });
+        self.guard.recover();
+    }
+}

@@ -1,0 +1,37 @@
+//! [`Split`]: whether commands for many keys are sent key by key for a while.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Redis refuses a command whole when it refuses it for one key. Strangers travel together, so such a
+/// command is sent again key by key; and for this long so are those that come after it, else each of
+/// them would cost a round trip for nothing.
+const FOR: Duration = Duration::from_secs(10);
+
+/// Whether commands for many keys are sent key by key.
+pub(super) struct Split {
+    made: Instant,
+    /// In milliseconds since it was made; 0 while nothing was refused.
+    until: AtomicU64,
+}
+
+impl Split {
+    pub(super) fn new() -> Self {
+        Self {
+            made: Instant::now(),
+            until: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        let until = self.until.load(Ordering::Relaxed);
+        until != 0 && self.made.elapsed() < Duration::from_millis(until)
+    }
+
+    /// A command was refused.
+    pub(super) fn begin(&self) {
+        let until = self.made.elapsed().saturating_add(FOR).as_millis();
+        let until = u64::try_from(until).unwrap_or(u64::MAX);
+        self.until.store(until, Ordering::Relaxed);
+    }
+}
