@@ -23,6 +23,7 @@ mod peers;
 mod refusals;
 mod schedules;
 mod storm;
+mod waiting;
 
 use std::sync::Arc;
 use std::time::Duration;
