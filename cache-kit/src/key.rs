@@ -133,7 +133,7 @@ mod tests {
     fn text<K: Display + Any>(key: &K) -> String {
         let mut text = KeyText::new();
         text.push("user:");
-        text.push_key(key);
+        text.push_key(key).unwrap();
         text.as_str().to_owned()
     }
 
