@@ -4,6 +4,7 @@ mod config;
 mod sendings;
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -353,8 +354,24 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         &self,
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Self::Lease>>> {
-        let lease = |&(key, request)| self.lease::<T>(key, request);
-        join(requests.iter().map(lease), S::COMMANDS_AT_ONCE).await
+        // Side by side, two requests for one key would have no order.
+        let mut seen = HashSet::with_capacity(requests.len());
+        let (first, again): (Vec<usize>, Vec<usize>) =
+            (0..requests.len()).partition(|place| seen.insert(requests[*place].0));
+        let lease = |place: &usize| {
+            let (key, request) = requests[*place];
+            self.lease::<T>(key, request)
+        };
+        let leased = join(first.iter().map(lease), S::COMMANDS_AT_ONCE).await;
+        if again.is_empty() {
+            return leased;
+        }
+        let mut answers: Vec<_> = first.into_iter().zip(leased).collect();
+        for place in again {
+            answers.push((place, lease(&place).await));
+        }
+        answers.sort_unstable_by_key(|(place, _)| *place);
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     async fn store_many<T: CacheEntity>(

@@ -74,8 +74,10 @@ impl<B: CacheBackend> CacheExpander<B> {
             let since = self.stopwatch();
             let began = self.flights.tick();
             let now = self.clock.now();
-            // Fresh, or it would not be given: in the table, every strategy that looks up feeds it.
-            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now) {
+            // A stamp of the future may make stale what the backend takes for fresh.
+            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
+                && next_step(strategy, Situation::of(&entry, now)) == Step::Feed
+            {
                 if let Some(listener) = &self.listener {
                     listener.hit(key.as_str(), since);
                 }

@@ -13,7 +13,6 @@ mod route;
 mod socket;
 mod store;
 
-use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Weak};
@@ -229,22 +228,12 @@ impl CacheBackend for MemcachedBackend {
         &self,
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Lease>>> {
-        // Side by side on several connections, two requests for one key would have no order.
-        let mut seen = HashSet::with_capacity(requests.len());
-        let (first, again): (Vec<usize>, Vec<usize>) =
-            (0..requests.len()).partition(|place| seen.insert(requests[*place].0));
-        let leased = self.spread(
-            first.iter().map(|place| requests[*place]).collect(),
+        self.spread(
+            requests.to_vec(),
             |(key, _)| key,
             |server, requests| async move { server.lease_many::<T>(&requests).await },
-        );
-        let mut answers: Vec<_> = first.iter().copied().zip(leased.await).collect();
-        for place in again {
-            let (key, request) = requests[place];
-            answers.push((place, self.lease::<T>(key, request).await));
-        }
-        answers.sort_unstable_by_key(|(place, _)| *place);
-        answers.into_iter().map(|(_, answer)| answer).collect()
+        )
+        .await
     }
 
     async fn store_many<T: CacheEntity>(
