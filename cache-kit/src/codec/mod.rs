@@ -26,6 +26,8 @@ mod head;
 mod payload;
 mod placeholder;
 mod schema;
+#[allow(dead_code, unused, reason="wip")]
+mod trace;
 mod seal;
 mod strict;
 #[cfg(test)]
