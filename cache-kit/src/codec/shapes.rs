@@ -6,7 +6,10 @@ use std::hash::{Hash, Hasher};
 use std::sync::OnceLock;
 
 use crate::entity::CacheEntity;
+use crate::entry::Entry;
+use crate::error::Result;
 
+use super::proof;
 use super::trace::{self, Shape};
 
 /// The shapes of all types that a backend has met. A type is traced when it is met first.
@@ -72,6 +75,16 @@ impl Shapes {
                 }
             }
             table = table.next.get_or_init(Box::default);
+        }
+    }
+}
+
+impl Shape {
+    /// Refuses an entry whose type never comes back.
+    pub(crate) fn admit<T: CacheEntity>(&self, entry: &Entry<T>) -> Result<()> {
+        match &entry.value {
+            Some(_) => proof::of_type::<T>(self),
+            None => Ok(()),
         }
     }
 }

@@ -13,6 +13,7 @@ pub struct EncodedConfig {
     pub(crate) operation_deadline: Duration,
     pub(crate) pending_invalidations: usize,
     pub(crate) breaker: BreakerPolicy,
+    pub(crate) proves_stores: bool,
 }
 
 impl EncodedConfig {
@@ -25,6 +26,7 @@ impl EncodedConfig {
             operation_deadline: Duration::from_millis(500),
             pending_invalidations: 10_000,
             breaker: BreakerPolicy::default(),
+            proves_stores: true,
         }
     }
 
@@ -38,6 +40,14 @@ impl EncodedConfig {
     /// The largest value that is stored, in bytes, head included. Default 8 MiB.
     pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = bytes;
+        self
+    }
+
+    /// Whether each value is decoded before it is sent, and stored only if it comes back as it was.
+    /// Default `true`. It costs about what a hit costs to decode, and finds whatever a type writes
+    /// in one way and reads in another. A type that *never* comes back is refused without it, too.
+    pub fn with_store_proof(mut self, proves: bool) -> Self {
+        self.proves_stores = proves;
         self
     }
 

@@ -124,15 +124,16 @@ fn bytes_that_decode_as_another_value_are_refused_with_the_field() {
         tags: vec![1, 9],
     };
     // Encoded again, it is the same bytes.
-    assert_eq!(
-        postcard::to_allocvec(&shifted(None)).ok(),
-        postcard::to_allocvec(&Shifted {
-            note: Some(None),
-            level: 2,
-            tags: vec![9]
-        })
-        .ok()
-    );
+    let encoded = |value: &Shifted| {
+        let mut bytes = Vec::new();
+        payload::append(&mut bytes, usize::MAX, value).map(|_| bytes)
+    };
+    let other = Shifted {
+        note: Some(None),
+        level: 2,
+        tags: vec![9],
+    };
+    assert_eq!(encoded(&shifted(None)).ok(), encoded(&other).ok());
     let said = refused(shifted(None));
     assert!(said.contains("field `value.note`"), "{said}");
     assert!(said.contains("Holding<"), "{said}");
@@ -148,9 +149,6 @@ enum Renumbered {
     Paid,
     Cancelled,
 }
-
-#[derive(Debug, Clone, Serialize)]
-struct Dead(std::rc::Weak<u8>);
 
 #[test]
 fn a_skipped_variant_is_refused() {
@@ -179,14 +177,21 @@ impl From<String> for Lower {
     }
 }
 
+/// Written as a number that reading takes offence at.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "u8")]
+#[serde(from = "(u8,)", into = "(u8,)")]
 struct Panicking(u8);
 
-impl From<u8> for Panicking {
-    fn from(number: u8) -> Self {
+impl From<(u8,)> for Panicking {
+    fn from((number,): (u8,)) -> Self {
         assert!(number < 10, "on purpose");
         Self(number)
+    }
+}
+
+impl From<Panicking> for (u8,) {
+    fn from(Panicking(number): Panicking) -> Self {
+        (number,)
     }
 }
 
@@ -198,21 +203,7 @@ fn what_a_conversion_changes_is_refused() {
 
 #[test]
 fn a_panic_is_a_refusal() {
-    prove(1_u8).unwrap();
-    let said = refused(PanickingTwice(11));
+    prove(Panicking(9)).unwrap();
+    let said = refused(Panicking(10));
     assert!(said.contains("panicked"), "{said}");
-}
-
-/// Written as a number, read by way of [`Panicking`].
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(from = "Checked")]
-struct PanickingTwice(u8);
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Checked(u8);
-
-impl From<Checked> for PanickingTwice {
-    fn from(Checked(number): Checked) -> Self {
-        Self(Panicking::from(number).0)
-    }
 }

@@ -42,7 +42,7 @@ pub(super) use unreadable::Unreadable;
 
 /// What a trace found out about a type.
 #[derive(Debug, Clone)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Changes when the bytes of a value would be read in another way.
     pub(super) fingerprint: u64,
     /// What no value of the type gets past, if there is such a request.
