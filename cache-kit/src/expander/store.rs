@@ -1,5 +1,6 @@
 //! What becomes of a loaded entity in the cache.
 
+use std::any::type_name;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::backend::{CacheBackend, Stored};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Degraded, StoreResult};
 use crate::policy::{OperationConfig, Span, lifetime};
 
@@ -41,7 +42,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let since = self.stopwatch();
         let now = self.clock.now();
         let answer = self.backend.store(call.key, lease, entry, now).await;
-        self.judge_store(call.key, since, answer, degraded)
+        self.judge_store::<T>(call.key, since, answer, degraded)
     }
 
     /// The entry that is to be stored, if any is.
@@ -71,7 +72,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Says what an answer means for its call, and tells the listener.
-    pub(super) fn judge_store(
+    pub(super) fn judge_store<T: CacheEntity>(
         &self,
         key: &str,
         since: Option<Instant>,
@@ -95,6 +96,10 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
             Err(error) => {
                 self.report(key, &error);
+                if let Error::SerializationError(reason) = error {
+                    let entity = type_name::<T>();
+                    self.event(key, CacheEvent::Unstorable { entity, reason });
+                }
                 degraded.store = true;
                 StoreResult::Failed
             }

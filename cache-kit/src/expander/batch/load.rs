@@ -112,7 +112,7 @@ where
                 let key = self.calls[led.miss.slot].key;
                 *store = self
                     .expander
-                    .judge_store(key, since, answer, &mut led.degraded);
+                    .judge_store::<T>(key, since, answer, &mut led.degraded);
             }
         }
         self.release(releases).await;
