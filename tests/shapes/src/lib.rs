@@ -12,7 +12,8 @@ use cache_kit::clock::{Clock, Timestamp};
 use cache_kit::entry::Entry;
 use cache_kit::observability::{CacheEvent, CacheMetrics, StoreResult};
 use cache_kit::{
-    CacheEntity, CacheExpander, CacheStrategy, InMemoryRepository, Outcome, Result, SharedFeeder,
+    CacheEntity, CacheExpander, CacheStrategy, Error, InMemoryRepository, Outcome, Result,
+    SharedFeeder,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -94,10 +95,19 @@ impl Store {
     ///
     /// # Errors
     /// Whatever the store answers with.
-    pub async fn put<T: Value>(&self, value: T) -> Result<()> {
+    pub fn put<T: Value>(&self, value: T) -> impl Future<Output = Result<()>> {
+        self.put_entity(kept(value))
+    }
+
+    /// The same with an entity that is no [`Kept`].
+    ///
+    /// # Errors
+    /// Whatever the store answers with.
+    pub async fn put_entity<T: CacheEntity>(&self, entity: T) -> Result<()> {
+        let now = Clock::system().now();
         let entry = Entry {
-            value: Some(Arc::new(kept(value))),
-            created: Clock::system().now(),
+            value: Some(Arc::new(entity)),
+            created: now,
             stale_from: Timestamp::NEVER,
             expires: Timestamp::NEVER,
             load_millis: 0,
@@ -105,13 +115,14 @@ impl Store {
         let request = LeaseRequest {
             id: LeaseId(1 << 32),
             take: Take::Over,
-            now: entry.created,
+            now,
         };
-        let Leased::Granted { lease, .. } = self.0.lease::<Kept<T>>(KEY, request).await? else {
-            unreachable!("nobody else has a lease");
-        };
-        let now = entry.created;
-        self.0.store(KEY, lease, entry, now).await.map(|_| ())
+        match self.0.lease::<T>(KEY, request).await? {
+            Leased::Granted { lease, .. } => CacheBackend::store(&self.0, KEY, lease, entry, now)
+                .await
+                .map(|_| ()),
+            _ => Err(Error::BackendError("no lease".to_owned())),
+        }
     }
 
     /// Gets what another build may have put there.
@@ -119,11 +130,19 @@ impl Store {
     /// # Errors
     /// Whatever the store answers with.
     pub async fn get<T: Value>(&self) -> Result<Option<T>> {
+        let found = self.get_entity::<Kept<T>>().await?;
+        Ok(found.map(|kept| kept.value.clone()))
+    }
+
+    /// The same with an entity that is no [`Kept`].
+    ///
+    /// # Errors
+    /// Whatever the store answers with.
+    pub async fn get_entity<T: CacheEntity>(&self) -> Result<Option<Arc<T>>> {
         // A backend of its own, as another process has it.
         let build = Encoded::over(self.0.store().clone());
-        let found = build.get::<Kept<T>>(KEY, Clock::system().now()).await?;
-        Ok(match found {
-            Lookup::Hit { entry, .. } => entry.value.map(|kept| kept.value.clone()),
+        Ok(match build.get::<T>(KEY, Clock::system().now()).await? {
+            Lookup::Hit { entry, .. } => entry.value,
             Lookup::Miss { .. } => None,
         })
     }

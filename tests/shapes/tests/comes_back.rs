@@ -178,7 +178,7 @@ async fn what_cannot_come_back_is_refused_with_its_path() {
         "field `value.either` asks the bytes" Untagged { either: either::Either::Left(1) };
         "field `value.at`" Rfc3339 { at: Some(datetime!(2026-01-02 03:04:05 UTC)) };
         "field `value`" serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
-        "field `value.by`" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
+        "field `value.by" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
         "unknown length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
         "`note` is skipped" Skipping { note: None, level: 1 };
     }
