@@ -185,7 +185,6 @@ impl Fnv1a {
         self.bytes(&(text.len() as u64).to_le_bytes());
         self.bytes(text.as_bytes());
     }
-
 }
 
 #[cfg(test)]
@@ -239,10 +238,19 @@ mod tests {
             ("struct A { id: String, #[serde(with = \"x\")] n: u8 }", 0),
             ("struct A { #[serde(with = \"x\")] id: String, n: u8 }", 0),
             ("struct A { id: String, #[serde(with = \"y\")] n: u8 }", 0),
-            ("struct A { id: String, #[serde(serialize_with = \"x\")] n: u8 }", 0),
-            ("struct A { id: String, #[serde(deserialize_with = \"x\")] n: u8 }", 0),
+            (
+                "struct A { id: String, #[serde(serialize_with = \"x\")] n: u8 }",
+                0,
+            ),
+            (
+                "struct A { id: String, #[serde(deserialize_with = \"x\")] n: u8 }",
+                0,
+            ),
             ("#[serde(from = \"x\")] struct A { id: String, n: u8 }", 0),
-            ("#[serde(try_from = \"x\")] struct A { id: String, n: u8 }", 0),
+            (
+                "#[serde(try_from = \"x\")] struct A { id: String, n: u8 }",
+                0,
+            ),
             ("#[serde(into = \"x\")] struct A { id: String, n: u8 }", 0),
             ("#[repr(u8)] enum A { B = 1, C = 2 }", 0),
             ("#[repr(u8)] enum A { B = 2, C = 1 }", 0),
@@ -261,7 +269,10 @@ mod tests {
 
     #[test]
     fn blanks_comments_and_the_order_of_attributes_change_nothing() -> syn::Result<()> {
-        let one = fingerprint("#[repr(i16)] enum A { B = 1, #[serde(with = \"x\")] C(u8) }", 3)?;
+        let one = fingerprint(
+            "#[repr(i16)] enum A { B = 1, #[serde(with = \"x\")] C(u8) }",
+            3,
+        )?;
         for same in [
             "#[repr(i16)]enum A{B=1,#[serde(with=\"x\")]C(u8),}",
             "/// a comment\n #[repr(i16)] pub enum D { /// another\n B = 1, #[serde(rename = \"y\")] #[serde(with = \"x\")] r#C(u16) }",

@@ -44,6 +44,8 @@ use crate::entry::Entry;
 
 pub(crate) use head::{EntryHead, FENCE_LEN, HEAD_LEN, Head, head_of};
 pub(crate) use placeholder::{PLACEHOLDER_LEN, Placeholder, PlaceholderKind};
+#[cfg(feature = "testing")]
+pub(crate) use proof::of_sample;
 pub(crate) use shapes::Shapes;
 pub(crate) use trace::Shape;
 

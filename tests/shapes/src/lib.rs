@@ -157,7 +157,9 @@ impl Store {
         let mut rows = InMemoryRepository::new();
         rows.insert(ID, kept(value));
         let mut feeder = SharedFeeder::<Kept<T>>::new(ID);
-        let outcome = build.with(&mut feeder, &rows, CacheStrategy::Bypass).await?;
+        let outcome = build
+            .with(&mut feeder, &rows, CacheStrategy::Bypass)
+            .await?;
         Ok(judge(outcome, &told))
     }
 

@@ -11,9 +11,7 @@ mod kinds;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::{
-    BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque,
-};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::ffi::CString;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU64, Wrapping};
@@ -179,7 +177,7 @@ async fn what_cannot_come_back_is_refused_with_its_path() {
         "field `value.at`" Rfc3339 { at: Some(datetime!(2026-01-02 03:04:05 UTC)) };
         "field `value`" serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
         "field `value.by" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
-        "unknown length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
+        "does not know its length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
         "`note` is skipped" Skipping { note: None, level: 1 };
     }
 }

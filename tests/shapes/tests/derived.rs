@@ -31,6 +31,7 @@ macro_rules! build {
                 pub(crate) at: chrono::DateTime<chrono::Utc>,
             }
 
+            #[allow(dead_code, reason = "two of the builds are asked for theirs")]
             pub(crate) fn alarm() -> Alarm {
                 Alarm {
                     id: 7,
@@ -54,7 +55,19 @@ async fn what_only_a_derive_sees_is_a_miss() {
     store.put_entity(first::alarm()).await.unwrap();
     let same = store.get_entity::<same::Alarm>().await.unwrap().unwrap();
     assert_eq!(same.levels, same::alarm().levels);
-    assert!(store.get_entity::<renumbered::Alarm>().await.unwrap().is_none());
-    assert!(store.get_entity::<in_millis::Alarm>().await.unwrap().is_none());
+    assert!(
+        store
+            .get_entity::<renumbered::Alarm>()
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert!(
+        store
+            .get_entity::<in_millis::Alarm>()
+            .await
+            .unwrap()
+            .is_none()
+    );
     assert!(store.get_entity::<raised::Alarm>().await.unwrap().is_none());
 }

@@ -150,12 +150,51 @@ macro_rules! family {
     };
 }
 
+/// What is bytes to serde is read as bytes.
+const ALIKE: [(&str, &str); 1] = [("uuid::Uuid", "alloc::vec::Vec<u8>")];
+
 #[tokio::test]
 async fn no_type_is_read_as_another() {
     let mut family = family![
-        bool, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64, char, String, (),
-        A, B, AB, BA, One, Two, Uno, Empty, Braces, E, F, G, H, I, J, K, L, List, Tree,
-        std::time::Duration, uuid::Uuid, std::net::IpAddr, std::net::Ipv4Addr,
+        bool,
+        u8,
+        u16,
+        u32,
+        u64,
+        u128,
+        i8,
+        i16,
+        i32,
+        i64,
+        i128,
+        f32,
+        f64,
+        char,
+        String,
+        (),
+        A,
+        B,
+        AB,
+        BA,
+        One,
+        Two,
+        Uno,
+        Empty,
+        Braces,
+        E,
+        F,
+        G,
+        H,
+        I,
+        J,
+        K,
+        L,
+        List,
+        Tree,
+        std::time::Duration,
+        uuid::Uuid,
+        std::net::IpAddr,
+        std::net::Ipv4Addr,
     ];
     family.extend([kin::<[u8; 1]>(), kin::<[[u8; 1]; 1]>(), kin::<[u16; 1]>()]);
     let mut wrong = Vec::new();
@@ -164,7 +203,7 @@ async fn no_type_is_read_as_another() {
         (one.store)(&store).await;
         for other in &family {
             let hits = (other.hits)(&store).await;
-            if hits != (one.name == other.name) {
+            if hits != (one.name == other.name || ALIKE.contains(&(one.name, other.name))) {
                 wrong.push((one.name, other.name));
             }
         }

@@ -98,7 +98,8 @@ enum Call {
 
 #[inline]
 fn mix(state: u64, number: u64) -> u64 {
-    let product = u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(number ^ 0xe703_7ed1_a0b4_28db);
+    let product =
+        u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(number ^ 0xe703_7ed1_a0b4_28db);
     (product as u64) ^ ((product >> 64) as u64)
 }
 

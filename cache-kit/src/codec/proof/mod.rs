@@ -16,10 +16,29 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 
+#[cfg(feature = "testing")]
+use super::Encoding;
 use super::payload;
+#[cfg(feature = "testing")]
+use super::trace;
 use super::trace::{Shape, Unreadable};
 
 use digest::{difference, digest};
+
+/// Refuses a value that would not come back, and a type that has values that would not.
+#[cfg(feature = "testing")]
+pub(crate) fn of_sample<T: CacheEntity>(value: &T) -> Result<()> {
+    let shape = trace::trace::<T>(0);
+    of_type::<T>(&shape)?;
+    if let Some(unreadable) = shape.partly.first() {
+        return Err(refusal::<T>(&unreadable.to_string()));
+    }
+    let mut payload = Vec::new();
+    match payload::append(&mut payload, usize::MAX, value)? {
+        Encoding::Complete => of_value(&shape, value, &payload),
+        Encoding::TooLarge => Err(refusal::<T>("it has no end")),
+    }
+}
 
 /// Refuses a type of which no value comes back.
 pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {

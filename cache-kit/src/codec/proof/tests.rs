@@ -153,7 +153,10 @@ enum Renumbered {
 #[test]
 fn a_skipped_variant_is_refused() {
     let said = refused(Renumbered::Paid);
-    assert!(said.contains("field `value` comes back as another"), "{said}");
+    assert!(
+        said.contains("field `value` comes back as another"),
+        "{said}"
+    );
     refused(vec![Renumbered::Cancelled]);
 }
 
@@ -162,7 +165,10 @@ fn what_asks_the_bytes_is_refused_with_the_field() {
     let said = refused(serde_json::json!({"a": 1}));
     assert!(said.contains("field `value` asks the bytes"), "{said}");
     let said = refused(BTreeMap::from([(1, (2, Some(serde_json::Value::Null)))]));
-    assert!(said.contains("field `value{value}.1` asks the bytes"), "{said}");
+    assert!(
+        said.contains("field `value{value}.1` asks the bytes"),
+        "{said}"
+    );
     prove(BTreeMap::<u8, (u8, Option<serde_json::Value>)>::new()).unwrap();
     prove(BTreeMap::from([(1, (2, None::<serde_json::Value>))])).unwrap();
 }

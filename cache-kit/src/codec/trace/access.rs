@@ -2,8 +2,7 @@
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
-    DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
 use super::graph::{Edge, Request};
@@ -18,7 +17,7 @@ fn part<'de, S: DeserializeSeed<'de>>(
     seed: S,
 ) -> Result<S::Value, Halt> {
     if run.over {
-        return Err(Halt);
+        return Err(run.closed());
     }
     let value = seed.deserialize(Probe {
         run: &mut *run,
@@ -87,7 +86,12 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         let at = self.next;
         self.next += 1;
         // All elements of a sequence are made at one edge.
-        let edge = at.min(self.run.graph.nodes[self.node].edges.len().saturating_sub(1));
+        let edge = at.min(
+            self.run.graph.nodes[self.node]
+                .edges
+                .len()
+                .saturating_sub(1),
+        );
         let mode = match self.way {
             Way::Step(target, behind) if target == edge => Mode::Aim(behind),
             Way::Step(..) => Mode::Make(self.run.made(self.node)),
@@ -107,7 +111,10 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 impl Run {
     fn is_target(&self, node: usize) -> bool {
         self.target == Target::Parts
-            && self.route.last().map(|(node, edge)| self.graph.nodes[*node].edges[*edge])
+            && self
+                .route
+                .last()
+                .map(|(node, edge)| self.graph.nodes[*node].edges[*edge])
                 == Some(Edge::Node(node))
     }
 
@@ -257,11 +264,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
         part(self.run, (node, 0), mode, seed)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(
-        mut self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, Halt> {
+    fn tuple_variant<V: Visitor<'de>>(mut self, len: usize, visitor: V) -> Result<V::Value, Halt> {
         let (node, way) = self.arrive(Request::TupleVariant(len))?;
         visitor.visit_seq(Items::new(self.run, node, way))
     }

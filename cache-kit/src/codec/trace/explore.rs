@@ -30,6 +30,7 @@ pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
             target: Target::Request,
             reached: 0,
             over: false,
+            asked_in_vain: 0,
             fresh: Vec::new(),
             blamed: None,
             answered: None,
@@ -150,6 +151,7 @@ impl Explorer<'_> {
         run.target = target;
         run.reached = 0;
         run.over = false;
+        run.asked_in_vain = 0;
         run.blamed = None;
         run.answered = None;
         run.requests_left = REQUESTS_OF_A_RUN.min(self.requests_left);

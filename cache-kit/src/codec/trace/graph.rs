@@ -105,11 +105,7 @@ impl Request {
     /// How many places of further requests are below this one.
     fn edges(self) -> usize {
         let edges = match self {
-            Self::Root
-            | Self::Option
-            | Self::Newtype(_)
-            | Self::NewtypeVariant
-            | Self::Seq => 1,
+            Self::Root | Self::Option | Self::Newtype(_) | Self::NewtypeVariant | Self::Seq => 1,
             Self::Map => 2,
             Self::Tuple(len) | Self::TupleStruct(_, len) | Self::TupleVariant(len) => len,
             Self::Struct(_, names) | Self::Enum(_, names) | Self::StructVariant(names) => {

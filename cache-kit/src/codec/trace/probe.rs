@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::fmt;
+use std::panic::resume_unwind;
 
 use serde::de::{self, Deserializer, Visitor};
 
@@ -30,6 +31,8 @@ pub(super) struct Run {
     pub(super) reached: usize,
     /// The run has seen what it came for, and every further request is an error.
     pub(super) over: bool,
+    /// How often it was asked since then.
+    pub(super) asked_in_vain: usize,
     /// Nodes that are new in this run and have edges.
     pub(super) fresh: Vec<usize>,
     /// The made-up value that was refused, or stands in the midst of what was.
@@ -41,6 +44,9 @@ pub(super) struct Run {
     /// How many requests this run may still make.
     pub(super) requests_left: usize,
 }
+
+/// More often than this, no type asks when it has been told to stop.
+const IN_VAIN: usize = 1 << 16;
 
 /// Stands at one edge of the graph.
 pub(super) struct Probe<'a> {
@@ -159,7 +165,7 @@ impl Run {
         identity: Option<Identity>,
     ) -> Result<(usize, Way), Halt> {
         if self.over {
-            return Err(Halt);
+            return Err(self.closed());
         }
         if self.requests_left == 0 {
             return self.halt();
@@ -185,12 +191,8 @@ impl Run {
             Mode::Aim(behind) => {
                 self.reached = self.reached.max(behind + 1);
                 match self.route.get(behind + 1) {
-                    Some(&(next, edge)) if next == node => {
-                        Ok((node, Way::Step(edge, behind + 1)))
-                    }
-                    None if self.target == Target::Parts => {
-                        Ok((node, Way::Make(self.made(node))))
-                    }
+                    Some(&(next, edge)) if next == node => Ok((node, Way::Step(edge, behind + 1))),
+                    None if self.target == Target::Parts => Ok((node, Way::Make(self.made(node)))),
                     _ => self.halt(),
                 }
             }
@@ -214,6 +216,18 @@ impl Run {
             shift: 0,
             stack: self.graph.nodes[node].stack,
         }
+    }
+
+    /// The answer to whatever is asked when the run is over.
+    ///
+    /// A type that takes errors for no answer and asks again for ever is left by unwinding, which
+    /// says nothing on the way.
+    pub(super) fn closed(&mut self) -> Halt {
+        self.asked_in_vain += 1;
+        if self.asked_in_vain > IN_VAIN {
+            resume_unwind(Box::new("a type that never stops asking"));
+        }
+        Halt
     }
 
     fn halt<T>(&mut self) -> Result<T, Halt> {

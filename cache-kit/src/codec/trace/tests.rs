@@ -440,8 +440,31 @@ impl<'de> Deserialize<'de> for Deep {
     }
 }
 
+/// Takes no error for an answer.
+struct Stubborn;
+
+impl<'de> Deserialize<'de> for Stubborn {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Parts;
+        impl<'de> Visitor<'de> for Parts {
+            type Value = Stubborn;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Stubborn, A::Error> {
+                while !matches!(seq.next_element::<u8>(), Ok(None)) {}
+                Ok(Stubborn)
+            }
+        }
+        deserializer.deserialize_seq(Parts)
+    }
+}
+
 #[test]
 fn every_trace_ends() {
+    assert_eq!(whole::<Stubborn>(), whole::<Vec<u8>>());
     for _ in 0..32 {
         trace::<(Moody, Moody, Vec<Moody>)>(0);
     }

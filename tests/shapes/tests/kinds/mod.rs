@@ -97,7 +97,10 @@ pub(crate) struct Tree {
 enum Branch {
     Leaf(u8),
     Tree(Box<Tree>),
-    Pair { left: Box<Branch>, right: Box<Branch> },
+    Pair {
+        left: Box<Branch>,
+        right: Box<Branch>,
+    },
 }
 
 impl Tree {
