@@ -343,7 +343,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Halt> {
         let (node, way) = self.arrive::<V>(Request::Option)?;
         match way {
-            Way::Make(_) if self.palette(node, &way) % 2 == 0 => visitor.visit_none(),
+            Way::Make(_) if self.palette(node, &way).is_multiple_of(2) => visitor.visit_none(),
             way => visitor.visit_some(Self::only(self.run, node, way)),
         }
     }
