@@ -29,7 +29,7 @@ use time::macros::{date, datetime, time as clock};
 async fn second_read<T: Value>(value: T) -> Result<T, String> {
     let store = Store::default();
     match store.load(value).await.unwrap() {
-        Stored::Stored => Ok(store.read().await.unwrap().expect("stored, and not read")),
+        Stored::Stored => Ok(store.read().await.unwrap().unwrap()),
         Stored::Refused(reason) => {
             let found = store.read::<T>().await.unwrap();
             assert!(found.is_none(), "refused, and read: {found:?}");
