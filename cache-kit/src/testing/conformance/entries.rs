@@ -192,12 +192,14 @@ pub async fn what_cannot_be_decoded_is_a_miss<B: CacheBackend>(harness: &Harness
     for (key, version) in &keys {
         // A store may prove that what it is given comes back, so that this build cannot write it.
         let put = if *version == 0 {
-            let key = key.clone();
-            let entry = harness.entry(Lenient { key, version: 0 });
-            client.put_entry(&keys[1].0, entry).await
+            let row = Lenient {
+                key: key.clone(),
+                version: 0,
+            };
+            client.put_entry(key, harness.entry(row)).await
         } else {
-            let entry = harness.entry(value(key, *version));
-            client.put_entry(key, entry).await
+            let row = value(key, *version);
+            client.put_entry(key, harness.entry(row)).await
         };
         stored(put, key);
     }
