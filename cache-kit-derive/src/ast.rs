@@ -3,7 +3,9 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
-use syn::{Attribute, Data, DeriveInput, Fields, Generics, Ident, Index, Member, Type, Visibility};
+use syn::{
+    Attribute, Data, DeriveInput, Expr, Fields, Generics, Ident, Index, Member, Type, Visibility,
+};
 
 use crate::diag::{Errors, did_you_mean, quoted_list};
 use crate::lints;
@@ -35,6 +37,8 @@ pub(crate) struct Variant<'a> {
     pub(crate) name: String,
     pub(crate) attrs: &'a [Attribute],
     pub(crate) fields: Vec<Field<'a>>,
+    /// What stands behind its `=`.
+    pub(crate) discriminant: Option<&'a Expr>,
 }
 
 /// A field of a [`Struct`] or a [`Variant`].
@@ -144,6 +148,7 @@ impl<'a> Shape<'a> {
                     name: variant.ident.unraw().to_string(),
                     attrs: &variant.attrs,
                     fields: Field::all(&variant.fields),
+                    discriminant: variant.discriminant.as_ref().map(|(_, number)| number),
                 });
                 let target = Struct::of_fields(input, Vec::new(), false);
                 Some(Self::Enum(target, variants.collect()))

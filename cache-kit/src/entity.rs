@@ -62,11 +62,13 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     /// keeps bytes one would answer for the other.
     fn cache_prefix() -> &'static str;
 
-    /// A number that changes when the shape of the type does; 0 if you never say.
+    /// A number that changes when stored bytes mean something else and the type's `Deserialize`
+    /// does not show it; 0 if you never say.
     ///
-    /// A stored entry of another number is a miss, so that a rolling deploy never decodes the
-    /// older shape. The derive fills it with a fingerprint of the fields, their types and
-    /// `version = N`, which is never 0.
+    /// A stored entry of another number is a miss, and so is one that `Deserialize` would read in
+    /// another way: a rolling deploy never decodes the older shape. [`CacheSchema`] has the table of
+    /// what is seen and what is not. The derive fills the number with what only it sees, such as
+    /// `version = N`.
     fn cache_schema() -> u64 {
         0
     }

@@ -1,4 +1,4 @@
-//! [`CacheSchema`]: what a type inside an entity adds to the entity's schema fingerprint.
+//! [`CacheSchema`]: what of a type inside an entity its `Deserialize` does not show.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -7,11 +7,37 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A type that tells its shape to the schema fingerprint of the entities that hold it.
+/// A type that tells what of it changes the meaning of stored bytes unseen.
 ///
-/// Derive it on the structs and enums inside your entities. When one of them changes, so does the
-/// [`cache_schema`](crate::CacheEntity::cache_schema) of every entity around it, and an entry of
-/// the older shape is a miss. An entity that is derived has it already.
+/// A remote store keeps an entity in postcard, which writes no names and no types. So a backend asks
+/// the `Deserialize` of each entity what it reads, once and completely: the names of fields and
+/// variants, their order, kinds and lengths, in nested and foreign types, too. An entry that was
+/// written by a type that reads something else is a miss. There is nothing to do for that.
+///
+/// What `Deserialize` does not show, a type may tell. Derive `CacheSchema` on the structs and enums
+/// inside your entities that have something to tell:
+///
+/// | what changes | seen | by what |
+/// |---|---|---|
+/// | a field or variant: added, removed, renamed, moved | yes | `Deserialize` |
+/// | the type of a field, at any depth, behind an alias, in a generic or foreign type | yes | `Deserialize` |
+/// | the length of an array or tuple | yes | `Deserialize` |
+/// | the name of a struct, enum or newtype, as serde has it: `Cents(i64)` to `Euros(i64)` | yes | `Deserialize` |
+/// | `#[serde(alias)]` | yes: a miss, though the bytes are the same; serde lists aliases among the names | `Deserialize` |
+/// | `#[serde(default)]`, `deny_unknown_fields`, `expecting`, `bound`, `borrow` | no need: the bytes are the same | |
+/// | `Vec` to `VecDeque` or a set, `HashMap` to `BTreeMap`, `T` to `Box<T>` or `Arc<T>`, `String` to `Box<str>`, `Vec<u8>` to `Bytes` | no need: the bytes are the same | |
+/// | the numbers of variants under `#[repr(u8)]` and the like, which `serde_repr` stores | where the enum derives `CacheSchema` | the derive |
+/// | another function in `#[serde(with)]`, `serialize_with`, `deserialize_with`, or in what `serde_as` makes of its attributes; another type in `from`, `try_from`, `into` | where the type derives `CacheSchema` or `CacheEntity` | the derive |
+/// | `#[cache(version = N)]` | where the type derives `CacheSchema` or `CacheEntity` | the derive |
+/// | what such a function does, or what a conversion does, under the same name | **no**: raise `version` | |
+/// | a hand-written `Deserialize` that reads the same and takes it for something else | **no**: raise `version` | |
+/// | the meaning of the bits of a `bitflags` type | **no**: raise `version` | |
+/// | a `#[serde(transparent)]` newtype around the same type: milliseconds to seconds | **no**: raise `version` | |
+/// | what is behind a value that cannot be made up: a later element of a tuple, or a map's value, behind a type that refuses every value that is tried | **no**: raise `version` | |
+/// | the elements behind the first of a sequence, where a hand-written `Deserialize` reads them as other types | **no**: raise `version` | |
+/// | two types of one path, such as two structs of one name in one function, inside of one entity | **no** | |
+///
+/// An entity that is derived has `CacheSchema` already.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -19,6 +45,7 @@ use std::sync::Arc;
 /// use serde::{Deserialize, Serialize};
 ///
 /// #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+/// #[cache(version = 2)] // 2: the names are in upper case
 /// struct Address {
 ///     city: String,
 /// }
@@ -27,7 +54,7 @@ use std::sync::Arc;
 /// #[cache(key = "id")]
 /// struct Customer {
 ///     id: u64,
-///     address: Option<Address>, // a change of `Address` changes `Customer::cache_schema()`
+///     address: Option<Address>, // another version of `Address` is another `Customer`
 /// }
 /// # }
 /// ```
@@ -47,72 +74,64 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait CacheSchema: 'static {
-    /// Tells `schema` the shape of this type, and that of the types in it.
+    /// Tells `schema` about this type, and lets the types in it tell.
     fn cache_shape(schema: &mut Schema);
 }
 
-/// Gathers shapes into a number, which is the same on every platform.
+/// Gathers what types tell into a number, which is the same on every platform.
 pub struct Schema {
+    /// 0 until something is told.
     state: u64,
-    /// The types that have been told, so that a recursive one is told once.
-    told: Vec<TypeId>,
-}
-
-/// What comes next. No sequence of these is the start of another.
-#[derive(Clone, Copy)]
-enum Mark {
-    Number = 1,
-    Enter,
-    Leave,
-    Again,
-    Opaque,
+    /// The types that have been asked, so that each is asked once.
+    asked: Vec<TypeId>,
 }
 
 impl Schema {
-    /// The number that stands for `T`; never 0.
+    /// The number that stands for all that `T` and the types in it tell; 0 if that is nothing.
     pub fn of<T: CacheSchema + ?Sized>() -> u64 {
-        Self::root(TypeId::of::<T>(), T::cache_shape)
+        let mut schema = Self::new();
+        schema.nested::<T>();
+        schema.state
     }
 
-    /// Adds a number that stands for a shape.
+    /// Tells a number; 0 tells nothing.
     pub fn number(&mut self, number: u64) {
-        self.mix(Mark::Number, number);
+        if number != 0 {
+            self.mix(number);
+        }
     }
 
-    /// Adds the shape of a type inside this one.
+    /// Lets a type inside this one tell.
     pub fn nested<T: CacheSchema + ?Sized>(&mut self) {
-        self.enter(TypeId::of::<T>(), T::cache_shape);
+        self.ask(TypeId::of::<T>(), T::cache_shape);
     }
 
     // What is generic above is compiled for every type of a service: it does nothing but call these.
 
-    fn root(id: TypeId, shape: fn(&mut Self)) -> u64 {
-        let mut schema = Self {
-            state: 0xcbf2_9ce4_8422_2325,
-            told: Vec::new(),
-        };
-        schema.enter(id, shape);
-        schema.state.max(1)
-    }
-
-    fn enter(&mut self, id: TypeId, shape: fn(&mut Self)) {
-        match self.told.iter().position(|told| *told == id) {
-            Some(at) => self.mix(Mark::Again, at as u64),
-            None => {
-                self.mix(Mark::Enter, 0);
-                self.told.push(id);
-                shape(self);
-                self.mix(Mark::Leave, 0);
-            }
+    fn new() -> Self {
+        Self {
+            state: 0,
+            asked: Vec::new(),
         }
     }
 
-    /// FNV-1a over the mark and eight bytes.
-    fn mix(&mut self, mark: Mark, number: u64) {
-        for byte in [mark as u8].into_iter().chain(number.to_le_bytes()) {
+    fn ask(&mut self, id: TypeId, shape: fn(&mut Self)) {
+        if !self.asked.contains(&id) {
+            self.asked.push(id);
+            shape(self);
+        }
+    }
+
+    /// FNV-1a over eight bytes.
+    fn mix(&mut self, number: u64) {
+        if self.state == 0 {
+            self.state = 0xcbf2_9ce4_8422_2325;
+        }
+        for byte in number.to_le_bytes() {
             self.state ^= u64::from(byte);
             self.state = self.state.wrapping_mul(0x0000_0100_0000_01b3);
         }
+        self.state = self.state.max(1);
     }
 }
 
@@ -120,12 +139,12 @@ impl fmt::Debug for Schema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Schema")
             .field("state", &format_args!("{:016x}", self.state))
-            .field("types", &self.told.len())
+            .field("types", &self.asked.len())
             .finish()
     }
 }
 
-/// Asks a type for its shape, whether it has [`CacheSchema`] or not.
+/// Lets a type tell, whether it has [`CacheSchema`] or not.
 ///
 /// A method of its own goes before one that it is dereferenced for. The first is there only for
 /// types that have the trait, so that `tell_cache_shape` is one or the other.
@@ -141,9 +160,9 @@ impl<T: ?Sized> Probe<T> {
 }
 
 impl<T: CacheSchema + ?Sized> Probe<T> {
-    /// Adds the shape of `T`.
+    /// Lets `T` tell.
     pub fn tell_cache_shape(&self, schema: &mut Schema) {
-        schema.enter(TypeId::of::<T>(), T::cache_shape);
+        schema.nested::<T>();
     }
 }
 
@@ -155,88 +174,73 @@ impl<T: ?Sized> Deref for Probe<T> {
     }
 }
 
-/// A type that says nothing of its shape. Its name has been counted where it stands.
+/// A type that tells nothing.
 #[derive(Debug)]
 pub struct Opaque;
 
 impl Opaque {
-    /// Adds that there is nothing to add.
-    pub fn tell_cache_shape(&self, schema: &mut Schema) {
-        schema.mix(Mark::Opaque, 0);
-    }
+    /// Tells nothing.
+    pub fn tell_cache_shape(&self, _: &mut Schema) {}
 }
 
-macro_rules! plain {
-    ($($number:literal: $($ty:ty),*;)*) => {$($(
-        impl CacheSchema for $ty {
-            fn cache_shape(schema: &mut Schema) {
-                schema.number($number);
-            }
-        }
-    )*)*};
-}
-
-// What a number stands for never changes: it is in stored entries. Types that serde writes alike
-// share one.
-plain! {
-    1: bool;
-    2: u8;
-    3: u16;
-    4: u32;
-    5: u64, usize;
-    6: u128;
-    7: i8;
-    8: i16;
-    9: i32;
-    10: i64, isize;
-    11: i128;
-    12: f32;
-    13: f64;
-    14: char;
-    15: String, str;
-    16: ();
-}
-
+// Types of the standard library have nothing to tell, and let tell what they hold.
 macro_rules! holders {
-    ($($number:literal: [$($param:ident)*] $ty:ty;)*) => {$(
+    ($([$($param:ident)*] $ty:ty;)*) => {$(
         impl<$($param: CacheSchema),*> CacheSchema for $ty {
-            fn cache_shape(schema: &mut Schema) {
-                schema.number($number);
-                $(schema.nested::<$param>();)*
+            fn cache_shape(_schema: &mut Schema) {
+                $(_schema.nested::<$param>();)*
             }
         }
     )*};
 }
 
 holders! {
-    32: [T] Option<T>;
-    33: [T] Vec<T>;
-    33: [T] VecDeque<T>;
-    33: [T] [T];
-    33: [T] BTreeSet<T>;
-    34: [K V] BTreeMap<K, V>;
-    35: [A] (A,);
-    36: [A B] (A, B);
-    37: [A B C] (A, B, C);
-    38: [A B C D] (A, B, C, D);
+    [] bool;
+    [] u8;
+    [] u16;
+    [] u32;
+    [] u64;
+    [] usize;
+    [] u128;
+    [] i8;
+    [] i16;
+    [] i32;
+    [] i64;
+    [] isize;
+    [] i128;
+    [] f32;
+    [] f64;
+    [] char;
+    [] String;
+    [] str;
+    [] ();
+    [T] Option<T>;
+    [T] Vec<T>;
+    [T] VecDeque<T>;
+    [T] [T];
+    [T] BTreeSet<T>;
+    [K V] BTreeMap<K, V>;
+    [A] (A,);
+    [A B] (A, B);
+    [A B C] (A, B, C);
+    [A B C D] (A, B, C, D);
 }
 
 impl<T: CacheSchema, S: 'static> CacheSchema for HashSet<T, S> {
     fn cache_shape(schema: &mut Schema) {
-        Vec::<T>::cache_shape(schema);
+        schema.nested::<T>();
     }
 }
 
 impl<K: CacheSchema, V: CacheSchema, S: 'static> CacheSchema for HashMap<K, V, S> {
     fn cache_shape(schema: &mut Schema) {
-        BTreeMap::<K, V>::cache_shape(schema);
+        schema.nested::<K>();
+        schema.nested::<V>();
     }
 }
 
 impl<T: CacheSchema, const N: usize> CacheSchema for [T; N] {
     fn cache_shape(schema: &mut Schema) {
-        schema.number(39);
-        schema.number(N as u64);
         schema.nested::<T>();
     }
 }
@@ -286,63 +290,52 @@ mod tests {
     #[test]
     fn a_number_is_the_same_for_ever() {
         // Entries in every store carry it.
-        assert_eq!(Schema::of::<Tree>(), 0x28d7_b950_2681_f97b);
+        assert_eq!(Schema::of::<Tree>(), 0x5e40_defe_324f_f681);
     }
 
     #[test]
-    fn every_shape_has_a_number_of_its_own() {
-        let mut seen = HashSet::new();
-        for number in [
-            Schema::of::<u8>(),
-            Schema::of::<u16>(),
+    fn what_is_told_counts_and_nothing_else() {
+        let all = [
             Schema::of::<Leaf>(),
             Schema::of::<Tree>(),
             Schema::of::<Branch>(),
-            Schema::of::<Option<Leaf>>(),
-            Schema::of::<Vec<Leaf>>(),
-            Schema::of::<Vec<Option<Leaf>>>(),
+            0,
+        ];
+        let distinct: HashSet<u64> = all.into_iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        let leaf = Schema::of::<Leaf>();
+        for same in [
             Schema::of::<Option<Vec<Leaf>>>(),
-            Schema::of::<[Leaf; 2]>(),
-            Schema::of::<[Leaf; 3]>(),
-            Schema::of::<(Leaf, u8)>(),
-            Schema::of::<(u8, Leaf)>(),
-            Schema::of::<((u8, u16), u16)>(),
-            Schema::of::<(u8, (u16, u16))>(),
-            Schema::of::<(u8, u8)>(),
-            Schema::of::<HashMap<u8, Leaf>>(),
+            Schema::of::<HashMap<u8, [Leaf; 3]>>(),
+            Schema::of::<(u8, Box<[Leaf]>, Leaf, HashSet<Arc<Leaf>>)>(),
         ] {
-            assert_ne!(number, 0);
-            assert!(seen.insert(number));
+            assert_eq!(same, leaf);
         }
-    }
-
-    #[test]
-    fn what_is_stored_alike_may_share_a_number() {
-        assert_eq!(
-            Schema::of::<HashMap<u8, Leaf>>(),
-            Schema::of::<BTreeMap<u8, Leaf>>()
-        );
-        assert_eq!(Schema::of::<Vec<Leaf>>(), Schema::of::<HashSet<Leaf>>());
-        assert_eq!(Schema::of::<Box<[u8]>>(), Schema::of::<Arc<[u8]>>());
+        for nothing in [
+            Schema::of::<u8>(),
+            Schema::of::<(String, [u8; 3], ())>(),
+            Schema::of::<BTreeMap<char, VecDeque<f64>>>(),
+        ] {
+            assert_eq!(nothing, 0);
+        }
     }
 
     #[test]
     fn a_probe_tells_what_there_is_to_tell() {
         fn told(tell: impl Fn(&mut Schema)) -> u64 {
-            let mut schema = Schema {
-                state: 0,
-                told: Vec::new(),
-            };
+            let mut schema = Schema::new();
             tell(&mut schema);
             schema.state
         }
         let leaf = told(|schema| Probe::<Leaf>::NEW.tell_cache_shape(schema));
-        let foreign = told(|schema| Probe::<Foreign>::NEW.tell_cache_shape(schema));
-        assert_eq!(leaf, told(Schema::nested::<Leaf>));
-        assert_eq!(foreign, told(|schema| schema.mix(Mark::Opaque, 0)));
+        assert_eq!(leaf, Schema::of::<Leaf>());
         assert_eq!(
-            foreign,
-            told(|schema| Probe::<Vec<Foreign>>::NEW.tell_cache_shape(schema))
+            told(|schema| Probe::<Foreign>::NEW.tell_cache_shape(schema)),
+            0
+        );
+        assert_eq!(
+            told(|schema| Probe::<Vec<Foreign>>::NEW.tell_cache_shape(schema)),
+            0
         );
     }
 }

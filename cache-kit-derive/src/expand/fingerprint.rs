@@ -1,6 +1,11 @@
-//! The schema fingerprint: a number that changes when the shape of an entity does.
+//! What of a type only the derive sees, as a number.
 //!
-//! It goes into stored entries, so it must come out the same with every compiler and on every
+//! What a stored entry is read by is found out at run time, by asking the type's `Deserialize`: names,
+//! order, kinds and lengths, of nested and foreign types, too. What is left for the derive is what
+//! `Deserialize` does not show: which numbers a `#[repr]` gives to variants, which functions and types
+//! serde is told to convert by, and `version`.
+//!
+//! The number goes into stored entries, so it must come out the same with every compiler and on every
 //! platform: the tokens are written out here, and not by their `Display`, whose blanks differ
 //! between compilers.
 
@@ -9,41 +14,78 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{Attribute, Generics, Type};
 
-use crate::ast::{Field, Shape};
+use crate::ast::Shape;
 use crate::check::named::{Part, is_of_std, parts};
 use crate::check::serde::serde_items;
 
-/// What serde is told and no stored byte depends on. Renames are not among them: names are a part
-/// of the shape, although postcard writes none.
-const WITHOUT_EFFECT: [&str; 7] = [
-    "alias",
-    "borrow",
-    "bound",
-    "crate",
-    "default",
-    "deny_unknown_fields",
-    "expecting",
+/// What serde is told that changes what bytes mean, and may leave alone what is asked for.
+const CONVERSIONS: [&str; 7] = [
+    "deserialize_with",
+    "from",
+    "into",
+    "remote",
+    "serialize_with",
+    "try_from",
+    "with",
 ];
 
-/// The fingerprint of the names, types and order of fields and variants, of what serde is told
-/// about them, and of `version`. The names of other types count, what is in them doesn't: see
-/// [`nested`].
+/// The number; 0 if there is nothing that only the derive sees.
 pub(super) fn of(shape: &Shape<'_>, version: u32) -> u64 {
-    let mut hash = Fnv1a::default();
-    hash.bytes(&version.to_le_bytes());
-    hash.serde(shape.target().attrs);
-    hash.fields(&shape.target().fields);
-    if let Some(variants) = shape.variants() {
-        hash.text("enum");
-        for variant in variants {
-            hash.text(&variant.name);
-            hash.serde(variant.attrs);
-            hash.length(variant.fields.len());
-            hash.fields(&variant.fields);
+    let mut facts = Vec::new();
+    if version != 0 {
+        facts.push(format!("version {version}"));
+    }
+    facts.extend(conversions("", shape.target().attrs));
+    let variants = shape.variants().unwrap_or_default();
+    if is_numbered(shape.target().attrs) {
+        facts.extend(variants.iter().map(|variant| {
+            let number = variant.discriminant.to_token_stream();
+            format!("variant {} = {}", variant.name, canonical(number))
+        }));
+    }
+    for variant in variants {
+        facts.extend(conversions(&variant.name, variant.attrs));
+        for field in &variant.fields {
+            let name = format!("{} . {}", variant.name, field.name);
+            facts.extend(conversions(&name, field.attrs));
         }
     }
-    // 0 belongs to the entities that state no schema.
+    for field in &shape.target().fields {
+        facts.extend(conversions(&field.name, field.attrs));
+    }
+    if facts.is_empty() {
+        return 0;
+    }
+    let mut hash = Fnv1a::default();
+    facts.iter().for_each(|fact| hash.text(fact));
     hash.state.max(1)
+}
+
+/// What serde converts `name` by, in one order whichever it is written in.
+fn conversions(name: &str, attrs: &[Attribute]) -> Vec<String> {
+    let mut items: Vec<String> = serde_items(attrs)
+        .into_iter()
+        .filter(|(word, _)| {
+            word.as_ref()
+                .is_some_and(|word| CONVERSIONS.iter().any(|other| word == other))
+        })
+        .map(|(_, item)| format!("{name} : {}", canonical(item)))
+        .collect();
+    items.sort();
+    items
+}
+
+/// Whether there is a `#[repr(u8)]` or the like: what such an enum is stored as may be its number.
+fn is_numbered(attrs: &[Attribute]) -> bool {
+    let reprs = attrs.iter().filter(|attr| attr.path().is_ident("repr"));
+    let lists = reprs.filter_map(|attr| attr.meta.require_list().ok());
+    let mut tokens = lists.flat_map(|list| list.tokens.clone());
+    tokens.any(|token| matches!(token, TokenTree::Ident(word) if is_integer(&word.to_string())))
+}
+
+fn is_integer(word: &str) -> bool {
+    let width = word.strip_prefix(['i', 'u']);
+    width.is_some_and(|width| width == "size" || width.parse::<u8>().is_ok())
 }
 
 /// The types in the fields that may have a shape of their own to tell, each once.
@@ -139,37 +181,9 @@ impl Fnv1a {
 
     /// The text with its length before it, so that no two lists of texts are the same bytes.
     fn text(&mut self, text: &str) {
-        self.length(text.len());
+        // As eight bytes on every platform.
+        self.bytes(&(text.len() as u64).to_le_bytes());
         self.bytes(text.as_bytes());
-    }
-
-    fn fields(&mut self, fields: &[Field<'_>]) {
-        for field in fields {
-            self.text(&field.name);
-            self.text(&canonical(field.ty.to_token_stream()));
-            self.serde(field.attrs);
-        }
-    }
-
-    /// What serde is told, in whichever order, with the number of items before it.
-    fn serde(&mut self, attrs: &[Attribute]) {
-        let mut items: Vec<String> = serde_items(attrs)
-            .into_iter()
-            .filter(|(word, _)| {
-                !word
-                    .as_ref()
-                    .is_some_and(|word| WITHOUT_EFFECT.iter().any(|other| word == other))
-            })
-            .map(|(_, item)| canonical(item))
-            .collect();
-        items.sort();
-        self.length(items.len());
-        items.iter().for_each(|item| self.text(item));
-    }
-
-    /// As eight bytes on every platform.
-    fn length(&mut self, length: usize) {
-        self.bytes(&(length as u64).to_le_bytes());
     }
 }
 
@@ -199,51 +213,54 @@ mod tests {
     }
 
     #[test]
-    fn blanks_comments_and_raw_names_change_nothing() -> syn::Result<()> {
-        let one = fingerprint("struct A { id: Vec<Option<u8>>, kind: &'static str }", 0)?;
-        for same in [
-            "struct A{id:Vec<Option<u8> >,kind:&'static str,}",
-            "pub struct B { /// a comment\n pub id : Vec < Option < u8 > > , r#kind: & 'static str }",
-            "#[derive(Clone)] #[cache(prefix = \"x\")] struct A { id: Vec<Option<u8>>, #[cache(key)] kind: &'static str }",
+    fn what_deserialize_shows_is_not_counted() -> syn::Result<()> {
+        for source in [
+            "struct A { id: Vec<Option<u8>>, kind: &'static str }",
+            "struct A(u8, String);",
+            "struct A;",
+            "#[serde(rename_all = \"camelCase\", deny_unknown_fields)] struct A { #[serde(default, alias = \"x\")] id: u8 }",
+            "enum A { B, C(u8), D { #[serde(rename = \"y\")] x: u8 } }",
+            "enum A { B = 1, C = 2 }",
+            "#[repr(C)] enum A { B = 1, C = 2 }",
+            "#[repr(C, packed)] struct A { x: u8 }",
         ] {
-            assert_eq!(fingerprint(same, 0)?, one, "{same}");
+            assert_eq!(fingerprint(source, 0)?, 0, "{source}");
         }
         Ok(())
     }
 
     #[test]
-    fn everything_that_changes_the_bytes_changes_it() -> syn::Result<()> {
-        let mut seen = std::collections::HashSet::new();
+    fn whatever_only_the_derive_sees_counts() -> syn::Result<()> {
+        let mut seen = std::collections::HashSet::from([0]);
         for (source, version) in [
-            ("struct A { id: String, n: u8 }", 0),
             ("struct A { id: String, n: u8 }", 1),
-            ("struct A { id: String, m: u8 }", 0),
-            ("struct A { id: String, n: u16 }", 0),
-            ("struct A { n: u8, id: String }", 0),
-            ("struct A { id: String }", 0),
-            ("struct A { id: String, n: u8, o: u8 }", 0),
-            ("struct A(String, u8);", 0),
-            ("struct A { id: String, #[serde(skip)] n: u8 }", 0),
-            ("struct A { #[serde(skip)] id: String, n: u8 }", 0),
+            ("struct A { id: String, n: u8 }", 2),
             ("struct A { id: String, #[serde(with = \"x\")] n: u8 }", 0),
-            ("#[serde(transparent)] struct A { id: String, n: u8 }", 0),
-            ("struct A { id: Vec<String>, n: u8 }", 0),
-            ("struct A { id: [u8; 4], n: u8 }", 0),
-            ("struct A { id: (u8, u8), n: u8 }", 0),
-            ("struct A { id: String, #[serde(rename = \"m\")] n: u8 }", 0),
+            ("struct A { #[serde(with = \"x\")] id: String, n: u8 }", 0),
+            ("struct A { id: String, #[serde(with = \"y\")] n: u8 }", 0),
             (
-                "#[serde(rename_all = \"camelCase\")] struct A { id: String, n: u8 }",
+                "struct A { id: String, #[serde(serialize_with = \"x\")] n: u8 }",
                 0,
             ),
-            ("struct A;", 0),
-            ("enum A {}", 0),
-            ("enum A { B }", 0),
-            ("enum A { B, C }", 0),
-            ("enum A { C, B }", 0),
-            ("enum A { B(u8), C }", 0),
-            ("enum A { B, C(u8) }", 0),
-            ("enum A { B { x: u8 }, C }", 0),
-            ("enum A { #[serde(skip)] B, C }", 0),
+            (
+                "struct A { id: String, #[serde(deserialize_with = \"x\")] n: u8 }",
+                0,
+            ),
+            ("#[serde(from = \"x\")] struct A { id: String, n: u8 }", 0),
+            (
+                "#[serde(try_from = \"x\")] struct A { id: String, n: u8 }",
+                0,
+            ),
+            ("#[serde(into = \"x\")] struct A { id: String, n: u8 }", 0),
+            ("#[repr(u8)] enum A { B = 1, C = 2 }", 0),
+            ("#[repr(u8)] enum A { B = 2, C = 1 }", 0),
+            ("#[repr(u8)] enum A { B, C }", 0),
+            ("#[repr(u8)] enum A { C, B }", 0),
+            ("#[repr(u8)] enum A { B = -1, C }", 0),
+            ("#[repr(u8)] enum A { B, C = N }", 0),
+            ("enum A { #[serde(with = \"x\")] B(u8), C(u8) }", 0),
+            ("enum A { B(u8), #[serde(with = \"x\")] C(u8) }", 0),
+            ("enum A { B(#[serde(with = \"x\")] u8), C(u8) }", 0),
         ] {
             assert!(seen.insert(fingerprint(source, version)?), "{source}");
         }
@@ -251,21 +268,21 @@ mod tests {
     }
 
     #[test]
-    fn what_no_byte_depends_on_changes_nothing() -> syn::Result<()> {
-        let plain = fingerprint("struct A { id: String, n: u8 }", 0)?;
+    fn blanks_comments_and_the_order_of_attributes_change_nothing() -> syn::Result<()> {
+        let one = fingerprint(
+            "#[repr(i16)] enum A { B = 1, #[serde(with = \"x\")] C(u8) }",
+            3,
+        )?;
         for same in [
-            "#[serde(deny_unknown_fields, crate = \"s\", bound = \"\")] struct A { id: String, n: u8 }",
-            "struct A { #[serde(alias = \"no\", default)] id: String, #[serde(default = \"f\")] n: u8 }",
+            "#[repr(i16)]enum A{B=1,#[serde(with=\"x\")]C(u8),}",
+            "/// a comment\n #[repr(i16)] pub enum D { /// another\n B = 1, #[serde(rename = \"y\")] #[serde(with = \"x\")] r#C(u16) }",
+            "#[serde(bound = \"\")] #[repr(align(8), i16)] enum A { B = 1, #[serde(alias = \"y\", with = \"x\")] C(u8) }",
         ] {
-            assert_eq!(fingerprint(same, 0)?, plain, "{same}");
+            assert_eq!(fingerprint(same, 3)?, one, "{same}");
         }
-        let told = fingerprint("struct A { #[serde(skip, with = \"x\")] id: u8 }", 0)?;
-        for same in [
-            "struct A { #[serde(with = \"x\", skip)] id: u8 }",
-            "struct A { #[serde(with = \"x\")] #[serde(skip, alias = \"y\")] id: u8 }",
-        ] {
-            assert_eq!(fingerprint(same, 0)?, told, "{same}");
-        }
+        let both = fingerprint("struct A { #[serde(into = \"x\", with = \"y\")] n: u8 }", 0)?;
+        let turned = "struct A { #[serde(with = \"y\")] #[serde(into = \"x\")] n: u8 }";
+        assert_eq!(fingerprint(turned, 0)?, both);
         Ok(())
     }
 

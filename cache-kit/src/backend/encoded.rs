@@ -17,7 +17,8 @@ use crate::backend::{
 };
 use crate::clock::Timestamp;
 use crate::codec::{
-    Codec, Decoded, Encoding, Head, PLACEHOLDER_LEN, Placeholder, PlaceholderKind, Stamp, head_of,
+    Codec, Decoded, Encoding, Head, PLACEHOLDER_LEN, Placeholder, PlaceholderKind, Shapes, Stamp,
+    head_of,
 };
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
@@ -34,6 +35,7 @@ pub struct Encoded<S: ByteStore> {
     guard: Guard<S>,
     gather: Arc<Gather<S>>,
     sendings: Arc<Sendings>,
+    shapes: Arc<Shapes>,
     config: EncodedConfig,
 }
 
@@ -85,6 +87,7 @@ impl<S: ByteStore> Encoded<S> {
         Self {
             gather: Arc::new(Gather::new(guard.clone())),
             sendings: Arc::default(),
+            shapes: Arc::default(),
             guard,
             config,
         }
@@ -107,12 +110,30 @@ impl<S: ByteStore> Encoded<S> {
     }
 
     fn codec<T: CacheEntity>(&self) -> Codec<T> {
-        let codec = Codec::new(self.limit::<T>());
+        let codec = Codec::of(self.shapes.of::<T>(), self.limit::<T>());
         if S::NARROW_KEYS {
             codec.carrying_key()
         } else {
             codec
         }
+    }
+
+    /// Encodes `entry`, and proves that it comes back.
+    fn encode<T: CacheEntity>(
+        &self,
+        buffer: &mut Vec<u8>,
+        key: &str,
+        stamp: Stamp,
+        entry: &Entry<T>,
+    ) -> Result<Encoding> {
+        let shape = self.shapes.of::<T>();
+        shape.admit(entry)?;
+        let codec = self.codec();
+        let encoding = codec.encode_into(buffer, key, stamp, entry)?;
+        if encoding == Encoding::Complete && self.config.proves_stores {
+            codec.prove(shape, key, buffer, entry)?;
+        }
+        Ok(encoding)
     }
 
     fn granted(
@@ -275,9 +296,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         };
         let lifetime = (entry.expires != Timestamp::NEVER).then(|| entry.expires.since(now));
         let mut buffer = BUFFER.take();
-        let encoded = self
-            .codec::<T>()
-            .encode_into(&mut buffer, key, stamp, &entry);
+        let encoded = self.encode(&mut buffer, key, stamp, &entry);
         let stored = match encoded {
             // It has expired by now, and a lifetime of zero means something else to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
@@ -448,6 +467,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
             guard: self.guard.clone(),
             gather: Arc::clone(&self.gather),
             sendings: Arc::clone(&self.sendings),
+            shapes: Arc::clone(&self.shapes),
             config: self.config.clone(),
         }
     }

@@ -9,7 +9,8 @@ use crate::error::Result;
 use super::head::{EntryHead, HEAD_LEN};
 use super::payload;
 use super::placeholder::Placeholder;
-use super::{Codec, Decoded, Encoding, Stamp};
+use super::proof;
+use super::{Codec, Decoded, Encoding, Shape, Stamp};
 
 /// The width of the length before a key that stands in the body.
 const KEY_LEN: usize = 4;
@@ -32,6 +33,30 @@ impl<T: CacheEntity> Codec<T> {
             buffer.clear();
         }
         encoding
+    }
+
+    /// Proves that what [`encode_into`](Self::encode_into) wrote comes back as `entry`.
+    ///
+    /// # Errors
+    /// [`Error::SerializationError`](crate::Error::SerializationError) if it does not, with the path
+    /// of the field as far as it is known.
+    pub(crate) fn prove(
+        &self,
+        shape: &Shape,
+        key: &str,
+        envelope: &[u8],
+        entry: &Entry<T>,
+    ) -> Result<()> {
+        let Some(value) = &entry.value else {
+            return Ok(());
+        };
+        let keyed = if self.carries_key {
+            KEY_LEN + key.len()
+        } else {
+            0
+        };
+        let payload = envelope.get(HEAD_LEN + keyed..).unwrap_or_default();
+        proof::of_value(shape, &**value, payload)
     }
 
     fn encode(

@@ -14,6 +14,8 @@
 //!   [`Decoded::OtherSchema`].
 //! - The full cache key is part of every checksum. An envelope that is found under another key is
 //!   damaged, whoever put it there.
+//! - A type is known by what its `Deserialize` asks for, all the way down ([`trace`]), and a value is
+//!   stored only if it has been seen to come back ([`proof`]).
 //! - Lengths are exact. A byte too many is damage just like a byte too few.
 //! - The checksums find accidents. They are no signature: who may write to the store may write
 //!   what it serves.
@@ -26,11 +28,13 @@ mod envelope;
 mod head;
 mod payload;
 mod placeholder;
-mod schema;
+mod proof;
 mod seal;
+mod shapes;
 mod strict;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -41,6 +45,10 @@ use crate::entry::Entry;
 
 pub(crate) use head::{EntryHead, FENCE_LEN, HEAD_LEN, Head, head_of};
 pub(crate) use placeholder::{PLACEHOLDER_LEN, Placeholder, PlaceholderKind};
+#[cfg(feature = "testing")]
+pub(crate) use proof::of_sample;
+pub(crate) use shapes::Shapes;
+pub(crate) use trace::Shape;
 
 /// What every envelope begins with, and every placeholder: magic and format version.
 pub(crate) const PREFIXES: [[u8; 5]; 2] = [
@@ -99,14 +107,21 @@ pub(crate) enum Decoded<T> {
 }
 
 impl<T: CacheEntity> Codec<T> {
-    /// For a store that takes values of up to `max_bytes`, head included.
-    pub(crate) fn new(max_bytes: usize) -> Self {
+    /// For a type of this shape and a store that takes values of up to `max_bytes`, head included.
+    pub(crate) fn of(shape: &Shape, max_bytes: usize) -> Self {
         Self {
-            schema: schema::fingerprint::<T>(),
+            schema: shape.fingerprint,
             max_bytes,
             carries_key: false,
             entity: PhantomData,
         }
+    }
+
+    /// The same, with a shape that all tests share.
+    #[cfg(test)]
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        static SHAPES: std::sync::LazyLock<Shapes> = std::sync::LazyLock::new(Shapes::default);
+        Self::of(SHAPES.of::<T>(), max_bytes)
     }
 
     /// For a store whose keys are narrower than cache keys: the full key stands in every envelope

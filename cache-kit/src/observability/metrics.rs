@@ -81,6 +81,13 @@ pub enum CacheEvent {
     Fenced,
     /// A loaded entity was larger than the store takes.
     TooLarge,
+    /// A loaded entity was not sent to the store, because it would not come back as it is.
+    Unstorable {
+        /// The Rust name of its type.
+        entity: &'static str,
+        /// Why: the path of the field as far as it is known, and never a value.
+        reason: String,
+    },
     /// A stale entry was served.
     StaleServed,
     /// An invalidation has not been confirmed and will be sent again.

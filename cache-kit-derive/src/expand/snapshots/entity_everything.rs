@@ -42,7 +42,7 @@ impl kit::CacheEntity for Account {
 #[automatically_derived]
 impl kit::CacheSchema for Account {
     fn cache_shape(__schema: &mut kit::Schema) {
-        __schema.number(14875863318523669838);
+        __schema.number(2865810043208075542);
         kit::Probe::<Owner>::NEW.tell_cache_shape(__schema);
     }
 }

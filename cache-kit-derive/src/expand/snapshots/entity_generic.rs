@@ -33,7 +33,7 @@ where
     Page<T>: kit::Storable + kit::Send + kit::Sync + 'static,
 {
     fn cache_shape(__schema: &mut kit::Schema) {
-        __schema.number(8253169665335828235);
+        __schema.number(0);
         kit::Probe::<T>::NEW.tell_cache_shape(__schema);
     }
 }

@@ -17,13 +17,13 @@ impl kit::CacheEntity for User {
         "user"
     }
     fn cache_schema() -> kit::u64 {
-        3354715656979844085
+        0
     }
 }
 
 #[automatically_derived]
 impl kit::CacheSchema for User {
     fn cache_shape(__schema: &mut kit::Schema) {
-        __schema.number(3354715656979844085);
+        __schema.number(0);
     }
 }

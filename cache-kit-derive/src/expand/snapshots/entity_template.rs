@@ -21,13 +21,13 @@ impl kit::CacheEntity for Invoice {
         "invoice"
     }
     fn cache_schema() -> kit::u64 {
-        10463326947388559253
+        0
     }
 }
 
 #[automatically_derived]
 impl kit::CacheSchema for Invoice {
     fn cache_shape(__schema: &mut kit::Schema) {
-        __schema.number(10463326947388559253);
+        __schema.number(0);
     }
 }

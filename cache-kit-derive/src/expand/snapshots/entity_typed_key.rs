@@ -21,14 +21,14 @@ impl kit::CacheEntity for OrderItem {
         "order_item"
     }
     fn cache_schema() -> kit::u64 {
-        18266630293977322998
+        0
     }
 }
 
 #[automatically_derived]
 impl kit::CacheSchema for OrderItem {
     fn cache_shape(__schema: &mut kit::Schema) {
-        __schema.number(18266630293977322998);
+        __schema.number(0);
     }
 }
 

@@ -21,6 +21,7 @@ pub struct EncodedConfig {
     pub(crate) pending_invalidations: usize,
     pub(crate) refused_invalidations: Duration,
     pub(crate) breaker: BreakerPolicy,
+    pub(crate) proves_stores: bool,
 }
 
 impl EncodedConfig {
@@ -34,6 +35,7 @@ impl EncodedConfig {
             pending_invalidations: 10_000,
             refused_invalidations: Duration::from_secs(3_600),
             breaker: BreakerPolicy::default(),
+            proves_stores: true,
         }
     }
 
@@ -47,6 +49,14 @@ impl EncodedConfig {
     /// The largest value that is stored, in bytes, head included. Default 8 MiB.
     pub fn with_max_value_bytes(mut self, bytes: usize) -> Self {
         self.max_value_bytes = bytes;
+        self
+    }
+
+    /// Whether each value is decoded before it is sent, and stored only if it comes back as it was.
+    /// Default `true`. It costs about what a hit costs to decode, and finds whatever a type writes
+    /// in one way and reads in another. A type that *never* comes back is refused without it, too.
+    pub fn with_store_proof(mut self, proves: bool) -> Self {
+        self.proves_stores = proves;
         self
     }
 

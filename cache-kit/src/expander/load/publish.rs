@@ -1,5 +1,6 @@
 //! What becomes of a loaded row: all that follow get it, and the cache.
 
+use std::any::type_name;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -156,6 +157,11 @@ where
             }
             Err(error) => {
                 self.expander.report(key, &error);
+                if let Error::SerializationError(reason) = error {
+                    let entity = type_name::<T>();
+                    let unstorable = CacheEvent::Unstorable { entity, reason };
+                    self.expander.event(key, unstorable);
+                }
                 degraded.store = true;
                 StoreResult::Failed
             }
@@ -199,7 +205,7 @@ fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<
         if key != *id {
             return Err(Error::RepositoryError(format!(
                 "{} was asked for `{id}` and gave the row of `{key}`",
-                std::any::type_name::<R>()
+                type_name::<R>()
             )));
         }
         entity.cache_validate()

@@ -42,7 +42,15 @@ pub(super) struct Unwritable {
     pub(super) version: u64,
 }
 
-/// Can be written, and read back only if its version is not 0.
+/// What an older build has of [`Unreadable`]: it reads the same, and accepts every version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Unreadable")]
+pub(super) struct Lenient {
+    pub(super) key: String,
+    pub(super) version: u64,
+}
+
+/// Is read only if its version is not 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unreadable {
     pub(super) key: String,
@@ -82,7 +90,7 @@ macro_rules! entities {
     )*};
 }
 
-entities! { Specimen Rival Unwritable Unreadable }
+entities! { Specimen Rival Unwritable Lenient Unreadable }
 
 #[diagnostic::do_not_recommend]
 impl<const SCHEMA: u64> CacheEntity for Revised<SCHEMA> {

@@ -1,0 +1,93 @@
+//! The proof that what is stored comes back.
+//!
+//! What postcard writes is not what it reads wherever a type writes in one way and reads in another:
+//! a helper that writes nothing for `None`, a variant that is skipped, a `Weak`. Bytes alone do not
+//! tell: shifted by one field, they may well decode, and encode to the same bytes again. So the
+//! proof decodes the payload and compares what the two values *tell a serializer*: each call, with
+//! its kind, and not the bytes that come of it.
+//!
+//! A set or a map may tell its parts in another order, and is the same.
+
+mod digest;
+
+use std::any::type_name;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::entity::CacheEntity;
+use crate::error::{Error, Result};
+
+#[cfg(feature = "testing")]
+use super::Encoding;
+use super::payload;
+#[cfg(feature = "testing")]
+use super::trace;
+use super::trace::{Shape, Unreadable};
+
+use digest::{difference, digest};
+
+/// Refuses a value that would not come back, and a type that has values that would not.
+#[cfg(feature = "testing")]
+pub(crate) fn of_sample<T: CacheEntity>(value: &T) -> Result<()> {
+    let shape = trace::trace::<T>(0);
+    of_type::<T>(&shape)?;
+    if let Some(unreadable) = shape.partly.first() {
+        return Err(refusal::<T>(&unreadable.to_string()));
+    }
+    let mut payload = Vec::new();
+    match payload::append(&mut payload, usize::MAX, value)? {
+        Encoding::Complete => of_value(&shape, value, &payload),
+        Encoding::TooLarge => Err(refusal::<T>("it has no end")),
+    }
+}
+
+/// Refuses a type of which no value comes back.
+pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {
+    match &shape.never {
+        Some(unreadable) => Err(refusal::<T>(&unreadable.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses `payload` unless it comes back as `value`.
+pub(super) fn of_value<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<()> {
+    // What panics is gone, and so is whatever it has left half-done.
+    catch_unwind(AssertUnwindSafe(|| compare(shape, value, payload)))
+        .unwrap_or_else(|_| Err(refusal::<T>("its `Serialize` or `Deserialize` panicked")))
+}
+
+fn compare<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<()> {
+    let Some(back) = payload::read::<T>(payload) else {
+        return Err(refusal::<T>(&unreadable(&shape.partly)));
+    };
+    // The order of a set is another one each time; so only where it differs, it is left out.
+    let is_same = |ordered| {
+        let told = digest(value, ordered);
+        told.is_some() && told == digest(&back, ordered)
+    };
+    if is_same(true) || is_same(false) {
+        return Ok(());
+    }
+    Err(refusal::<T>(&match difference(value, &back) {
+        Some(path) => format!("field `{path}` comes back as another value"),
+        None => "it comes back as another value".to_owned(),
+    }))
+}
+
+/// Why a payload that was just written cannot be read.
+fn unreadable(partly: &[Unreadable]) -> String {
+    match partly {
+        [] => "what it writes is not what it reads".to_owned(),
+        [only] => only.to_string(),
+        [first, ..] => format!("{first}, and others do"),
+    }
+}
+
+fn refusal<T>(why: &str) -> Error {
+    Error::SerializationError(format!(
+        "`{}` does not come back from a store: {why}",
+        type_name::<T>()
+    ))
+}
+
+#[cfg(test)]
+mod tests;

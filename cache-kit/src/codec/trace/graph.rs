@@ -1,0 +1,304 @@
+//! The graph of requests.
+
+use std::collections::HashMap;
+
+/// A request that a type made of its deserializer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Request {
+    /// Not a request: the node above the type's own first one.
+    Root,
+    Any,
+    IgnoredAny,
+    Identifier,
+    Bool,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    F32,
+    F64,
+    Char,
+    Str,
+    Bytes,
+    Unit,
+    UnitStruct(&'static str),
+    Option,
+    Newtype(&'static str),
+    Seq,
+    Map,
+    Tuple(usize),
+    TupleStruct(&'static str, usize),
+    Struct(&'static str, &'static [&'static str]),
+    Enum(&'static str, &'static [&'static str]),
+    UnitVariant,
+    NewtypeVariant,
+    TupleVariant(usize),
+    StructVariant(&'static [&'static str]),
+}
+
+/// What came of one place where a type may make a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Edge {
+    /// No run has been there yet.
+    Unseen,
+    /// A request.
+    Node(usize),
+    /// The type was there and asked for nothing.
+    Nothing,
+    /// The type does not go there: there is no such variant, or it takes no sequence.
+    Refused,
+    /// No run gets there, because no made-up value was accepted on the way or a limit was reached.
+    Hidden,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) request: Request,
+    pub(super) edges: Vec<Edge>,
+    /// The edge by which a run gets here in the fewest steps.
+    pub(super) from: (usize, usize),
+    /// How much of the stack a run takes to get here, about.
+    pub(super) stack: usize,
+    /// Whether a struct does not take its fields by name, so that each needs those before it.
+    pub(super) in_order: bool,
+    /// Which made-up value is next: each that was refused raises it.
+    pub(super) palette: usize,
+}
+
+/// Two requests with the same of these are made by one type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Identity {
+    pub(super) visitor: &'static str,
+    pub(super) size: usize,
+    pub(super) request: Request,
+}
+
+#[derive(Debug)]
+pub(super) struct Graph {
+    pub(super) nodes: Vec<Node>,
+    known: HashMap<Identity, usize>,
+}
+
+/// The node above the type's own first request.
+pub(super) const ROOT: usize = 0;
+
+/// More than this many nodes are not looked at.
+const MAX_NODES: usize = 1 << 13;
+/// Where a run would take more of the stack than this, it does not go.
+pub(super) const MAX_STACK: usize = 512 << 10;
+/// Of a tuple or an enum, no more parts than this are looked at. Its length counts all the same.
+const MAX_EDGES: usize = 1 << 10;
+
+/// What a value of `size` bytes takes of the stack while its parts are read, about: some frames,
+/// and the value on its way through them.
+pub(super) fn stack_of(size: usize) -> usize {
+    size.saturating_mul(4).saturating_add(4 << 10)
+}
+
+impl Request {
+    /// How many places of further requests are below this one.
+    fn edges(self) -> usize {
+        let edges = match self {
+            Self::Root | Self::Option | Self::Newtype(_) | Self::NewtypeVariant | Self::Seq => 1,
+            Self::Map => 2,
+            Self::Tuple(len) | Self::TupleStruct(_, len) | Self::TupleVariant(len) => len,
+            Self::Struct(_, names) | Self::Enum(_, names) | Self::StructVariant(names) => {
+                names.len()
+            }
+            _ => 0,
+        };
+        edges.min(MAX_EDGES)
+    }
+
+    /// Whether postcard has no answer to it.
+    pub(super) fn asks_what_it_is(self) -> bool {
+        matches!(self, Self::Any | Self::IgnoredAny | Self::Identifier)
+    }
+
+    /// The names of the fields, where there are some.
+    pub(super) fn fields(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Struct(_, names) | Self::StructVariant(names) => Some(names),
+            _ => None,
+        }
+    }
+}
+
+impl Graph {
+    pub(super) fn new() -> Self {
+        let root = Node {
+            request: Request::Root,
+            edges: vec![Edge::Unseen],
+            from: (ROOT, 0),
+            stack: 0,
+            in_order: false,
+            palette: 0,
+        };
+        Self {
+            nodes: vec![root],
+            known: HashMap::new(),
+        }
+    }
+
+    /// Notes that `request` was made at an edge, and answers with its node. Says whether the node is
+    /// new and has edges of its own.
+    pub(super) fn resolve(
+        &mut self,
+        (node, edge): (usize, usize),
+        request: Request,
+        identity: Option<Identity>,
+    ) -> Option<(usize, bool)> {
+        let edges = request.edges();
+        let size = identity.map_or(0, |identity| identity.size);
+        let identity = identity.filter(|_| edges > 0);
+        let known = identity.and_then(|identity| self.known.get(&identity).copied());
+        let stack = self.nodes[node].stack.saturating_add(stack_of(size));
+        let id = match known {
+            Some(id) => id,
+            None if self.nodes.len() == MAX_NODES => {
+                self.nodes[node].edges[edge] = Edge::Hidden;
+                return None;
+            }
+            None => {
+                let within = if stack < MAX_STACK {
+                    Edge::Unseen
+                } else {
+                    Edge::Hidden
+                };
+                let id = self.nodes.len();
+                self.nodes.push(Node {
+                    request,
+                    edges: vec![within; edges],
+                    from: (node, edge),
+                    stack,
+                    in_order: false,
+                    palette: 0,
+                });
+                if let Some(identity) = identity {
+                    self.known.insert(identity, id);
+                }
+                id
+            }
+        };
+        self.nodes[node].edges[edge] = Edge::Node(id);
+        Some((id, known.is_none() && edges > 0))
+    }
+
+    /// The edges from the root to `node`, in order.
+    pub(super) fn route(&self, node: usize) -> Vec<(usize, usize)> {
+        let mut route = Vec::new();
+        let mut at = node;
+        while at != ROOT {
+            let from = self.nodes[at].from;
+            route.push(from);
+            at = from.0;
+        }
+        route.reverse();
+        route
+    }
+
+    /// Where an edge is, in the words of the type's fields: `order.lines[].price`.
+    pub(super) fn path(&self, (node, edge): (usize, usize)) -> String {
+        let mut route = self.route(node);
+        route.push((node, edge));
+        self.path_of(&route)
+    }
+
+    /// The same, by a route of one's own.
+    pub(super) fn path_of(&self, route: &[(usize, usize)]) -> String {
+        let mut path = String::new();
+        for &(node, edge) in route {
+            let name = match self.nodes[node].request {
+                Request::Struct(_, names)
+                | Request::StructVariant(names)
+                | Request::Enum(_, names) => names[edge],
+                Request::Seq => {
+                    path.push_str("[]");
+                    continue;
+                }
+                Request::Map => {
+                    path.push_str(if edge == 0 { "{key}" } else { "{value}" });
+                    continue;
+                }
+                Request::Tuple(_) | Request::TupleStruct(..) | Request::TupleVariant(_) => {
+                    dot(&mut path);
+                    path.push_str(itoa::Buffer::new().format(edge));
+                    continue;
+                }
+                _ => continue,
+            };
+            dot(&mut path);
+            path.push_str(name);
+        }
+        path
+    }
+
+    /// The paths that no run gets to.
+    pub(super) fn hidden(&self) -> Vec<String> {
+        self.edges()
+            .filter(|(_, edge)| matches!(edge, Edge::Hidden | Edge::Unseen))
+            .map(|(at, _)| self.path(at))
+            .collect()
+    }
+
+    /// All edges, from the root on.
+    pub(super) fn edges(&self) -> impl Iterator<Item = ((usize, usize), Edge)> {
+        self.nodes.iter().enumerate().flat_map(|(node, it)| {
+            let edges = it.edges.iter().copied().enumerate();
+            edges.map(move |(at, edge)| ((node, at), edge))
+        })
+    }
+
+    /// For each node, how deep the smallest value is that answers it; `None` where there is none.
+    pub(super) fn heights(&self) -> Vec<Option<usize>> {
+        let mut heights = vec![None; self.nodes.len()];
+        loop {
+            let mut changed = false;
+            for (id, node) in self.nodes.iter().enumerate().rev() {
+                let height = node.height(&heights);
+                if height.is_some() && heights[id] != height {
+                    // The first height that is found may shrink, and never below its children's.
+                    if heights[id].is_none() || height < heights[id] {
+                        heights[id] = height;
+                        changed = true;
+                    }
+                }
+            }
+            if !changed {
+                return heights;
+            }
+        }
+    }
+}
+
+fn dot(path: &mut String) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+}
+
+impl Node {
+    fn height(&self, heights: &[Option<usize>]) -> Option<usize> {
+        let of = |edge: &Edge| match edge {
+            Edge::Node(id) => heights[*id],
+            Edge::Refused => None,
+            Edge::Unseen | Edge::Nothing | Edge::Hidden => Some(0),
+        };
+        match self.request {
+            request if request.asks_what_it_is() => None,
+            Request::Option | Request::Seq | Request::Map => Some(0),
+            Request::Enum(..) => self.edges.iter().filter_map(of).min().map(|it| it + 1),
+            _ => self
+                .edges
+                .iter()
+                .try_fold(0, |most, edge| Some(of(edge)?.max(most)))
+                .map(|it| it + 1),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Types of real life: each comes back on the second read as it was, or is refused at its first
+//! store with the path of the field that cannot.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is what a test is for"
+)]
+
+mod kinds;
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
+use std::ffi::CString;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::{NonZeroU64, Wrapping};
+use std::ops::{Bound, Range, RangeInclusive};
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use cache_kit_shapes::{Store, Stored, Value};
+use indexmap::{IndexMap, IndexSet};
+use kinds::*;
+use time::macros::{date, datetime, time as clock};
+
+/// Reads a value back.
+async fn second_read<T: Value>(value: T) -> Result<T, String> {
+    let store = Store::default();
+    match store.load(value).await.unwrap() {
+        Stored::Stored => Ok(store.read().await.unwrap().unwrap()),
+        Stored::Refused(reason) => {
+            let found = store.read::<T>().await.unwrap();
+            assert!(found.is_none(), "refused, and read: {found:?}");
+            Err(reason)
+        }
+    }
+}
+
+#[track_caller]
+fn same<T: Value>(value: &T, back: Result<T, String>) {
+    let name = std::any::type_name::<T>();
+    let back = back.unwrap_or_else(|reason| panic!("{name}: {reason}"));
+    assert_eq!(format!("{value:?}"), format!("{back:?}"), "{name}");
+}
+
+macro_rules! come_back {
+    ($($value:expr;)*) => {$({
+        let value = $value;
+        same(&value, second_read(value.clone()).await);
+    })*};
+}
+
+macro_rules! refused {
+    ($($why:literal $value:expr;)*) => {$({
+        let reason = second_read($value).await.unwrap_err();
+        assert!(reason.contains($why), "{}: {reason}", stringify!($value));
+    })*};
+}
+
+#[tokio::test]
+async fn types_of_the_standard_library_come_back() {
+    come_back! {
+        (1_u8, -1_i64, u128::MAX, i128::MIN, 'ß', true, 0.1_f32, f64::MIN);
+        "text".to_owned();
+        Box::<str>::from("text");
+        Arc::<str>::from("text");
+        Cow::Borrowed("text");
+        Some(Some(()));
+        vec![Some(1), None];
+        [[1_u8; 3]; 2];
+        VecDeque::from([1, 2]);
+        LinkedList::from([1, 2]);
+        BTreeSet::from([1, 2]);
+        BTreeMap::from([((1, "a".to_owned()), vec![1])]);
+        HashMap::from([(1, HashSet::from([2]))]);
+        Reverse(1);
+        Wrapping(1);
+        NonZeroU64::MIN;
+        Duration::from_millis(1_500);
+        SystemTime::UNIX_EPOCH;
+        IpAddr::V4(Ipv4Addr::LOCALHOST);
+        SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
+        Range { start: 1, end: 2 };
+        RangeInclusive::new(1, 2);
+        (Bound::Included(1), Bound::<u8>::Unbounded);
+        PathBuf::from("/a/b");
+        CString::new("text").unwrap();
+        Ok::<u8, String>(1);
+        Arc::new(Box::new(vec![Cow::Borrowed("a")]));
+    }
+}
+
+#[tokio::test]
+async fn a_set_comes_back_in_whatever_order() {
+    let all: HashSet<u64> = (0..500).collect();
+    assert_eq!(second_read(all.clone()).await.unwrap(), all);
+    let named: HashMap<String, HashSet<u64>> =
+        (0..50).map(|n| (n.to_string(), (0..n).collect())).collect();
+    assert_eq!(second_read(named.clone()).await.unwrap(), named);
+    let heap: BinaryHeap<u64> = [3, 1, 2].into();
+    let back = second_read(heap).await.unwrap();
+    assert_eq!(back.into_sorted_vec(), [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn types_of_other_crates_come_back() {
+    come_back! {
+        chrono::DateTime::<chrono::Utc>::UNIX_EPOCH;
+        chrono::DateTime::parse_from_rfc3339("2026-01-02T03:04:05+02:00").unwrap();
+        chrono::NaiveDate::from_ymd_opt(2026, 1, 2).unwrap();
+        chrono::NaiveTime::from_hms_opt(1, 2, 3).unwrap();
+        chrono::NaiveDateTime::MIN;
+        chrono::Weekday::Mon;
+        chrono::Month::May;
+        datetime!(2026-01-02 03:04:05 +2);
+        datetime!(2026-01-02 03:04:05);
+        date!(2026-01-02);
+        clock!(03:04:05);
+        time::Duration::milliseconds(-1);
+        time::UtcOffset::UTC;
+        time::Weekday::Monday;
+        time::Month::May;
+        uuid::Uuid::max();
+        Some(uuid::Uuid::nil());
+        url::Url::parse("https://example.org/a?b#c").unwrap();
+        bytes::Bytes::from_static(b"abc");
+        IndexMap::from([("b".to_owned(), 1), ("a".to_owned(), 2)]);
+        IndexSet::from([2, 1]);
+        smol_str::SmolStr::new("a");
+        compact_str::CompactString::from("a");
+        semver::Version::new(1, 2, 3);
+        semver::VersionReq::parse("^1.2").unwrap();
+        "10.0.0.0/8".parse::<ipnet::IpNet>().unwrap();
+        ordered_float::OrderedFloat(1.5);
+        ordered_float::NotNan::new(1.5).unwrap();
+        arrayvec::ArrayVec::<u8, 4>::from_iter([1, 2]);
+        arrayvec::ArrayString::<4>::from("ab").unwrap();
+        smallvec::SmallVec::<[u8; 4]>::from_slice(&[1]);
+        serde_bytes::ByteBuf::from([1, 2]);
+        either::Either::<u8, String>::Left(1);
+        Rights::READ | Rights::WRITE;
+        Level::High;
+    }
+}
+
+#[tokio::test]
+async fn helpers_that_read_what_they_write_come_back() {
+    come_back! {
+        With::sample();
+        Timed { at: datetime!(2026-01-02 03:04:05 UTC), date: date!(2026-01-02) };
+        Priced { price: "12.50".parse().unwrap() };
+        Tree::sample();
+        Page { items: vec![Tree::sample()], next: Some(uuid::Uuid::nil()) };
+        Twice { note: Some(Some(1)), level: 0, tags: vec![1, 9] };
+        Perhaps { meta: None };
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_come_back_is_refused_with_its_path() {
+    refused! {
+        "field `value` asks the bytes" serde_json::json!({ "a": 1 });
+        "field `value` asks the bytes" rust_decimal::Decimal::ONE;
+        "field `value` asks the bytes" bigdecimal::BigDecimal::from(1);
+        "field `value.price` asks the bytes" Cost { id: 1, price: rust_decimal::Decimal::ONE };
+        "field `value.lines[].price` asks the bytes" Order { lines: vec![Cost { id: 1, price: rust_decimal::Decimal::ONE }] };
+        "field `value.meta` asks the bytes" Perhaps { meta: Some(serde_json::Value::Null) };
+        "field `value.state` asks the bytes" Tagged { state: Tag::Paid { at: 1 } };
+        "field `value.state` asks the bytes" Guessed { state: Guess::Number(1) };
+        "field `value.one` asks the bytes" One { one: vec![1] };
+        "field `value.first` asks the bytes" First { first: 1 };
+        "field `value.value` asks the bytes" OnError { value: 1 };
+        "field `value.after`" Flexible { after: Duration::from_secs(1) };
+        "field `value.either` asks the bytes" Untagged { either: either::Either::Left(1) };
+        "field `value.at`" Rfc3339 { at: Some(datetime!(2026-01-02 03:04:05 UTC)) };
+        "field `value`" serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
+        "field `value.by" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
+        "does not know its length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
+        "`note` is skipped" Skipping { note: None, level: 1 };
+    }
+}
+
+#[tokio::test]
+async fn what_would_come_back_as_another_value_is_refused_with_its_path() {
+    refused! {
+        "field `value.note` comes back as another value" Twice { note: None, level: 0, tags: vec![1, 9] };
+        "field `value.state` comes back as another value" Renumbered { state: Skipped::Paid };
+        "does not come back" Renumbered { state: Skipped::Cancelled };
+        "field `value.parent` comes back as another value" Child::of(&PARENT);
+    }
+    same(
+        &Child {
+            parent: Weak::new(),
+        },
+        second_read(Child {
+            parent: Weak::new(),
+        })
+        .await,
+    );
+}
+
+static PARENT: std::sync::LazyLock<Arc<u8>> = std::sync::LazyLock::new(|| Arc::new(1));
