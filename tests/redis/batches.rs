@@ -178,8 +178,10 @@ async fn an_entry_that_cannot_be_used_spoils_only_itself() {
         let id = id.clone();
         async move { Ok(Some(NewerRow { id })) }
     });
+    // Of another process: one service refuses a second type under a prefix.
+    let other = super::service(&server.url());
     let mut feeder = SharedFeeder::<NewerRow>::new("c".to_owned());
-    service.execute(&mut feeder, &newer, Bypass).await.unwrap();
+    other.execute(&mut feeder, &newer, Bypass).await.unwrap();
     discards.seen();
 
     let (outcomes, seen) = batch(&service, &database, &all, Refresh).await.unwrap();

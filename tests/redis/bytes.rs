@@ -151,9 +151,10 @@ async fn what_is_discarded_is_told_once_and_why() {
         let id = id.clone();
         async move { Ok(Some(NewerRow { id })) }
     });
+    // Of another process: one service refuses a second type under a prefix.
+    let other = super::service(&server.url());
     let mut feeder = SharedFeeder::<NewerRow>::new("k".to_owned());
-    service.execute(&mut feeder, &newer, Refresh).await.unwrap();
-    assert_eq!(discards.seen(), told(MissReason::OtherSchema));
+    other.execute(&mut feeder, &newer, Refresh).await.unwrap();
     call(&service, &database, "k", Fresh).await.unwrap();
     assert_eq!(discards.seen(), told(MissReason::OtherSchema));
 }

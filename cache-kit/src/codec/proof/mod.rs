@@ -11,10 +11,10 @@
 mod digest;
 
 use std::any::type_name;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
+use crate::unwind::caught;
 
 #[cfg(feature = "testing")]
 use super::Encoding;
@@ -51,8 +51,8 @@ pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {
 /// Refuses `payload` unless it comes back as `value`.
 pub(super) fn of_value<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<()> {
     // What panics is gone, and so is whatever it has left half-done.
-    catch_unwind(AssertUnwindSafe(|| compare(shape, value, payload)))
-        .unwrap_or_else(|_| Err(refusal::<T>("its `Serialize` or `Deserialize` panicked")))
+    caught(|| compare(shape, value, payload))
+        .unwrap_or_else(|| Err(refusal::<T>("its `Serialize` or `Deserialize` panicked")))
 }
 
 fn compare<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<()> {
