@@ -15,6 +15,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::{Error, Result};
+use crate::unwind::caught;
 
 /// How many timers a thread keeps.
 const KEPT: usize = 256;
@@ -77,7 +78,7 @@ fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
     let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
     let sleep = match IDLE.try_with(without) {
         Ok(true) => None,
-        _ => std::panic::catch_unwind(|| Box::pin(sleep_until(end))).ok(),
+        _ => caught(|| Box::pin(sleep_until(end))),
     };
     sleep.ok_or_else(|| {
         let _ = IDLE.try_with(|idle| idle.borrow_mut().without = Some(runtime));

@@ -1,7 +1,8 @@
 //! Sends runs into a type until nothing is unseen.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::unwind::caught;
 
 use super::graph::{Edge, Graph, MAX_STACK, ROOT, Request, stack_of};
 use super::probe::{Mode, Probe, Run, Target};
@@ -163,7 +164,7 @@ impl Explorer<'_> {
         };
         let ask = self.ask;
         // What a panic leaves behind in the graph is a request more or less.
-        let value = catch_unwind(AssertUnwindSafe(|| ask(probe)));
+        let value = caught(|| ask(probe));
         self.requests_left += self.run.requests_left;
         let root = &mut self.run.graph.nodes[ROOT].edges[0];
         if *root == Edge::Unseen {
@@ -172,7 +173,7 @@ impl Explorer<'_> {
         for node in std::mem::take(&mut self.run.fresh) {
             self.enqueue(node);
         }
-        value.is_err()
+        value.is_none()
     }
 
     fn enqueue(&mut self, node: usize) {
