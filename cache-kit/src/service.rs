@@ -87,7 +87,7 @@ impl<B: CacheBackend> CacheService<B> {
     /// let load = tokio::spawn(async move {
     ///     let mut feeder = SharedFeeder::<User>::new(1);
     ///     cache.execute(&mut feeder, &users, CacheStrategy::Refresh).await?;
-    ///     cache_kit::Result::Ok(feeder.entity)
+    ///     Ok::<_, cache_kit::Error>(feeder.entity)
     /// });
     /// // The load goes on when this time is over.
     /// let user = tokio::time::timeout(Duration::from_millis(50), load).await???;
