@@ -209,6 +209,8 @@ impl<L, V: Clone> Flights<L, V> {
             let completed = matches!(state.phase, Phase::Completed(_));
             if !completed && !state.followers.is_empty() {
                 state.phase = Phase::Vacant;
+                // The followers are woken, and may not be polled either.
+                state.pulse = Some(Pulse::of_woken());
                 (Lease::None, state.followers.wake())
             } else {
                 if table
@@ -576,5 +578,46 @@ impl<L, V: Clone> fmt::Debug for Flights<L, V> {
         f.debug_struct("Flights")
             .field("under_way", &self.len())
             .finish()
+    }
+}
+
+#[cfg(all(test, not(cache_kit_model)))]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_that_was_left_to_a_follower_who_is_not_polled_is_stalled() {
+        let flights: Arc<Flights<u8, u8>> = Arc::new(Flights::new());
+        let key = TypedKey::of::<u8>("a");
+        let view = || {
+            let tick = flights.tick();
+            View {
+                began: tick,
+                looked: tick,
+                seen: None,
+            }
+        };
+        let early = view();
+        let Place::Lead(leader) = flights.join_or_lead(&key, early, LeaseId(1)) else {
+            unreachable!("there is no other flight");
+        };
+        leader.asks(|| 0);
+        leader.shows(&Pulse::new());
+        let Place::Follow(follower) = flights.join_or_lead(&key, early, LeaseId(2)) else {
+            unreachable!("it began before the lease was asked for");
+        };
+        let Place::Wait(waiter) = flights.join_or_lead(&key, view(), LeaseId(3)) else {
+            unreachable!("the lease has no answer");
+        };
+        tokio::time::advance(STALLED * 10).await;
+        assert!(!waiter.is_stalled(), "the leader waits for something");
+        drop(leader);
+        assert!(
+            !waiter.is_stalled(),
+            "the follower has only just been woken"
+        );
+        tokio::time::advance(STALLED).await;
+        assert!(waiter.is_stalled() && follower.is_stalled());
+        assert!(waiter.supersede(LeaseId(3)).is_some());
     }
 }

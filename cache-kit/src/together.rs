@@ -103,6 +103,20 @@ impl<F: Future> Together<F> {
     }
 }
 
+/// Lets everything run first that is ready to. Unlike `yield_now` of tokio it wakes at once, so that
+/// any thread may go on with it.
+pub(crate) async fn behind_the_others() {
+    let mut went_behind = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut went_behind, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// Runs `futures` side by side, at most `limit` at a time, and gives what they end with, in their
 /// order.
 #[cfg_attr(

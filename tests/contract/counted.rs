@@ -9,6 +9,7 @@ use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::observability::CacheMetrics;
 use cache_kit::{CacheEntity, Result};
+use cache_kit_tests::one_turn;
 use tokio::sync::Semaphore;
 
 /// Counts what `inner` is asked. Clones count together.
@@ -88,14 +89,14 @@ impl<B> Counted<B> {
 
     async fn before(&self) {
         if matches!(self.pause, Pause::Yield) {
-            tokio::task::yield_now().await;
+            one_turn().await;
         }
     }
 
     async fn after(&self, command: &str) {
         match &self.pause {
             Pause::None => {}
-            Pause::Yield => tokio::task::yield_now().await,
+            Pause::Yield => one_turn().await,
             Pause::Gate(gated, gate) => {
                 if *gated == command {
                     gate.acquire().await.unwrap().forget();

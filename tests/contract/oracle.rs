@@ -7,13 +7,17 @@
 //! or for a batch of them.
 
 use std::task::Poll;
+use std::time::Duration;
 
-use cache_kit::backend::{Engine, InMemoryBackend, Invalidated};
+use cache_kit::backend::{Encoded, Engine, InMemoryBackend, Invalidated};
 use cache_kit::testing::{Fault, FaultyBackend};
-use cache_kit::{CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
+use cache_kit::{CacheExpander, CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
+use cache_kit_tests::race::rounds;
+use cache_kit_tests::schedules::play;
 use cache_kit_tests::{Gated, Row, Step};
 use fastrand::Rng;
 
+use super::byte_store::MapStore;
 use super::counted::Counted;
 
 const KEYS: [&str; 3] = ["a", "b", "c"];
@@ -257,4 +261,18 @@ fn ten_thousand_schedules_with_a_failing_store() {
 fn two_thousand_schedules_with_moka() {
     schedules(2_000, Engine::Moka, true, false);
     schedules(2_000, Engine::Moka, false, true);
+}
+
+/// Time runs only when all calls wait, so a wait that nothing but a deadline ends is an error.
+#[tokio::test(start_paused = true)]
+async fn schedules_of_two_processes() {
+    const AT_ONCE: u64 = 100;
+    for begin in (0..rounds(3_000) as u64).step_by(AT_ONCE as usize) {
+        let store = MapStore::default();
+        let process = || {
+            let expander = CacheExpander::new(Encoded::over(store.clone()));
+            CacheService::from(expander.with_lease_wait(Duration::from_secs(60)))
+        };
+        play([process(), process()], begin..begin + AT_ONCE).await;
+    }
 }

@@ -10,7 +10,7 @@ use super::service;
 async fn ten_thousand_schedules_of_two_processes() {
     let servers: Vec<_> = (0..3).map(|_| MemcachedServer::start()).collect();
     let url = MemcachedServer::url_of(&servers);
-    play([service(&url), service(&url)], 10_000).await;
+    play([service(&url), service(&url)], 0..10_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

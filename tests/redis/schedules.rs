@@ -9,7 +9,7 @@ use super::service;
 #[tokio::test]
 async fn ten_thousand_schedules_of_two_processes() {
     let server = RedisServer::start();
-    play([service(&server.url()), service(&server.url())], 10_000).await;
+    play([service(&server.url()), service(&server.url())], 0..10_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -227,6 +227,20 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Is pending once. It wakes at once, where `yield_now` wakes when the runtime has its turn, which a
+/// [`Step`] may not wait for.
+pub async fn one_turn() {
+    let mut taken = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut taken, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 /// A future that is polled by hand, and dropped when a test says so.
 pub struct Step<'a, O> {
     future: Option<Pin<Box<dyn Future<Output = O> + 'a>>>,

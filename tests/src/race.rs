@@ -8,7 +8,7 @@ use cache_kit::{CacheService, CacheStrategy, DataRepository, Outcome, Result, Sh
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use crate::{Row, row};
+use crate::{Row, one_turn, row};
 
 /// A database that takes some polls for each load.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ impl Lazy {
     async fn load(&self) {
         self.loads.fetch_add(1, Ordering::AcqRel);
         for _ in 0..self.polls {
-            tokio::task::yield_now().await;
+            one_turn().await;
         }
     }
 }

@@ -10,6 +10,8 @@
     reason = "test support: what must not fail ends the test"
 )]
 
+use std::ops::Range;
+
 use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::{CacheBackend, Invalidated};
 use cache_kit::{CacheService, SharedFeeder};
@@ -158,15 +160,16 @@ async fn judge(call: Running, floors: &mut Versions) -> usize {
     1
 }
 
-/// Plays so many schedules over the two services.
+/// Plays the schedules with these seeds over the two services.
 ///
 /// # Panics
 ///
 /// When somebody got what was too old, or nothing much happened.
-pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], schedules: u64) {
+pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<u64>) {
+    let schedules = seeds.end - seeds.start;
     let mut judged = 0;
     let mut under_way = JoinSet::new();
-    for seed in 0..schedules {
+    for seed in seeds {
         if under_way.len() >= 32 {
             judged += under_way.join_next().await.unwrap().unwrap();
         }

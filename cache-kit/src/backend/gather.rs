@@ -5,13 +5,11 @@
 //! that finds few others goes alone: waiting for company would only add latency.
 
 use std::collections::HashSet;
-use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
 use std::mem;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
 
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
@@ -19,6 +17,7 @@ use tokio::sync::oneshot;
 use super::bytes::ByteStore;
 use super::guard::Guard;
 use crate::error::{Error, Result};
+use crate::together::behind_the_others;
 
 /// What a store has under a key.
 type Value = Option<Vec<u8>>;
@@ -124,16 +123,7 @@ impl<S: ByteStore> Gather<S> {
 
 /// Lets everything run that is ready, and fetches for all who wait by then.
 async fn depart<S: ByteStore>(guard: Guard<S>, departure: Departure) {
-    let mut behind_the_others = false;
-    // Not `yield_now`: that parks the task where only this thread finds it.
-    poll_fn(|cx| {
-        if mem::replace(&mut behind_the_others, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
+    behind_the_others().await;
     fetch(guard, departure.take()).await;
 }
 

@@ -138,17 +138,15 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
 
         if !misses.is_empty() {
-            let mut loads = Loads {
+            let loads = Loads {
                 expander: self,
                 calls: &calls,
                 repository,
                 query: Query::Many,
                 strategy,
                 config: &config,
-                answers,
             };
-            Box::pin(loads.answer(misses)).await?;
-            answers = loads.answers;
+            Box::pin(loads.answer(misses, &mut answers)).await?;
         }
         for position in to_load {
             let slot = keys.slots()[position];

@@ -142,18 +142,19 @@ impl<B: CacheBackend> CacheExpander<B> {
             on_miss(feeder, key)?;
         }
         let calls = [Call { key, id: &id }];
-        let mut loads = Loads {
+        let loads = Loads {
             expander: self,
             calls: &calls,
             repository,
             query: Query::One,
             strategy,
             config: &config,
-            answers: vec![None],
         };
+        let mut answers = [None];
         // Boxed apart, so that a hit of a remote store carries no room for it either.
-        Box::pin(loads.answer(vec![miss])).await?;
-        deliver(feeder, key, loads.answers.pop().flatten())
+        Box::pin(loads.answer(vec![miss], &mut answers)).await?;
+        let [answer] = answers;
+        deliver(feeder, key, answer)
     }
 
     /// Looks up what was not at hand, and reports it.

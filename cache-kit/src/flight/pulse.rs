@@ -35,6 +35,13 @@ impl Pulse {
         })
     }
 
+    /// Of callers that are woken now.
+    pub(super) fn of_woken() -> Arc<Self> {
+        let pulse = Self::new();
+        pulse.woke();
+        pulse
+    }
+
     fn now(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }

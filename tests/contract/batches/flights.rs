@@ -2,14 +2,16 @@
 //! circle.
 
 use std::task::Poll;
+use std::time::Duration;
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::backend::{InMemoryBackend, Invalidated};
+use cache_kit::backend::{Encoded, InMemoryBackend, Invalidated};
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheService, Source};
+use cache_kit::{CacheService, Error, Source};
 use cache_kit_tests::{Gated, Row, Step};
 
 use super::{batch, idle, ready, scene, settle, single, sources, stores};
+use crate::byte_store::MapStore;
 use crate::counted::Counted;
 
 #[tokio::test]
@@ -80,6 +82,93 @@ async fn batches_that_are_left_each_others_flights_do_not_wait_for_each_other() 
     }
     assert_eq!(database.loads(), 4);
     idle(&service);
+}
+
+/// A batch that is loading something else takes over at once what is left to it.
+#[tokio::test]
+async fn a_batch_that_loads_goes_on_with_what_it_is_left() {
+    let (service, database) = scene(Gated::closed());
+    let mut dropped = Step::new(single(&service, &database, "a", Refresh));
+    assert!(dropped.poll().is_pending());
+    let mut many = Step::new(batch(&service, &database, &["a", "b"], Refresh));
+    assert!(many.poll().is_pending());
+    let mut last = Step::new(single(&service, &database, "b", Refresh));
+    assert!(last.poll().is_pending());
+    dropped.cancel();
+    assert!(many.wakes() > 0);
+    assert!(many.poll().is_pending());
+    assert_eq!(database.queries(), [["a"], ["b"], ["a"]]);
+    // Each of the two loads answers by itself.
+    database.let_through(1);
+    assert!(many.poll().is_pending());
+    assert_eq!(ready(&mut last).unwrap().1, Some(1));
+    database.let_through(1);
+    assert_eq!(ready(&mut many).unwrap().1, [Some(1); 2]);
+    idle(&service);
+}
+
+/// What a batch is loading is of use to others, whatever becomes of the batch.
+#[tokio::test]
+async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
+    let (service, database) = scene(Gated::closed());
+    let failing = Gated::closed();
+    failing.fail(Some(Error::RepositoryError("away".into())));
+    let mut fails = Step::new(single(&service, &failing, "a", Refresh));
+    assert!(fails.poll().is_pending());
+    let mut many = Step::new(batch(&service, &database, &["a", "b"], Refresh));
+    let mut last = Step::new(single(&service, &database, "b", Refresh));
+    assert!(many.poll().is_pending() && last.poll().is_pending());
+    failing.let_through(1);
+    assert!(ready(&mut fails).is_err());
+    assert!(many.poll().is_pending() && last.poll().is_pending());
+    database.let_through(1);
+    let error = ready(&mut many).unwrap_err();
+    assert!(error.to_string().contains("away"), "{error}");
+    let (outcome, seen) = ready(&mut last).unwrap();
+    assert_eq!((outcome.source(), seen), (Source::Shared, Some(1)));
+    assert_eq!(database.queries(), [["b"]]);
+    assert!(
+        single(&service, &database, "b", Fresh)
+            .await
+            .unwrap()
+            .0
+            .is_hit()
+    );
+    idle(&service);
+}
+
+/// The same circle through another process: each of two batches waits for a lease that was left to
+/// the other one.
+#[tokio::test(start_paused = true)]
+async fn processes_that_are_left_each_others_keys_do_not_wait_for_each_other() {
+    let store = MapStore::default();
+    let [here, there] = [(), ()].map(|()| CacheService::new(Encoded::over(store.clone())));
+    let database = Gated::closed();
+    database.set("a", 1);
+    database.set("b", 1);
+    let mut leads = [
+        Step::new(single(&here, &database, "a", Refresh)),
+        Step::new(single(&there, &database, "b", Refresh)),
+    ];
+    settle(&mut leads);
+    assert_eq!(database.loads(), 2);
+    let mut batches =
+        [&here, &there].map(|service| Step::new(batch(service, &database, &["a", "b"], Refresh)));
+    settle(&mut batches);
+    assert_eq!(database.loads(), 2, "each waits for the other process");
+    leads.iter_mut().for_each(Step::cancel);
+    settle(&mut batches);
+    assert_eq!(database.queries()[2..], [["a"], ["b"]]);
+    database.let_through(2);
+    settle(&mut batches);
+    // The other process's entry is seen at the next look.
+    tokio::time::advance(Duration::from_millis(10)).await;
+    for batch in &mut batches {
+        assert_eq!(ready(batch).unwrap().1, [Some(1); 2]);
+    }
+    assert_eq!(database.loads(), 4);
+    idle(&here);
+    idle(&there);
 }
 
 #[tokio::test]

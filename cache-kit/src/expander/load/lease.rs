@@ -1,5 +1,6 @@
 //! The leases of a group: how they are taken, and what is done while another process has one.
 
+use std::mem;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,14 +12,32 @@ use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Outcome, Source};
 use crate::repository::DataRepository;
+use crate::together::behind_the_others;
 
-use super::{Completed, Held, Led, Loads, commands, timer};
+use super::{Completed, Held, Led, Loads, Then, commands, timer};
 
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(80);
 
 /// How often a lease is asked for when the key changes hands at every try.
 const LEASE_TRIES: usize = 4;
+
+/// Misses that other processes hold the leases on.
+pub(super) struct Others<B: CacheBackend> {
+    group: Vec<Led<B>>,
+    since: Instant,
+    pause: Duration,
+}
+
+impl<B: CacheBackend> Others<B> {
+    fn new(group: Vec<Led<B>>) -> Self {
+        Self {
+            group,
+            since: Instant::now(),
+            pause: FIRST_POLL,
+        }
+    }
+}
 
 /// What the answer to a request for a lease means.
 enum Reply<L> {
@@ -59,13 +78,14 @@ where
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
-    /// Takes the leases of `group`, all at once. Gives those that are to be loaded, and those that
-    /// another process is loading; what has been loaded meanwhile is answered.
+    /// Takes the leases of `group`, all at once. Gives those that are to be loaded, and what becomes
+    /// of those that another process is loading or has loaded.
     ///
     /// # Errors
     /// An invalidation that failed; by then all have been sent.
-    pub(super) async fn lease(&mut self, group: Vec<Led<B>>) -> Result<(Vec<Led<B>>, Vec<Led<B>>)> {
+    pub(super) async fn lease(&self, group: Vec<Led<B>>) -> Result<(Vec<Led<B>>, Vec<Then<B, T>>)> {
         let (mut ready, mut asking, mut others) = (Vec::new(), Vec::new(), Vec::new());
+        let mut then = Vec::new();
         let mut unstored = Vec::new();
         for mut led in group {
             match led.miss.take {
@@ -81,13 +101,13 @@ where
         if !unstored.is_empty() {
             // A store that is known to be down fails without waiting. Callers that ask in the same
             // moment get a chance to follow before the load begins.
-            tokio::task::yield_now().await;
+            behind_the_others().await;
             ready.extend(unstored.into_iter().map(Led::unstored));
         }
 
         for _ in 0..LEASE_TRIES {
             if asking.is_empty() {
-                return Ok((ready, others));
+                break;
             }
             let since = self.expander.stopwatch();
             let answers = self.ask(&asking).await;
@@ -111,14 +131,17 @@ where
             if let Some(error) = failed {
                 return Err(error);
             }
-            asking = self.look_at(found).await;
+            asking = self.look_at(found, &mut then).await;
             for led in &mut asking {
                 // Gone again, or nothing that can be used; a lease over it is always to be had.
                 led.miss.take = Some(Take::Over);
             }
         }
         ready.extend(asking.into_iter().map(Led::unstored));
-        Ok((ready, others))
+        if !others.is_empty() {
+            then.push(Then::Others(Others::new(others)));
+        }
+        Ok((ready, then))
     }
 
     /// Asks for the leases of `asking`.
@@ -187,7 +210,7 @@ where
 
     /// Looks up the keys of `group` once more. What is there by now is answered; gives the others,
     /// each with the fence that stands there.
-    async fn look_at(&mut self, group: Vec<Led<B>>) -> Vec<Led<B>> {
+    async fn look_at(&self, group: Vec<Led<B>>, then: &mut Vec<Then<B, T>>) -> Vec<Led<B>> {
         let keys: Vec<&str> = group
             .iter()
             .map(|led| self.calls[led.miss.slot].key)
@@ -198,7 +221,7 @@ where
         for (mut led, answer) in group.into_iter().zip(answers) {
             led.standing = match Again::of(answer, now) {
                 Again::Fresh(entry) => {
-                    self.complete_with(led, entry);
+                    then.push(self.complete_with(led, entry));
                     continue;
                 }
                 Again::Stale(_) => None,
@@ -210,40 +233,46 @@ where
     }
 
     /// Answers all that follow with what another caller has stored meanwhile.
-    fn complete_with(&mut self, led: Led<B>, entry: Entry<T>) {
+    fn complete_with(&self, led: Led<B>, entry: Entry<T>) -> Then<B, T> {
         refused(&led, None);
         led.leader
             .complete(Ok(Completed::of(&entry.value, entry.created, true)));
         let outcome = Outcome::of(Source::Cache);
-        self.settle(&led.miss, entry.value, entry.created, outcome, led.degraded);
+        self.answered(&led.miss, entry.value, entry.created, outcome, led.degraded)
     }
 
-    /// Waits, within bounds, for the loads of those that hold the leases on `others`, and loads what
-    /// they leave.
-    pub(super) async fn wait_for_others(&mut self, mut others: Vec<Led<B>>) -> Result<()> {
-        let begun = Instant::now();
-        let mut pause = FIRST_POLL;
-        while !others.is_empty() {
-            let left = self.expander.lease_wait.saturating_sub(begun.elapsed());
+    /// Waits, within bounds, until at least one of `others` is loaded or left by who holds the lease
+    /// on it. What is left is for this call to load.
+    pub(super) async fn wait_for_others(&self, others: Others<B>) -> Result<Vec<Then<B, T>>> {
+        let Others {
+            group: mut waiting,
+            since,
+            mut pause,
+        } = others;
+        let mut then = Vec::new();
+        while then.is_empty() {
+            let left = self.expander.lease_wait.saturating_sub(since.elapsed());
             timer::sleep_for(pause.min(left)).await?;
             pause = (pause * 2).min(LONGEST_POLL);
-            let over = begun.elapsed() >= self.expander.lease_wait;
-            let (waiting, mut ours): (Vec<_>, Vec<_>) = self
-                .look_at(others)
-                .await
-                .into_iter()
-                .partition(|led| !over && led.theirs.is_some() && led.standing == led.theirs);
-            others = waiting;
-            if !ours.is_empty() {
-                for led in &mut ours {
+            let over = since.elapsed() >= self.expander.lease_wait;
+            for mut led in self.look_at(mem::take(&mut waiting), &mut then).await {
+                if !over && led.theirs.is_some() && led.standing == led.theirs {
+                    waiting.push(led);
+                } else {
                     led.miss.take = Some(Take::Over);
+                    then.push(Then::Lead(led));
                 }
-                let (ours, busy) = self.lease(ours).await?;
-                self.load(ours).await?;
-                others.extend(busy);
             }
         }
-        Ok(())
+        if !waiting.is_empty() {
+            let group = waiting;
+            then.push(Then::Others(Others {
+                group,
+                since,
+                pause,
+            }));
+        }
+        Ok(then)
     }
 }
 

@@ -16,6 +16,8 @@ use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use crate::backend::{CacheBackend, Fence, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -32,6 +34,7 @@ use super::{CacheExpander, OperationConfig};
 
 pub(super) use commands::counted;
 pub(super) use held::Held;
+use lease::Others;
 use wait::{End, Waiting};
 
 /// How often a caller looks up once more because a lease stands that it cannot have seen. After
@@ -102,8 +105,38 @@ pub(super) struct Loads<'c, B: CacheBackend, T: CacheEntity, R: ?Sized> {
     pub(super) query: Query,
     pub(super) strategy: CacheStrategy,
     pub(super) config: &'c OperationConfig,
-    /// By slot.
-    pub(super) answers: Vec<Option<Answer<T>>>,
+}
+
+/// One of the things that a call does side by side.
+enum Job<B: CacheBackend> {
+    /// Loads what the call leads.
+    Lead(Vec<Led<B>>),
+    /// Waits for another process.
+    Others(Others<B>),
+    /// Waits for another call, until then.
+    Wait(Miss, Waiting<B>, Instant),
+    LookAgain(Vec<Miss>),
+}
+
+/// What a job came to.
+struct Ended<B: CacheBackend, T> {
+    /// Whether it was a load.
+    led: bool,
+    then: Result<Vec<Then<B, T>>>,
+}
+
+/// What a job came to for one key.
+enum Then<B: CacheBackend, T> {
+    /// The key at this slot is answered.
+    Answered(usize, Answer<T>),
+    /// The call leads the flight now.
+    Lead(Led<B>),
+    /// Other processes hold the leases.
+    Others(Others<B>),
+    /// There may be more to see.
+    LookAgain(Miss),
+    /// It finds its place among the flights.
+    Join(Miss),
 }
 
 impl<B, T, R> Loads<'_, B, T, R>
@@ -112,68 +145,141 @@ where
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
-    /// Answers all `misses`.
+    /// Answers all `misses`, each in its slot of `answers`.
     ///
-    /// What this call leads is loaded before anything is waited for, here and whenever a wait makes
-    /// it lead more: two calls that wait for each other's flights would both hold what the other
-    /// one needs.
-    pub(super) async fn answer(&mut self, misses: Vec<Miss>) -> Result<()> {
+    /// # Errors
+    /// The first one. What the call is loading by then is loaded to its end, for those that follow
+    /// and for the cache; it waits for nothing else.
+    pub(super) async fn answer(
+        &self,
+        misses: Vec<Miss>,
+        answers: &mut [Option<Answer<T>>],
+    ) -> Result<()> {
+        let pulse = Pulse::new();
+        let answering = pin!(self.work(misses, answers, &pulse));
+        beating(&pulse, answering).await
+    }
+
+    /// Everything that the call waits for is polled side by side. A flight may be left to it at any
+    /// moment, and others wait for that flight: a call that waits for one thing at a time can stand
+    /// in a circle of calls, each of which holds what another one needs.
+    async fn work(
+        &self,
+        misses: Vec<Miss>,
+        answers: &mut [Option<Answer<T>>],
+        pulse: &Arc<Pulse>,
+    ) -> Result<()> {
         let deadline = self.deadline();
         // From when it first waits.
         let mut end = None;
-        let mut joining = misses;
-        let (mut led, mut looking) = (Vec::new(), Vec::new());
-        let mut waits = Together::new();
+        let (mut joining, mut leading, mut looking) = (misses, Vec::new(), Vec::new());
+        let mut jobs = Together::new();
+        let mut loads = 0;
+        let mut outcome = Ok(());
         loop {
-            for miss in joining.drain(..) {
-                match self.place(&miss) {
-                    Place::Lead(leader) => led.push(Led::new(miss, leader)),
-                    Place::Follow(follower) => {
-                        let end = wait::end(&mut end, deadline)?;
-                        waits.push(wait::wait(miss, Waiting::Follow(follower), end));
-                    }
-                    Place::Wait(waiter) => {
-                        let end = wait::end(&mut end, deadline)?;
-                        waits.push(wait::wait(miss, Waiting::Wait(waiter), end));
-                    }
-                    Place::LookAgain => looking.push(miss),
+            if outcome.is_ok() {
+                for miss in joining.drain(..) {
+                    let waiting = match self.place(&miss) {
+                        Place::Lead(leader) => {
+                            leading.push(Led::new(miss, leader));
+                            continue;
+                        }
+                        Place::LookAgain => {
+                            looking.push(miss);
+                            continue;
+                        }
+                        Place::Follow(follower) => Waiting::Follow(follower),
+                        Place::Wait(waiter) => Waiting::Wait(waiter),
+                    };
+                    let end = wait::end(&mut end, deadline)?;
+                    jobs.push(self.run(Job::Wait(miss, waiting, end)));
                 }
-            }
-            if !led.is_empty() {
-                self.lead(mem::take(&mut led)).await?;
-            }
-            if !looking.is_empty() {
-                joining = self.look_again(mem::take(&mut looking)).await;
-                continue;
-            }
-            if waits.is_empty() {
-                return Ok(());
-            }
-            for (_, (mut miss, end)) in waits.some().await {
-                match end? {
-                    End::Completed(completion) => self.follow(miss, completion).await?,
-                    End::Lead(leader) => led.push(Led::new(miss, leader)),
-                    End::Stalled(leader) => {
-                        // Its lease may stand, and is not going to be filled.
-                        miss.take = miss.take.map(|take| match take {
-                            Take::IfMissing => Take::Over,
-                            other => other,
-                        });
-                        led.push(Led::new(miss, leader));
+                if !leading.is_empty() {
+                    for led in &leading {
+                        led.leader.shows(pulse);
                     }
-                    End::LookAgain => looking.push(miss),
-                    End::JoinAgain => joining.push(miss),
-                    End::TimedOut => {
-                        let key = self.calls[miss.slot].key;
-                        let error =
-                            format!("another call's load gave no answer within {deadline:?}");
-                        let error = Error::Timeout(error).during("load", key);
-                        self.expander.report(key, &error);
-                        self.stale_or_error(miss, error).await?;
+                    loads += 1;
+                    jobs.push(self.run(Job::Lead(mem::take(&mut leading))));
+                }
+                if !looking.is_empty() {
+                    jobs.push(self.run(Job::LookAgain(mem::take(&mut looking))));
+                }
+            } else if loads == 0 {
+                return outcome;
+            }
+            if jobs.is_empty() {
+                return outcome;
+            }
+            for (_, ended) in jobs.some().await {
+                loads -= usize::from(ended.led);
+                let then = match ended.then {
+                    Ok(then) => then,
+                    Err(error) => {
+                        outcome = outcome.and(Err(error));
+                        continue;
+                    }
+                };
+                for then in then {
+                    match then {
+                        Then::Answered(slot, answer) => answers[slot] = Some(answer),
+                        Then::Lead(led) => leading.push(led),
+                        Then::Others(others) => jobs.push(self.run(Job::Others(others))),
+                        Then::LookAgain(miss) => looking.push(miss),
+                        Then::Join(miss) => joining.push(miss),
                     }
                 }
             }
         }
+    }
+
+    async fn run(&self, job: Job<B>) -> Ended<B, T> {
+        let led = matches!(job, Job::Lead(_));
+        let then = match job {
+            Job::Lead(group) => self.lead(group).await,
+            Job::Others(others) => self.wait_for_others(others).await,
+            Job::Wait(miss, waiting, end) => self.wait(miss, waiting, end).await,
+            Job::LookAgain(misses) => Ok(self.look_again(misses).await),
+        };
+        Ended { led, then }
+    }
+
+    /// Takes the leases of `group`, and loads what no other process is loading.
+    async fn lead(&self, group: Vec<Led<B>>) -> Result<Vec<Then<B, T>>> {
+        let (ours, mut then) = self.lease(group).await?;
+        then.extend(self.load(ours).await?);
+        Ok(then)
+    }
+
+    /// Waits for another call's flight until `end`.
+    async fn wait(
+        &self,
+        mut miss: Miss,
+        waiting: Waiting<B>,
+        end: Instant,
+    ) -> Result<Vec<Then<B, T>>> {
+        let then = match wait::wait(waiting, end).await? {
+            End::Completed(completion) => self.follow(miss, completion).await?,
+            End::Lead(leader) => Then::Lead(Led::new(miss, leader)),
+            End::Stalled(leader) => {
+                // Its lease may stand, and is not going to be filled.
+                miss.take = miss.take.map(|take| match take {
+                    Take::IfMissing => Take::Over,
+                    other => other,
+                });
+                Then::Lead(Led::new(miss, leader))
+            }
+            End::LookAgain => Then::LookAgain(miss),
+            End::JoinAgain => Then::Join(miss),
+            End::TimedOut => {
+                let key = self.calls[miss.slot].key;
+                let deadline = self.deadline();
+                let error = format!("another call's load gave no answer within {deadline:?}");
+                let error = Error::Timeout(error).during("load", key);
+                self.expander.report(key, &error);
+                self.stale_or_error(miss, error).await?
+            }
+        };
+        Ok(vec![then])
     }
 
     /// How long a load of this call may take, and how long it waits for another call's.
@@ -195,23 +301,8 @@ where
         }
     }
 
-    /// Completes all flights of `group`.
-    async fn lead(&mut self, group: Vec<Led<B>>) -> Result<()> {
-        let pulse = Pulse::new();
-        for led in &group {
-            led.leader.shows(&pulse);
-        }
-        let leading = pin!(async {
-            let (ours, others) = self.lease(group).await?;
-            self.load(ours).await?;
-            self.wait_for_others(others).await
-        });
-        beating(&pulse, leading).await
-    }
-
-    /// Looks up once more what may have changed since the last look-up. What is there by now is
-    /// answered; gives the others.
-    async fn look_again(&mut self, misses: Vec<Miss>) -> Vec<Miss> {
+    /// Looks up once more what may have changed since the last look-up.
+    async fn look_again(&self, misses: Vec<Miss>) -> Vec<Then<B, T>> {
         let keys: Vec<&str> = misses
             .iter()
             .map(|miss| self.calls[miss.slot].key)
@@ -219,13 +310,11 @@ where
         let looked = self.expander.flights.tick();
         let now = self.expander.clock.now();
         let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
-        let mut missing = Vec::new();
-        for (mut miss, answer) in misses.into_iter().zip(answers) {
+        let then = |(mut miss, answer): (Miss, _)| {
             let seen = match lease::Again::of(answer, now) {
                 lease::Again::Fresh(entry) => {
                     let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
-                    self.answers[miss.slot] = Some((entry.value, outcome));
-                    continue;
+                    return Then::Answered(miss.slot, (entry.value, outcome));
                 }
                 lease::Again::Stale(fence) | lease::Again::Nothing(fence) => fence,
             };
@@ -233,13 +322,13 @@ where
                 (view.looked, view.seen) = (looked, seen);
             }
             miss.looks += 1;
-            missing.push(miss);
-        }
-        missing
+            Then::Join(miss)
+        };
+        misses.into_iter().zip(answers).map(then).collect()
     }
 
     /// Answers a miss with what another call's flight completed with.
-    async fn follow(&mut self, miss: Miss, completion: Completion) -> Result<()> {
+    async fn follow(&self, miss: Miss, completion: Completion) -> Result<Then<B, T>> {
         let completed = match completion {
             Ok(completed) => completed,
             Err(error) => return self.stale_or_error(miss, error).await,
@@ -256,39 +345,33 @@ where
             Source::Shared
         };
         let outcome = Outcome::of(source);
-        self.settle(
-            &miss,
-            value,
-            completed.created,
-            outcome,
-            Degraded::default(),
-        );
-        Ok(())
+        let none = Degraded::default();
+        Ok(self.answered(&miss, value, completed.created, outcome, none))
     }
 
-    /// Answers a miss.
-    fn settle(
-        &mut self,
+    /// The answer of a miss.
+    fn answered(
+        &self,
         miss: &Miss,
         value: Option<Arc<T>>,
         created: Timestamp,
         outcome: Outcome,
         mut degraded: Degraded,
-    ) {
+    ) -> Then<B, T> {
         degraded.read = miss.read_failed;
         let outcome = outcome.degraded_by(degraded);
         let outcome = match &value {
             Some(_) => outcome.aged(created, self.expander.clock.now()),
             None => outcome,
         };
-        self.answers[miss.slot] = Some((value, outcome));
+        Then::Answered(miss.slot, (value, outcome))
     }
 
     /// Answers a miss whose load failed with the stale entry, if the table allows it.
     ///
     /// # Errors
     /// `error`, if it doesn't.
-    async fn stale_or_error(&mut self, miss: Miss, error: Error) -> Result<()> {
+    async fn stale_or_error(&self, miss: Miss, error: Error) -> Result<Then<B, T>> {
         let failed = Situation::RepositoryFailed {
             stale_found: miss.stale,
         };
@@ -297,8 +380,7 @@ where
         }
         let key = self.calls[miss.slot].key;
         let stale = self.expander.stale_instead::<T>(key).await;
-        self.answers[miss.slot] = Some(stale.ok_or(error)?);
-        Ok(())
+        Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
     }
 }
 

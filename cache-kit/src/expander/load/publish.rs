@@ -15,7 +15,7 @@ use crate::repository::DataRepository;
 use crate::unwind::caught_saying;
 
 use super::retry::Fetched;
-use super::{Completed, Held, Led, Loads, commands};
+use super::{Completed, Held, Led, Loads, Then, commands};
 
 /// A row whose followers have been answered.
 struct Published<B: CacheBackend, T> {
@@ -33,10 +33,10 @@ where
     /// Answers all that follow, then stores. A row that is unfit to be served is an error of its own
     /// key.
     pub(super) async fn publish_and_store(
-        &mut self,
+        &self,
         group: Vec<Led<B>>,
         fetched: Fetched<Vec<Option<T>>>,
-    ) -> Result<()> {
+    ) -> Result<Vec<Then<B, T>>> {
         let created = fetched.created;
         let mut published = Vec::with_capacity(group.len());
         let mut unfit = Vec::new();
@@ -58,18 +58,22 @@ where
         }
         self.store(&mut published, created, fetched.took).await;
 
+        let mut then = Vec::with_capacity(published.len());
         for Published { led, value, store } in published {
             self.expander
                 .pauses
                 .succeeded::<T>(self.calls[led.miss.slot].key);
             let outcome = Outcome::of(Source::Repository).stored(store);
-            self.settle(&led.miss, value, created, outcome, led.degraded);
+            then.push(self.answered(&led.miss, value, created, outcome, led.degraded));
         }
-        let mut outcome = Ok(());
+        let mut failed = None;
         for (led, error) in unfit {
-            outcome = outcome.and(self.fail(vec![led], error).await);
+            match self.fail(vec![led], error).await {
+                Ok(answered) => then.extend(answered),
+                Err(error) => failed = failed.or(Some(error)),
+            }
         }
-        outcome
+        failed.map_or(Ok(then), Err)
     }
 
     /// Stores what has a lease and is to be kept, all at once, and gives up the other leases.

@@ -7,7 +7,7 @@ use crate::observability::CacheEvent;
 use crate::repository::DataRepository;
 
 use super::retry::{Fetched, load_with_retries};
-use super::{Led, Loads, Query};
+use super::{Led, Loads, Query, Then};
 
 impl<B, T, R> Loads<'_, B, T, R>
 where
@@ -16,10 +16,10 @@ where
     R: DataRepository<T> + ?Sized,
 {
     /// Loads the keys of `group`, for this call and all that follow its flights.
-    pub(super) async fn load(&mut self, group: Vec<Led<B>>) -> Result<()> {
+    pub(super) async fn load(&self, group: Vec<Led<B>>) -> Result<Vec<Then<B, T>>> {
         let slots: Vec<usize> = group.iter().map(|led| led.miss.slot).collect();
         if slots.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let since = self.expander.stopwatch();
         let fetched = match self.query {
@@ -69,7 +69,7 @@ where
     }
 
     /// All that follow get the error, with the key of their flight.
-    pub(super) async fn fail(&mut self, group: Vec<Led<B>>, error: Error) -> Result<()> {
+    pub(super) async fn fail(&self, group: Vec<Led<B>>, error: Error) -> Result<Vec<Then<B, T>>> {
         let mut releases = Vec::new();
         for led in &group {
             let key = self.calls[led.miss.slot].key;
@@ -91,10 +91,11 @@ where
                 error.during("load", &format!("{key} and {} more", others.len()))
             }
         };
+        let mut then = Vec::with_capacity(group.len());
         for led in group {
-            self.stale_or_error(led.miss, error.clone()).await?;
+            then.push(self.stale_or_error(led.miss, error.clone()).await?);
         }
-        Ok(())
+        Ok(then)
     }
 
     fn tell(&self, slots: &[usize], event: &CacheEvent) {

@@ -11,7 +11,7 @@ use crate::backend::{CacheBackend, LeaseId};
 use crate::error::Result;
 use crate::flight::{Followed, Follower, Leader, STALLED, Waited, Waiter};
 
-use super::{Completion, Held, Miss, timer};
+use super::{Completion, Held, timer};
 
 /// How a wait for another call's flight ended.
 pub(super) enum End<B: CacheBackend> {
@@ -46,12 +46,8 @@ pub(super) fn end(end: &mut Option<Instant>, deadline: Duration) -> Result<Insta
 }
 
 /// Waits for another call's flight until `end`.
-pub(super) async fn wait<B: CacheBackend>(
-    miss: Miss,
-    waiting: Waiting<B>,
-    end: Instant,
-) -> (Miss, Result<End<B>>) {
-    let end = match waiting {
+pub(super) async fn wait<B: CacheBackend>(waiting: Waiting<B>, end: Instant) -> Result<End<B>> {
+    match waiting {
         Waiting::Follow(mut follower) => {
             let waited = patiently(&mut follower, end, Follower::is_stalled).await;
             waited.map(|waited| match waited {
@@ -70,8 +66,7 @@ pub(super) async fn wait<B: CacheBackend>(
                 Ended::TimedOut => End::TimedOut,
             })
         }
-    };
-    (miss, end)
+    }
 }
 
 fn new_id() -> LeaseId {
