@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use cache_kit::CacheStrategy::Refresh;
+use cache_kit::CacheStrategy::{Bypass, Invalidate, Refresh};
 use cache_kit_tests::Gated;
-use cache_kit_tests::servers::{MemcachedServer, eventually_async};
+use cache_kit_tests::servers::{MemcachedServer, Proxy, Trick, eventually_async};
 
 use super::peer::{Act, Peer};
-use super::{PATIENCE, call, is_hit, service_by_default};
+use super::{PATIENCE, call, is_hit, service, service_by_default};
 
 #[tokio::test]
 async fn a_black_hole_and_impatient_callers_open_the_breaker_and_the_next_ones_load() {
@@ -56,4 +56,54 @@ async fn a_server_that_stops_and_goes_on_is_used_again_whatever_the_patience_of_
     .await;
     call(&service, &database, "k", Refresh).await.unwrap();
     assert!(is_hit(&service, &database, "k").await);
+}
+
+/// A call goes away while its claim is on one connection, and by then there is another one. What the
+/// claim puts there must not be looked for before it comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connections() {
+    for strategy in [Refresh, Invalidate] {
+        let server = MemcachedServer::start();
+        let proxy = Proxy::in_front_of_memcached(server.addr());
+        let service = service(&server.url_through(&proxy));
+        let database = Gated::open();
+        for id in ["k", "first", "last"] {
+            database.set(id, 1);
+        }
+        call(&service, &database, "first", Refresh).await.unwrap();
+        let held = proxy.on_next(|command| command.name() == "MS", Trick::HoldCommand);
+        let goes = {
+            let (service, database) = (service.clone(), database.clone());
+            tokio::spawn(async move { call(&service, &database, "k", strategy).await })
+        };
+        held.sprung().await;
+        // So many that there is a second connection; look-ups would travel together.
+        let mut many = tokio::task::JoinSet::new();
+        for n in 0..100 {
+            let (service, database) = (service.clone(), database.clone());
+            many.spawn(async move {
+                call(&service, &database, &n.to_string(), Bypass)
+                    .await
+                    .unwrap();
+            });
+        }
+        eventually_async("there is another connection", PATIENCE, || {
+            format!("{:?}", service.backend()).contains("open: 2")
+        })
+        .await;
+        goes.abort();
+        assert!(goes.await.is_err());
+        // Behind whatever has been sent on that connection.
+        call(&service, &database, "last", Refresh).await.unwrap();
+        held.deliver().await;
+        while let Some(ended) = many.join_next().await {
+            ended.unwrap();
+        }
+        eventually_async(
+            "nothing stands under the key",
+            Duration::from_secs(10),
+            || server.value("row:k").is_none(),
+        )
+        .await;
+    }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::answer::{Code, Refusal};
-use super::expected::{Reply, Values, unasked};
+use super::expected::{Kept, Reply, Values, unasked};
 use super::link::{Answered, Failure, Link};
 use crate::backend::bytes::is_head;
 
@@ -39,13 +39,15 @@ impl Link {
     /// Waits for a first answer: before it, the connection may stand in a queue that outlives the
     /// server.
     pub(super) async fn greet(&self) -> Answered<()> {
-        let greeted = self.ask(|out, mark| get(out, "cache-kit:hello", " s", mark));
+        let greeted = self.ask(None, |out, mark| get(out, "cache-kit:hello", " s", mark));
         greeted.await.map(|_| ())
     }
 
     /// The value under `key`, without its number.
     pub(super) async fn value(&self, key: &str) -> Answered<Option<Vec<u8>>> {
-        let reply = self.ask(|out, mark| get(out, key, " v", mark)).await?;
+        let reply = self
+            .ask(None, |out, mark| get(out, key, " v", mark))
+            .await?;
         match reply.code {
             Code::Value => Ok(Some(reply.value)),
             Code::Missing => Ok(None),
@@ -72,8 +74,14 @@ impl Link {
     /// a stub where that is just gone. So there always is an item to look at or to replace. One more
     /// is needed only over a stub or a foreign value. Where that is replaced or removed by others
     /// before our placeholder stands, the claim was overtaken, and its number fits nothing any more.
-    pub(super) async fn claim(&self, key: &str, placeholder: &[u8], ttl: u64) -> Answered<Claimed> {
-        let both = self.ask_several(2, |out, mark| {
+    pub(super) async fn claim(
+        &self,
+        key: &str,
+        placeholder: &[u8],
+        ttl: u64,
+        kept: Kept,
+    ) -> Answered<Claimed> {
+        let both = self.ask_several(kept.clone(), 2, |out, mark| {
             put(out, key, placeholder, If::Missing, Some(ttl), mark);
             begin(out, "mg", key);
             text(out, " v c N");
@@ -96,7 +104,9 @@ impl Link {
             let value = standing.value;
             return Ok(Claimed::Standing(Found { value, cas }));
         }
-        let instead = self.put(key, placeholder, If::Is(cas), Some(ttl)).await?;
+        let instead = self
+            .put(key, placeholder, If::Is(cas), Some(ttl), kept)
+            .await?;
         Ok(Claimed::Taken(instead.unwrap_or(cas)))
     }
 
@@ -108,31 +118,31 @@ impl Link {
         value: &[u8],
         ttl: Option<u64>,
     ) -> Answered<bool> {
-        let put = self.put(key, value, If::Is(cas), ttl).await?;
+        let put = self.put(key, value, If::Is(cas), ttl, None).await?;
         Ok(put.is_some())
     }
 
     /// Puts `value` under `key`, whatever stands there, and answers with its number.
-    pub(super) async fn set(&self, key: &str, value: &[u8], ttl: u64) -> Answered<u64> {
-        let put = self.put(key, value, If::Whatever, Some(ttl)).await?;
+    pub(super) async fn set(&self, key: &str, value: &[u8], ttl: u64, kept: Kept) -> Answered<u64> {
+        let put = self.put(key, value, If::Whatever, Some(ttl), kept).await?;
         put.ok_or(Failure::Refused(Refusal::Server))
     }
 
     /// Removes the item with this number.
     pub(super) async fn remove(&self, key: &str, cas: u64) -> Answered<bool> {
-        let removed = self.ask(|out, mark| delete(out, key, Some(cas), mark));
+        let removed = self.ask(None, |out, mark| delete(out, key, Some(cas), mark));
         deleted(&removed.await?)
     }
 
     /// Removes what stands under `key`.
     pub(super) async fn delete(&self, key: &str) -> Answered<bool> {
-        let removed = self.ask(|out, mark| delete(out, key, None, mark));
+        let removed = self.ask(None, |out, mark| delete(out, key, None, mark));
         deleted(&removed.await?)
     }
 
     /// Removes what stands under each of `keys`; there is one at least.
     pub(super) async fn delete_each(&self, keys: &[Cow<'_, str>]) -> Answered<Vec<Answered<bool>>> {
-        let replies = self.ask_several(keys.len(), |out, first| {
+        let replies = self.ask_several(None, keys.len(), |out, first| {
             for (key, mark) in keys.iter().zip(first..) {
                 delete(out, key, None, mark);
             }
@@ -148,8 +158,9 @@ impl Link {
         value: &[u8],
         only: If,
         ttl: Option<u64>,
+        kept: Kept,
     ) -> Answered<Option<u64>> {
-        let reply = self.ask(|out, mark| put(out, key, value, only, ttl, mark));
+        let reply = self.ask(kept, |out, mark| put(out, key, value, only, ttl, mark));
         put_under(&reply.await?)
     }
 }

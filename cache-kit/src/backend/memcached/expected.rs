@@ -1,9 +1,15 @@
 //! [`Expected`]: what the next answer is to be, and who waits for it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::answer::{Answer, Code, Meta};
 use super::link::{Answered, Failure};
+
+/// What a command keeps until it has been answered, or never will be, whoever waits for that.
+pub(super) type Kept = Option<Arc<dyn fmt::Debug + Send + Sync>>;
 
 /// What the next answer is to be.
 #[derive(Debug)]
@@ -12,6 +18,7 @@ pub(super) enum Expected {
     One {
         mark: u64,
         to: oneshot::Sender<Answered<Reply>>,
+        _kept: Kept,
     },
     /// The answers to some meta commands.
     Several {
@@ -19,6 +26,7 @@ pub(super) enum Expected {
         left: usize,
         replies: Vec<Answered<Reply>>,
         to: oneshot::Sender<Vec<Answered<Reply>>>,
+        kept: Kept,
     },
     /// The items that stand under the keys of a `get`.
     Items {
@@ -73,7 +81,7 @@ impl Expected {
             _ => None,
         };
         let after = match self {
-            Self::One { mark, to } => {
+            Self::One { mark, to, .. } => {
                 let _ = to.send(reply(answer, mark)?);
                 After::Complete
             }
@@ -82,6 +90,7 @@ impl Expected {
                 left,
                 mut replies,
                 to,
+                kept,
             } => {
                 replies.push(reply(answer, mark)?);
                 if left > 1 {
@@ -90,6 +99,7 @@ impl Expected {
                         left: left - 1,
                         replies,
                         to,
+                        kept,
                     })
                 } else {
                     let _ = to.send(replies);
@@ -246,6 +256,7 @@ mod tests {
             left: 2,
             replies: Vec::new(),
             to,
+            kept: None,
         };
         let (to, mut answer) = oneshot::channel();
         let answers = ["SERVER_ERROR x\r\n", "HD O8 c3\r\n"];
@@ -269,7 +280,15 @@ mod tests {
         ] {
             let (to, mut answer) = oneshot::channel();
             assert_eq!(
-                come(Expected::One { mark: 1, to }, &[line]).is_ok(),
+                come(
+                    Expected::One {
+                        mark: 1,
+                        to,
+                        _kept: None
+                    },
+                    &[line]
+                )
+                .is_ok(),
                 goes_on
             );
             let answer = answer.try_recv().unwrap();

@@ -17,7 +17,7 @@ use std::task::Waker;
 use tokio::sync::{Notify, oneshot};
 
 use super::answer::Refusal;
-use super::expected::{Expected, Keys, Reply, Values};
+use super::expected::{Expected, Kept, Keys, Reply, Values};
 use super::socket::Writing;
 
 /// How many bytes may wait to be sent before no further command is admitted.
@@ -103,13 +103,18 @@ impl Link {
     /// Sends the command that `write` writes for a mark.
     pub(super) fn ask(
         &self,
+        kept: Kept,
         write: impl FnOnce(&mut Vec<u8>, u64),
     ) -> impl Future<Output = Answered<Reply>> + Send {
         let (to, answer) = oneshot::channel();
         self.leave(|state| {
             let mark = state.next_mark();
             write(&mut state.out, mark);
-            state.left.push(Expected::One { mark, to });
+            state.left.push(Expected::One {
+                mark,
+                to,
+                _kept: kept,
+            });
         });
         async move { self.answer(answer).await? }
     }
@@ -117,6 +122,7 @@ impl Link {
     /// Sends `count` commands, which `write` writes for the marks from a first one on.
     pub(super) fn ask_several(
         &self,
+        kept: Kept,
         count: usize,
         write: impl FnOnce(&mut Vec<u8>, u64),
     ) -> impl Future<Output = Answered<Vec<Answered<Reply>>>> + Send {
@@ -130,6 +136,7 @@ impl Link {
                 left: count,
                 replies: Vec::with_capacity(count),
                 to,
+                kept,
             });
         });
         self.answer(answer)

@@ -5,12 +5,18 @@
 //! runtime: it goes on when the caller who wanted it has gone, and there is one at a time, however many
 //! wait. The next one is opened where all that there are have much to do.
 //!
+//! Commands on two connections have no order. A claim whose caller has gone may still be on its way, and
+//! whoever then looks for what it has left behind must come after it: claims of one key go where those
+//! are that have no answer yet.
+//!
 //! A server numbers its items from 1 again when it restarts, so a number from before may fit an item
 //! from after. But a connection does not outlive its server: a lease is good on the connection that
 //! took it, and on no other.
 
 use std::collections::HashMap;
+use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
+use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -55,6 +61,7 @@ struct Shared {
     address: Address,
     limits: Limits,
     rooms: Mutex<HashMap<Id, Room>>,
+    hasher: RandomState,
 }
 
 /// What belongs to one runtime.
@@ -66,6 +73,9 @@ struct Room {
     more_from: Option<Instant>,
     /// One for each command that may be under way.
     permits: Arc<Semaphore>,
+    /// Where the claims of a key are that have no answer yet, and how many. By the hash of the key: if
+    /// two share one, they share a connection.
+    claims: HashMap<u64, (Arc<Link>, usize)>,
 }
 
 type Opened = Answered<Arc<Link>>;
@@ -90,6 +100,7 @@ impl Pool {
                 address,
                 limits,
                 rooms: Mutex::default(),
+                hasher: RandomState::new(),
             }),
         }
     }
@@ -128,6 +139,31 @@ impl Pool {
                 })
             }
         }
+    }
+
+    /// The connection for a claim of `key`: the one that carries others of it, or as
+    /// [`link`](Self::link). What comes with it is to be kept until the claim has been answered.
+    pub(super) async fn link_in_order(&self, key: &str) -> Answered<(Arc<Link>, Arc<InOrder>)> {
+        let link = self.link().await?;
+        let runtime = runtime()?.id();
+        let key = self.shared.hasher.hash_one(key);
+        let link = {
+            let mut rooms = self.shared.lock();
+            let claims = &mut rooms.entry(runtime).or_default().claims;
+            let (known, count) = claims.entry(key).or_insert_with(|| (Arc::clone(&link), 0));
+            *count += 1;
+            if known.has_ended() {
+                *known = link;
+            }
+            Arc::clone(known)
+        };
+        let shared = Arc::downgrade(&self.shared);
+        let in_order = InOrder {
+            shared,
+            runtime,
+            key,
+        };
+        Ok((link, Arc::new(in_order)))
     }
 
     fn way(&self) -> Answered<Way> {
@@ -175,6 +211,7 @@ impl Default for Room {
             opening: None,
             more_from: None,
             permits: Arc::new(Semaphore::new(UNDER_WAY)),
+            claims: HashMap::new(),
         }
     }
 }
@@ -200,6 +237,39 @@ impl Room {
         self.links.is_empty()
             && self.opening.is_none()
             && self.permits.available_permits() == UNDER_WAY
+    }
+}
+
+/// Keeps claims of one key on one connection.
+pub(super) struct InOrder {
+    shared: Weak<Shared>,
+    runtime: Id,
+    key: u64,
+}
+
+impl Drop for InOrder {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        // A connection may end when it is dropped, and that not under the lock.
+        let _dropped = {
+            let mut rooms = shared.lock();
+            let Some(room) = rooms.get_mut(&self.runtime) else {
+                return;
+            };
+            let Entry::Occupied(mut claims) = room.claims.entry(self.key) else {
+                return;
+            };
+            claims.get_mut().1 -= 1;
+            (claims.get().1 == 0).then(|| claims.remove())
+        };
+    }
+}
+
+impl fmt::Debug for InOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InOrder").field("key", &self.key).finish()
     }
 }
 

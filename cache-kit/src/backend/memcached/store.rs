@@ -10,7 +10,7 @@ use super::config::{Address, MemcachedConfig};
 use super::key::wire_key;
 use super::lifetime::time_to_live;
 use super::link::{Answered, Failure, Link};
-use super::pool::{Limits, Pool, UNDER_WAY};
+use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
 use crate::backend::bytes::{ByteStore, Claim, head};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -55,6 +55,11 @@ impl MemcachedStore {
 
     async fn link(&self) -> Result<Arc<Link>> {
         self.pool.link().await.map_err(|it| self.said(it))
+    }
+
+    async fn link_in_order(&self, key: &str) -> Result<(Arc<Link>, Arc<InOrder>)> {
+        let link = self.pool.link_in_order(key).await;
+        link.map_err(|it| self.said(it))
     }
 
     /// What failed, where the same connection cannot be had again: neither can what the command was
@@ -124,10 +129,10 @@ impl ByteStore for MemcachedStore {
         placeholder: &[u8],
         lifetime: Duration,
     ) -> Result<Claim<MemcachedToken>> {
-        let link = self.link().await?;
-        let held = link.hold();
         let (key, ttl) = (wire_key(key), self.ttl(lifetime));
-        let claimed = link.claim(&key, placeholder, ttl);
+        let (link, in_order) = self.link_in_order(&key).await?;
+        let held = link.hold();
+        let claimed = link.claim(&key, placeholder, ttl, Some(in_order));
         let claimed = claimed.await.map_err(|it| self.said(it))?;
         let token = |cas| MemcachedToken {
             cas,
@@ -173,10 +178,10 @@ impl ByteStore for MemcachedStore {
         value: &[u8],
         lifetime: Duration,
     ) -> Result<Option<MemcachedToken>> {
-        let link = self.link().await?;
-        let held = link.hold();
         let wire = wire_key(key);
-        let set = link.set(&wire, value, self.ttl(lifetime));
+        let (link, in_order) = self.link_in_order(&wire).await?;
+        let held = link.hold();
+        let set = link.set(&wire, value, self.ttl(lifetime), Some(in_order));
         match set.await {
             Ok(cas) => Ok(Some(MemcachedToken {
                 cas,
