@@ -58,8 +58,8 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
 
     /// The prefix of every cache key of this type, without the colon: 1 to 64 bytes without
     /// colons, blanks and control characters. It must always be the same, and belong to this type
-    /// alone: a service that meets a second type under a prefix refuses it, since in a store that
-    /// keeps bytes one would answer for the other.
+    /// alone: the services over one backend refuse a second type under a prefix, since in a store
+    /// that keeps bytes one would answer for the other.
     fn cache_prefix() -> &'static str;
 
     /// A number that changes when stored bytes mean something else and the type's `Deserialize`

@@ -115,6 +115,10 @@ impl fmt::Write for KeyText {
 pub(crate) struct Namespace(Box<str>);
 
 impl Namespace {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn parse(name: String) -> Result<Self> {
         let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
         if name.is_empty() || name.len() > 64 || name.contains(bad) {

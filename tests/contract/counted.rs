@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
+use cache_kit::backend::{
+    CacheBackend, EntityType, Invalidated, LeaseRequest, Leased, Lookup, Stored,
+};
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::observability::CacheMetrics;
@@ -167,6 +169,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
 
     fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         self.inner.watch(listener);
+    }
+
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        self.inner.meet(entity)
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {

@@ -5,13 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::backend::InMemoryBackend;
+use cache_kit::backend::{CacheBackend, Encoded, InMemoryBackend};
 use cache_kit::repository::in_order;
+use cache_kit::testing::FaultyBackend;
 use cache_kit::{
-    CacheEntity, CacheService, DataRepository, Error, ErrorKind, Result, SharedFeeder, Source,
+    CacheEntity, CacheExpander, CacheService, DataRepository, Error, ErrorKind, Outcome, Result,
+    SharedFeeder, Source,
 };
 use cache_kit_tests::{Row, row};
 use serde::{Deserialize, Serialize};
+
+use super::byte_store::MapStore;
 
 /// A table that gives its rows in its own order, as `WHERE id IN (…)` does.
 struct Unordered;
@@ -235,6 +239,7 @@ models! {
     control, "a\u{7}";
     long, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
     longest, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    user, "user";
 }
 
 #[tokio::test]
@@ -288,6 +293,122 @@ async fn a_second_type_under_a_prefix_is_refused_by_every_way_in() {
         category.entity.map(|it| it.name.clone()).as_deref(),
         Some("category")
     );
+}
+
+/// The row of `T` with the id 1.
+async fn read<B: CacheBackend, T: CacheEntity<Key = u64>>(
+    service: &CacheService<B>,
+    table: &impl DataRepository<T>,
+) -> Result<Outcome> {
+    let mut feeder = SharedFeeder::<T>::new(1);
+    service.execute(&mut feeder, table, Refresh).await
+}
+
+/// Plays it over clones of `backend`, which know each other's types, and over no others.
+async fn services_share_a_backend<B: CacheBackend + Clone>(backend: impl Fn() -> B) {
+    let named = |error: Error, parts: [&str; 3]| {
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        let text = error.to_string();
+        assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+    };
+    let spaced = |backend: &B, namespace: &str| {
+        let expander = CacheExpander::new(backend.clone());
+        CacheService::from(expander.with_namespace(namespace).unwrap())
+    };
+
+    // One prefix, two services.
+    let shared = backend();
+    let [one, other] = [(), ()].map(|()| CacheService::new(shared.clone()));
+    read(&one, &category::Table).await.unwrap();
+    let error = read(&other, &tag::Table).await.unwrap_err();
+    named(error, ["\"model\"", "category::Model", "tag::Model"]);
+    read(&other, &category::Table).await.unwrap();
+
+    // Namespaces keep them apart.
+    read(&spaced(&shared, "blue"), &tag::Table).await.unwrap();
+    read(&spaced(&shared, "green"), &category::Table)
+        .await
+        .unwrap();
+    let error = read(&spaced(&shared, "blue"), &category::Table).await;
+    named(
+        error.unwrap_err(),
+        ["\"model\"", "category::Model", "tag::Model"],
+    );
+
+    // A namespace that is a prefix: `model:user:1` may be a key of both.
+    let parts = ["\"model\"", "category::Model", "user::Model"];
+    let error = read(&spaced(&shared, "model"), &user::Table).await;
+    named(error.unwrap_err(), parts);
+    let shared = backend();
+    read(&spaced(&shared, "model"), &user::Table).await.unwrap();
+    let error = read(&CacheService::new(shared), &category::Table).await;
+    named(error.unwrap_err(), parts);
+}
+
+#[tokio::test]
+async fn services_that_share_a_backend_share_no_prefix_between_two_types() {
+    services_share_a_backend(InMemoryBackend::new).await;
+    services_share_a_backend(|| FaultyBackend::new(InMemoryBackend::new())).await;
+    services_share_a_backend(|| Encoded::over(MapStore::default())).await;
+}
+
+/// As [`user::Model`], and its key may look like one in a namespace.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename = "Model")]
+struct Blue {
+    id: u64,
+    name: String,
+}
+
+impl CacheEntity for Blue {
+    type Key = String;
+
+    fn cache_key(&self) -> String {
+        format!("user:{}", self.id)
+    }
+
+    fn cache_prefix() -> &'static str {
+        "blue"
+    }
+}
+
+struct Blues;
+
+impl DataRepository<Blue> for Blues {
+    async fn fetch_by_id(&self, _id: &String) -> Result<Option<Blue>> {
+        Ok(Some(Blue {
+            id: 1,
+            name: "blue".into(),
+        }))
+    }
+}
+
+/// Two processes know nothing of each other but what stands in the store.
+#[tokio::test]
+async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_own() {
+    let store = MapStore::default();
+    let ours = CacheExpander::new(Encoded::over(store.clone()));
+    let ours = CacheService::from(ours.with_namespace("blue").unwrap());
+    let theirs = CacheService::new(Encoded::over(store.clone()));
+    for _ in 0..3 {
+        let mut feeder = SharedFeeder::<Blue>::new("user:1".to_owned());
+        let outcome = theirs.execute(&mut feeder, &Blues, Refresh).await.unwrap();
+        assert_eq!(outcome.source(), Source::Repository);
+        assert_eq!(
+            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            Some("blue")
+        );
+        let mut feeder = SharedFeeder::<user::Model>::new(1);
+        let outcome = ours
+            .execute(&mut feeder, &user::Table, Refresh)
+            .await
+            .unwrap();
+        assert_eq!(outcome.source(), Source::Repository);
+        assert_eq!(
+            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            Some("user")
+        );
+    }
 }
 
 #[tokio::test]

@@ -13,7 +13,8 @@ use super::bytes::{ByteStore, Claim};
 use super::gather::Gather;
 use super::guard::{Guard, GuardPolicy, Health};
 use crate::backend::{
-    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+    CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
+    MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::codec::{
@@ -36,6 +37,7 @@ pub struct Encoded<S: ByteStore> {
     gather: Arc<Gather<S>>,
     sendings: Arc<Sendings>,
     shapes: Arc<Shapes>,
+    types: Arc<EntityTypes>,
     config: EncodedConfig,
 }
 
@@ -88,6 +90,7 @@ impl<S: ByteStore> Encoded<S> {
             gather: Arc::new(Gather::new(guard.clone())),
             sendings: Arc::default(),
             shapes: Arc::default(),
+            types: Arc::default(),
             guard,
             config,
         }
@@ -351,6 +354,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         self.guard.watch(listener);
     }
 
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        self.types.meet(entity)
+    }
+
     async fn get_many<T: CacheEntity>(
         &self,
         keys: &[&str],
@@ -468,6 +475,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
             gather: Arc::clone(&self.gather),
             sendings: Arc::clone(&self.sendings),
             shapes: Arc::clone(&self.shapes),
+            types: Arc::clone(&self.types),
             config: self.config.clone(),
         }
     }

@@ -24,6 +24,7 @@ mod inmemory;
 mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
+mod types;
 
 use std::fmt;
 use std::future::Future;
@@ -50,6 +51,7 @@ pub use inmemory::{
 pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
+pub use types::{EntityType, EntityTypes};
 
 /// Keeps entries, and grants the leases under which they are stored.
 ///
@@ -147,6 +149,17 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// a backend that wraps another one hands it on. By default nobody is told.
     fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         let _ = listener;
+    }
+
+    /// Called when a service over this backend meets an entity type. A backend that keeps an
+    /// [`EntityTypes`] sees two services that use one prefix for two types; one that wraps another
+    /// hands it on. By default nothing is refused.
+    ///
+    /// # Errors
+    /// The type must not be used with this backend. No key of it is asked for.
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        let _ = entity;
+        Ok(())
     }
 
     /// [`get`](Self::get) for many keys: an answer for each, in order; one failure spoils only

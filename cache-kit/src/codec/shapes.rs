@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::error::Result;
 
 use super::proof;
+use super::seal;
 use super::trace::{self, Shape};
 
 /// The shapes of all types that a backend has met. A type is traced when it is met first.
@@ -60,7 +61,9 @@ impl Shapes {
     /// Traces `T`. Where two threads meet a type at a time, both do, and one shape stays.
     #[cold]
     fn add<T: CacheEntity>(&self, of: TypeId) -> &Shape {
-        let shape = trace::trace::<T>(T::cache_schema());
+        // Two types whose keys can be one text have different prefixes, or are one type's versions.
+        let stated = seal::next(T::cache_schema(), T::cache_prefix().as_bytes());
+        let shape = trace::trace::<T>(stated);
         let mut known = Known { of, shape };
         let mut table = &self.first;
         loop {

@@ -91,7 +91,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         R: DataRepository<T> + ?Sized,
     {
         feeder.validate()?;
-        self.types.admit::<T>()?;
+        self.admit::<T>()?;
         let ids = feeder.entity_ids();
         let keys = Keys::of::<T>(self.namespace.as_ref(), &ids)?;
         let calls = keys.calls::<T>(&ids);

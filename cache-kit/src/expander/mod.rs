@@ -1,5 +1,6 @@
 //! [`CacheExpander`]: the one place where strategies, policies, flights and a backend meet.
 
+mod admitted;
 mod batch;
 mod call;
 mod keys;
@@ -7,7 +8,6 @@ mod listen;
 mod load;
 mod pauses;
 mod single;
-mod types;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,12 +25,12 @@ pub use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
 
+use admitted::Admitted;
 use keys::Keys;
 use listen::Listener;
 use load::{Completion, Held, counted};
 use pauses::Pauses;
 use single::Begun;
-use types::Types;
 
 /// How long a load may take where its call does not say otherwise.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
@@ -65,7 +65,7 @@ pub struct CacheExpander<B: CacheBackend> {
     backend: Arc<B>,
     flights: Arc<Flights<Held<B>, Completion>>,
     pauses: Pauses,
-    types: Types,
+    admitted: Admitted,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
     namespace: Option<Namespace>,
@@ -81,7 +81,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
             pauses: Pauses::new(),
-            types: Types::new(),
+            admitted: Admitted::default(),
             listener: None,
             ttl_policy: TtlPolicy::Default,
             namespace: None,
@@ -219,7 +219,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// As long as the future has not ended, the invalidation may or may not have been done.
     pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
-        self.types.admit::<T>()?;
+        self.admit::<T>()?;
         let mut text = KeyText::new();
         text.write::<T>(self.namespace.as_ref(), key)?;
         let since = self.stopwatch();
@@ -238,7 +238,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// As long as the future has not ended, each of them may or may not have been done.
     pub async fn invalidate_many<T: CacheEntity>(&self, keys: &[T::Key]) -> Result<Invalidated> {
-        self.types.admit::<T>()?;
+        self.admit::<T>()?;
         let texts = Keys::of::<T>(self.namespace.as_ref(), keys)?;
         let texts = texts.texts();
         let since = self.stopwatch();

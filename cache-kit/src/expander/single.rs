@@ -114,7 +114,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         R: DataRepository<T> + ?Sized,
     {
         // What hits in memory has come this way before.
-        self.types.admit::<T>()?;
+        self.admit::<T>()?;
         let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),

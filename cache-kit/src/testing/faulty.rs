@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
+use crate::backend::{
+    CacheBackend, EntityType, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take,
+};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
@@ -143,6 +145,10 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
 
     fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         self.inner.watch(listener);
+    }
+
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        self.inner.meet(entity)
     }
 
     async fn get_many<T: CacheEntity>(

@@ -12,6 +12,7 @@ use super::moka::MokaMap;
 use super::quick::QuickMap;
 use super::stats::Stats;
 use super::{InMemoryBackend, Shared};
+use crate::backend::EntityTypes;
 
 const DEFAULT_ENTRIES: u64 = 100_000;
 
@@ -124,6 +125,7 @@ impl InMemoryBuilder {
                 default_ttl: self.default_ttl,
                 weigher: self.weigher,
                 listener: self.listener,
+                types: EntityTypes::new(),
             }),
         }
     }

@@ -16,7 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::{
-    CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+    CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
+    MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -61,6 +62,7 @@ struct Shared {
     default_ttl: Option<Duration>,
     weigher: Option<Weigher>,
     listener: Option<Listener>,
+    types: EntityTypes,
 }
 
 /// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
@@ -150,6 +152,10 @@ impl CacheBackend for InMemoryBackend {
         }
         self.shared.stats.misses.add(1);
         None
+    }
+
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        self.shared.types.meet(entity)
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {

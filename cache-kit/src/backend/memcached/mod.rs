@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use super::encoded::{Encoded, EncodedLease};
 use super::guard::Health;
-use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
+use crate::backend::{
+    CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, Stored,
+};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
@@ -88,6 +90,7 @@ pub struct MemcachedBackend {
 struct Shared {
     route: Route,
     servers: Vec<Encoded<MemcachedStore>>,
+    types: EntityTypes,
 }
 
 type Lease = EncodedLease<MemcachedToken>;
@@ -107,7 +110,11 @@ impl MemcachedBackend {
         });
         let servers = servers.collect();
         Ok(Self {
-            shared: Arc::new(Shared { route, servers }),
+            shared: Arc::new(Shared {
+                route,
+                servers,
+                types: EntityTypes::new(),
+            }),
         })
     }
 
@@ -209,6 +216,10 @@ impl CacheBackend for MemcachedBackend {
         for server in &self.shared.servers {
             server.watch(Weak::clone(&listener));
         }
+    }
+
+    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
+        self.shared.types.meet(entity)
     }
 
     async fn get_many<T: CacheEntity>(

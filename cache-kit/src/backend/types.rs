@@ -1,0 +1,106 @@
+//! [`EntityTypes`]: which entity type has which prefix.
+//!
+//! A store that keeps bytes knows a key's text and no type. Two types under one prefix, of one
+//! shape, would answer for each other there, and in memory not: so the second one is an error
+//! everywhere.
+
+use std::any::{TypeId, type_name};
+use std::sync::{Mutex, PoisonError};
+
+use crate::entity::CacheEntity;
+use crate::error::{Error, Result};
+
+/// The longest prefix, in bytes.
+const LONGEST: usize = 64;
+
+/// An entity type as a service names its keys.
+#[derive(Debug, Clone, Copy)]
+pub struct EntityType<'n> {
+    id: TypeId,
+    name: &'static str,
+    prefix: &'static str,
+    namespace: Option<&'n str>,
+}
+
+impl<'n> EntityType<'n> {
+    pub(crate) fn of<T: CacheEntity>(namespace: Option<&'n str>) -> Self {
+        Self {
+            id: TypeId::of::<T>(),
+            name: type_name::<T>(),
+            prefix: T::cache_prefix(),
+            namespace,
+        }
+    }
+}
+
+/// The entity types that a backend has met, for the author of one: keep it where the clones of a
+/// backend share it, and answer [`CacheBackend::meet`](super::CacheBackend::meet) with it.
+#[derive(Debug, Default)]
+pub struct EntityTypes(Mutex<Vec<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    id: TypeId,
+    name: &'static str,
+    prefix: &'static str,
+    namespace: Option<Box<str>>,
+}
+
+impl EntityTypes {
+    /// None so far.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notes `met`.
+    ///
+    /// # Errors
+    /// [`Error::ConfigError`] if its prefix is none, or if keys of it could be those of another
+    /// type: one of the same prefix in the same namespace, or one without a namespace whose prefix is
+    /// the namespace of the other.
+    pub fn meet(&self, met: EntityType<'_>) -> Result<()> {
+        let EntityType {
+            id,
+            name,
+            prefix,
+            namespace,
+        } = met;
+        let refused = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+        if prefix.is_empty() || prefix.len() > LONGEST || prefix.contains(refused) {
+            return Err(Error::ConfigError(format!(
+                "prefix {prefix:?} of {name}: wants 1 to {LONGEST} bytes without colons, blanks or \
+                 control characters"
+            )));
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for first in known.iter() {
+            let of_first = first.namespace.as_deref();
+            if (first.prefix, of_first) == (prefix, namespace) {
+                if first.id == id {
+                    return Ok(());
+                }
+                return Err(Error::ConfigError(format!(
+                    "prefix {prefix:?} belongs to {}, and {name} has it, too: give each its own, as \
+                     in `#[cache(prefix = \"…\")]`",
+                    first.name
+                )));
+            }
+            let (word, bare, spaced) = match (of_first, namespace) {
+                (Some(word), None) if word == prefix => (word, name, first.name),
+                (None, Some(word)) if word == first.prefix => (word, first.name, name),
+                _ => continue,
+            };
+            return Err(Error::ConfigError(format!(
+                "{word:?} is the prefix of {bare} and the namespace of {spaced}, so their keys could be \
+                 the same: give one of them another"
+            )));
+        }
+        known.push(Known {
+            id,
+            name,
+            prefix,
+            namespace: namespace.map(Into::into),
+        });
+        Ok(())
+    }
+}
