@@ -78,6 +78,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod answers;
 pub mod backend;
 pub mod clock;
 #[cfg(feature = "codec")]
@@ -103,6 +104,7 @@ pub mod strategy;
 mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timer;
 mod together;
 mod unwind;
 

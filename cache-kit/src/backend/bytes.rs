@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
+use crate::answers::one_each;
 use crate::codec;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many bytes the head of a value has; a placeholder is shorter and is all head.
 pub const HEAD_BYTES: usize = codec::HEAD_LEN;
@@ -131,19 +132,6 @@ pub trait ByteStore: Send + Sync + 'static {
     /// Sent while commands are given up, and while the store is away. A connection that gives no answer
     /// to it is to be replaced.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
-}
-
-/// The answers of a store to a command for `keys` keys, which must be as many.
-pub(super) fn one_each<O>(keys: usize, answers: Vec<Result<O>>) -> Vec<Result<O>> {
-    let count = answers.len();
-    if count == keys {
-        return answers;
-    }
-    let wrong = || {
-        let text = format!("the store gave {count} answers for {keys} keys");
-        Err(Error::BackendError(text))
-    };
-    (0..keys).map(|_| wrong()).collect()
 }
 
 /// What [`ByteStore::claim`] answers.

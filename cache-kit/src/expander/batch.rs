@@ -1,5 +1,6 @@
 //! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at once.
 
+use crate::answers::one_each;
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::strategy::{CacheStrategy, Situation, Step, next_step};
 
 use super::call::{Call, LookedUp, Next};
 use super::keys::Keys;
-use super::load::{Loads, Query, counted};
+use super::load::{Loads, Query};
 use super::{CacheExpander, OperationConfig};
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -184,7 +185,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let began = self.flights.tick();
         let now = self.clock.now();
         let answers = self.backend.get_many::<T>(&keys, now).await;
-        let answers = counted(answers, keys.len());
+        let answers = one_each(keys.len(), answers);
         let looked_up = |(key, answer)| {
             let found = LookedUp { began, now, answer };
             self.tell(key, &found, since);

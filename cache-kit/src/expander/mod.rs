@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::answers::one_each;
 use crate::backend::{CacheBackend, Invalidated};
 use crate::clock::Clock;
 use crate::entity::CacheEntity;
@@ -28,7 +29,7 @@ use crate::strategy::CacheStrategy;
 use admitted::Admitted;
 use keys::Keys;
 use listen::Listener;
-use load::{Completion, Held, counted};
+use load::{Completion, Held};
 use pauses::Pauses;
 use single::Begun;
 
@@ -244,7 +245,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let since = self.stopwatch();
         let answers = self.backend.invalidate_many::<T>(&texts).await;
         let mut all = Ok(Invalidated::Done);
-        for (key, answer) in texts.iter().zip(counted(answers, texts.len())) {
+        for (key, answer) in texts.iter().zip(one_each(texts.len(), answers)) {
             match self.judge_invalidation(key, since, answer) {
                 Ok(Invalidated::Done) => {}
                 Ok(pending) => all = all.map(|_| pending),

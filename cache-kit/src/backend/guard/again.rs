@@ -3,7 +3,7 @@
 
 use std::future::Future;
 
-use crate::backend::bytes::one_each;
+use crate::answers::one_each;
 use crate::error::{Error, Result};
 
 /// Runs a command, and once more if its connection is lost. The second try is boxed: a command has no

@@ -19,7 +19,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use super::Invalidated;
-use super::bytes::{ByteStore, one_each};
+use super::bytes::ByteStore;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, CacheMetrics};
@@ -369,7 +369,7 @@ impl<S: ByteStore> Shared<S> {
     async fn delete(&self, batch: Vec<(Box<str>, u64)>) -> Vec<Result<()>> {
         let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
         let delete = |keys: Vec<_>| async move { self.store.delete_many(&keys).await };
-        let answers = one_each(keys.len(), twice_each(&keys, &delete).await);
+        let answers = twice_each(&keys, &delete).await;
         let now = self.now();
         self.change(|state| {
             for ((key, number), answer) in batch.iter().zip(&answers) {

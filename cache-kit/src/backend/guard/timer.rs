@@ -11,17 +11,17 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Id};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::runtime::Id;
+use tokio::time::{Instant, Sleep};
 
 use crate::error::{Error, Result};
-use crate::unwind::caught;
+use crate::timer;
 
 /// How many timers a thread keeps.
 const KEPT: usize = 256;
 
-/// A year, since not every duration can be added to an instant.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3_600);
+/// What has the deadlines.
+const A_STORE: &str = "a remote store";
 
 /// A timer, and the runtime that it works on.
 struct Timer {
@@ -78,25 +78,22 @@ fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
     let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
     let sleep = match IDLE.try_with(without) {
         Ok(true) => None,
-        _ => caught(|| Box::pin(sleep_until(end))),
+        _ => timer::sleep(end, A_STORE).ok().map(Box::pin),
     };
     sleep.ok_or_else(|| {
         let _ = IDLE.try_with(|idle| idle.borrow_mut().without = Some(runtime));
-        Error::ConfigError("a remote store needs a tokio runtime with a timer: enable_all()".into())
+        timer::no_timer(A_STORE)
     })
 }
 
 impl Timer {
     fn new(limit: Duration) -> Result<Self> {
-        let runtime = Handle::try_current().map_err(|_| {
-            Error::ConfigError("a remote store needs a tokio runtime around it".into())
-        })?;
-        let runtime = runtime.id();
+        let runtime = timer::runtime(A_STORE)?.id();
         let kept = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             (idle.runtime == Some(runtime)).then(|| idle.timers.pop())?
         });
-        let end = Instant::now() + limit.min(LONGEST);
+        let end = timer::after(limit);
         let sleep = match kept.ok().flatten() {
             Some(mut sleep) => {
                 sleep.as_mut().reset(end);

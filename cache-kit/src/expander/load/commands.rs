@@ -1,11 +1,12 @@
 //! The commands for the keys of one group. For a single key the backend's command for one key is
 //! used; answers are as many as the keys, whatever the backend says.
 
+use crate::answers::one_each;
 use crate::backend::{CacheBackend, LeaseRequest, Leased, Lookup, Stored};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Looks up what the call has looked up before.
 pub(super) async fn get_again<T: CacheEntity, B: CacheBackend>(
@@ -16,7 +17,7 @@ pub(super) async fn get_again<T: CacheEntity, B: CacheBackend>(
     match keys {
         [] => Vec::new(),
         [key] => vec![backend.get_again(key, now).await],
-        keys => counted(backend.get_many(keys, now).await, keys.len()),
+        keys => one_each(keys.len(), backend.get_many(keys, now).await),
     }
 }
 
@@ -27,7 +28,7 @@ pub(super) async fn lease<T: CacheEntity, B: CacheBackend>(
     match requests {
         [] => Vec::new(),
         [(key, request)] => vec![backend.lease::<T>(key, *request).await],
-        requests => counted(backend.lease_many::<T>(requests).await, requests.len()),
+        requests => one_each(requests.len(), backend.lease_many::<T>(requests).await),
     }
 }
 
@@ -41,7 +42,7 @@ pub(super) async fn store<T: CacheEntity, B: CacheBackend>(
         (1, Some((key, lease, entry))) => vec![backend.store(key, lease, entry, now).await],
         (_, Some(last)) => {
             entries.push(last);
-            counted(backend.store_many(entries, now).await, count)
+            one_each(count, backend.store_many(entries, now).await)
         }
         (_, None) => Vec::new(),
     }
@@ -56,43 +57,8 @@ pub(super) async fn release<T: CacheEntity, B: CacheBackend>(
         (1, Some((key, lease))) => vec![backend.release::<T>(key, lease).await],
         (_, Some(last)) => {
             leases.push(last);
-            counted(backend.release_many::<T>(leases).await, count)
+            one_each(count, backend.release_many::<T>(leases).await)
         }
         (_, None) => Vec::new(),
-    }
-}
-
-/// The answers of a backend to `asked` questions. If it gives another number of them, it is unknown
-/// which answers what.
-pub(in crate::expander) fn counted<O>(answers: Vec<Result<O>>, asked: usize) -> Vec<Result<O>> {
-    if answers.len() == asked {
-        return answers;
-    }
-    let error = format!("{} answers for {asked} keys", answers.len());
-    (0..asked)
-        .map(|_| Err(Error::BackendError(error.clone())))
-        .collect()
-}
-
-#[cfg(all(test, not(cache_kit_model)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn answers_are_believed_only_if_they_are_as_many_as_the_questions() {
-        let answers = || vec![Ok(1), Err(Error::BackendError("away".into())), Ok(3)];
-        let texts = |answers: Vec<Result<i32>>| -> Vec<String> {
-            let text =
-                |answer: Result<i32>| answer.map_or_else(|e| e.to_string(), |n| n.to_string());
-            answers.into_iter().map(text).collect()
-        };
-        assert_eq!(
-            texts(counted(answers(), 3)),
-            ["1", "cache backend failed: away", "3"]
-        );
-        for asked in [0, 2, 4] {
-            let error = format!("cache backend failed: 3 answers for {asked} keys");
-            assert_eq!(texts(counted(answers(), asked)), vec![error; asked]);
-        }
     }
 }

@@ -32,7 +32,6 @@ use crate::together::Together;
 use super::call::{Answer, Call};
 use super::{CacheExpander, OperationConfig};
 
-pub(super) use commands::counted;
 pub(super) use held::Held;
 use lease::Others;
 use wait::{End, Waiting};

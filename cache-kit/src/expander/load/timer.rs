@@ -1,50 +1,45 @@
-//! Deadlines on the caller's runtime. A runtime without a timer is an error and no panic.
+//! The deadlines of a load.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
-use crate::error::{Error, Result};
-use crate::unwind::caught;
+use crate::error::Result;
+use crate::timer;
 
-/// Some decades, since not every duration can be added to an instant.
-const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
+/// What has the deadlines.
+const A_LOAD: &str = "a load";
 
 /// The moment at which `limit` has passed.
 ///
 /// # Errors
-/// [`Error::ConfigError`] outside of a runtime.
+/// [`Error::ConfigError`](crate::Error::ConfigError) outside of a runtime.
 pub(super) fn after(limit: Duration) -> Result<Instant> {
-    if Handle::try_current().is_err() {
-        return Err(Error::ConfigError(
-            "a load needs a tokio runtime around it, for its deadline".into(),
-        ));
-    }
-    Ok(Instant::now() + limit.min(LONGEST))
+    timer::runtime(A_LOAD)?;
+    Ok(timer::after(limit))
 }
 
 /// Waits for `limit`.
 ///
 /// # Errors
-/// [`Error::ConfigError`] on a runtime without a timer.
+/// [`Error::ConfigError`](crate::Error::ConfigError) on a runtime without a timer.
 pub(super) async fn sleep_for(limit: Duration) -> Result<()> {
-    sleep(after(limit)?)?.await;
+    timer::sleep(after(limit)?, A_LOAD)?.await;
     Ok(())
 }
 
 /// Waits for `future` until `end`; `None` if it has not ended by then.
 ///
 /// # Errors
-/// [`Error::ConfigError`] on a runtime without a timer.
+/// [`Error::ConfigError`](crate::Error::ConfigError) on a runtime without a timer.
 pub(super) async fn until<F: Future>(
     end: Instant,
     mut future: Pin<&mut F>,
 ) -> Result<Option<F::Output>> {
-    let mut timer = pin!(sleep(end)?);
+    let mut timer = pin!(timer::sleep(end, A_LOAD)?);
     let ended = poll_fn(|cx| match future.as_mut().poll(cx) {
         Poll::Ready(output) => Poll::Ready(Some(output)),
         Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
@@ -52,18 +47,10 @@ pub(super) async fn until<F: Future>(
     Ok(ended.await)
 }
 
-/// tokio has no other way to ask a runtime whether it has a timer.
-fn sleep(end: Instant) -> Result<Sleep> {
-    caught(|| sleep_until(end)).ok_or_else(|| {
-        Error::ConfigError(
-            "a load needs a tokio runtime with its timer: build it with `enable_time`".into(),
-        )
-    })
-}
-
 #[cfg(all(test, not(cache_kit_model)))]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     #[test]
     fn a_runtime_without_a_timer_is_an_error() {
