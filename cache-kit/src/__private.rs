@@ -29,7 +29,7 @@ pub use feeder::{
     debug_feeder, to_keys, to_keys_behind,
 };
 
-pub use part::{Part, TemplateField, push_part};
+pub use part::{Part, TemplateField, check_template, push_part};
 
 /// Gives a type for one that the derives could not make out.
 ///

@@ -12,6 +12,18 @@ pub(crate) mod typed;
 
 pub use typed::{ParseKeyError, ParseKeyErrorKind};
 
+/// Stands in the text of a template key for a part whose `Display` failed: such a key is a `String`,
+/// and remembers the failure in no other way. A text that has it is no key, whoever wrote it.
+///
+/// Noncharacters have no case, and no text that is meant for others holds them.
+pub(crate) const UNWRITTEN: &str = "\u{fdd0}\u{fdd1}\u{fdd0}\u{fdd1}";
+
+/// Whether a part of a template key is missing in `text`.
+#[inline]
+pub(crate) fn is_unwritten(text: &str) -> bool {
+    !text.is_ascii() && text.contains(UNWRITTEN)
+}
+
 /// Keys up to this many bytes are built without an allocation.
 const INLINE: usize = 120;
 
@@ -30,8 +42,8 @@ impl KeyText {
     /// Writes the cache key of the `T` that `key` names into an empty text.
     ///
     /// # Errors
-    /// [`Error::ValidationError`] if the key's own `Display` fails: what it has written until then
-    /// may be the text of another key.
+    /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a template:
+    /// what was written until then may be the text of another key.
     #[inline]
     pub(crate) fn write<T: CacheEntity>(
         &mut self,
@@ -74,6 +86,7 @@ impl KeyText {
     fn push_key<K: Display + Any>(&mut self, key: &K) -> fmt::Result {
         let any = key as &dyn Any;
         if let Some(text) = any.downcast_ref::<String>() {
+            whole(text)?;
             return self.write_str(text);
         }
         if let Some(text) = any.downcast_ref::<&'static str>() {
@@ -90,14 +103,23 @@ impl KeyText {
             u64, i64, u32, i32, u128, i128, usize, isize, u16, i16, u8, i8
         );
         // This text never refuses a write, so an error is the key's own.
-        write!(self, "{key}")
+        write!(self, "{key}")?;
+        whole(self.as_str())
+    }
+}
+
+#[inline]
+fn whole(text: &str) -> fmt::Result {
+    match is_unwritten(text) {
+        true => Err(fmt::Error),
+        false => Ok(()),
     }
 }
 
 #[cold]
-fn unwritten<T: CacheEntity>() -> Error {
+pub(crate) fn unwritten<T: CacheEntity>() -> Error {
     Error::ValidationError(format!(
-        "{}: the `Display` of the key failed, so it has no cache key",
+        "{}: the `Display` of the key, or of a part of it, failed, so it has no cache key",
         T::cache_prefix()
     ))
 }
@@ -161,6 +183,23 @@ mod tests {
         let pieces =
             text(&format_args!("{}{}", "a".repeat(INLINE), "b".repeat(INLINE)).to_string());
         assert_eq!(pieces.len(), 5 + 2 * INLINE);
+    }
+
+    #[test]
+    fn a_text_with_a_part_missing_is_no_key() {
+        let missing = format!("NV-{UNWRITTEN}");
+        for text in [
+            missing.clone(),
+            format!("é{missing}x"),
+            missing.to_lowercase(),
+        ] {
+            assert!(KeyText::new().push_key(&text).is_err(), "{text:?}");
+            let text: std::sync::Arc<str> = text.into();
+            assert!(KeyText::new().push_key(&text).is_err(), "{text:?}");
+        }
+        for part in ["\u{fdd0}", "\u{fdd1}\u{fdd0}", ""] {
+            assert_eq!(text(&part.to_owned()), format!("user:{part}"));
+        }
     }
 
     #[test]

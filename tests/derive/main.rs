@@ -19,3 +19,4 @@ mod pedantic;
 mod schema;
 mod service;
 mod ui;
+mod unwritten;

@@ -159,7 +159,7 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
         Key::Template(pieces) => {
             let pushes = pieces
                 .iter()
-                .map(|piece| push(target, piece, &quote!(self), private));
+                .map(|piece| push(target, piece, &quote!(self), &quote!(&mut __key), private));
             quote! {
                 let mut __key = #private::String::new();
                 #(#pushes)*
@@ -184,22 +184,23 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
     }
 }
 
-/// Writes a piece of a template into `__key`.
+/// Writes a piece of a template into `key`.
 pub(super) fn push(
     target: &Struct<'_>,
     piece: &Piece,
     owner: &TokenStream,
+    key: &TokenStream,
     private: &TokenStream,
 ) -> TokenStream {
     match piece {
-        Piece::Text(text) => quote!(#private::String::push_str(&mut __key, #text);),
+        Piece::Text(text) => quote!(#private::String::push_str(#key, #text);),
         Piece::Field(at, way) => {
             // Named, the type is where a missing `Display` is reported.
             let ty = way.is_empty().then(|| target.fields[*at].ty);
             let ty = ty.map(|ty| quote!(::<#ty>));
             let member = &target.fields[*at].member;
             let place = reference(target, &quote!(#owner.#member #(.#way)*));
-            quote!(#private::push_part #ty (&mut __key, #place);)
+            quote!(#private::push_part #ty (#key, #place);)
         }
     }
 }

@@ -104,17 +104,23 @@ impl<'a> Feed<'a> {
             let of = quote_spanned!(self.at=> #private::CacheFeed);
             (of, self.entity_id(key), self.feed())
         };
-        // In the feeder that is generated `Self` would be that.
-        let ids = match self.slot {
-            Slot::Companion => with_self(ids, &self.target.ty()),
-            Slot::Field(_) => ids,
+        let valid = match key {
+            Key::Template(pieces) => Some(self.check_template(pieces)),
+            Key::Field(_) | Key::Parts(_) | Key::Expression(_) => None,
         };
+        // In the feeder that is generated `Self` would be that.
+        let of_request = |tokens| match self.slot {
+            Slot::Companion => with_self(tokens, &self.target.ty()),
+            Slot::Field(_) => tokens,
+        };
+        let ids = of_request(ids);
         let caller = Caller {
             target: self.target,
             slot: self.slot,
             many,
             entity,
             private,
+            valid: valid.map(of_request),
         };
         let hooks = caller.methods(hooks);
         let generics = self.generics(key);
@@ -282,17 +288,33 @@ impl<'a> Feed<'a> {
     }
 
     fn template(&self, pieces: &[Piece]) -> TokenStream {
+        let private = &self.private;
+        let pushes = self.pushes(pieces, &quote!(&mut __key));
+        quote_spanned! {self.at=>
+            let mut __key = #private::String::new();
+            #pushes
+            #private::KeyValue::into_key(__key)
+        }
+    }
+
+    /// Says whether the template has a text.
+    fn check_template(&self, pieces: &[Piece]) -> TokenStream {
+        let Self {
+            entity, private, ..
+        } = self;
+        let pushes = self.pushes(pieces, &quote!(__key));
+        quote_spanned!(self.at=> #private::check_template::<#entity>(|__key| { #pushes }))
+    }
+
+    /// Writes the pieces of a template into `key`.
+    fn pushes(&self, pieces: &[Piece], key: &TokenStream) -> TokenStream {
         let Self {
             private, request, ..
         } = self;
-        let pushes = pieces
+        pieces
             .iter()
-            .map(|piece| push(self.target, piece, request, private));
-        quote_spanned! {self.at=>
-            let mut __key = #private::String::new();
-            #(#pushes)*
-            #private::KeyValue::into_key(__key)
-        }
+            .map(|piece| push(self.target, piece, request, key, private))
+            .collect()
     }
 
     fn expression(&self, expression: &Expression) -> TokenStream {

@@ -17,6 +17,8 @@ pub(super) struct Caller<'a> {
     pub(super) many: bool,
     pub(super) entity: &'a TokenStream,
     pub(super) private: &'a TokenStream,
+    /// What the feeder itself finds wrong with the request, once the hook found nothing.
+    pub(super) valid: Option<TokenStream>,
 }
 
 impl Caller<'_> {
@@ -26,16 +28,25 @@ impl Caller<'_> {
         } = self;
         let key = ("__key", quote!(&#private::str));
         let entity = ("__entity", quote!(&#entity));
+        let validate = match (&hooks.validate, &self.valid) {
+            (None, Some(valid)) => Some(quote! {
+                fn validate(&self) -> #private::Result<()> {
+                    #valid
+                }
+            }),
+            (path, _) => path
+                .as_ref()
+                .map(|path| self.method("validate", path, None)),
+        };
         let methods = [
-            ("validate", &hooks.validate, None),
-            ("on_hit", &hooks.on_hit, Some(&key)),
-            ("on_miss", &hooks.on_miss, Some(&key)),
-            ("on_loaded", &hooks.on_loaded, Some(&entity)),
+            ("on_hit", &hooks.on_hit, &key),
+            ("on_miss", &hooks.on_miss, &key),
+            ("on_loaded", &hooks.on_loaded, &entity),
         ];
-        methods
-            .into_iter()
-            .filter_map(|(name, path, argument)| Some(self.method(name, path.as_ref()?, argument)))
-            .collect()
+        let methods = methods.into_iter().filter_map(|(name, path, argument)| {
+            Some(self.method(name, path.as_ref()?, Some(argument)))
+        });
+        validate.into_iter().chain(methods).collect()
     }
 
     /// The function is called by a trait, so that one with other arguments is told which there
@@ -68,12 +79,14 @@ impl Caller<'_> {
             .map(|(name, ty)| (Ident::new(name, at), ty))
             .unzip();
         let function = self.function(path);
+        let valid = self.valid.as_ref().filter(|_| argument.is_none());
+        let then = valid.map(|valid| quote_spanned!(at=> ?; #valid));
         quote_spanned! {at=>
             fn #name(#borrow self #(, #names: #types)*) -> #private::Result<()> {
                 #private::Hook::<(#borrow #this_type, #(#types,)*)>::call(
                     #function,
                     (#this, #(#names,)*),
-                )
+                ) #then
             }
         }
     }

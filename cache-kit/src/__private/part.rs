@@ -1,9 +1,13 @@
 //! The fields that derived keys are made of.
 
-use std::fmt::{Debug, Display, Formatter, Result as FmtResult};
+use std::any::TypeId;
+use std::fmt::{Debug, Display, Formatter, Result as FmtResult, Write as _};
 use std::hash::{Hash, Hasher};
 
+use crate::entity::CacheEntity;
+use crate::error::Result;
 use crate::key::typed::write_part;
+use crate::key::{UNWRITTEN, is_unwritten, unwritten};
 
 /// A part of a typed key: one trait for all that is asked of it, so that the compiler reports once
 /// what is missing.
@@ -69,13 +73,35 @@ pub trait TemplateField {
 
 #[diagnostic::do_not_recommend]
 impl<T: Display + ?Sized> TemplateField for T {
-    /// Through `to_string`, which doesn't let a `Display` that fails cut the key short.
+    /// The key of a field whose `Display` fails is refused where it is written.
     fn push_to(&self, key: &mut String) {
-        key.push_str(&self.to_string());
+        let whole = key.len();
+        if write!(key, "{self}").is_err() {
+            key.truncate(whole);
+            key.push_str(UNWRITTEN);
+        }
     }
 }
 
 /// Writes a field into a template key.
 pub fn push_part<T: TemplateField + ?Sized>(key: &mut String, part: &T) {
     part.push_to(key);
+}
+
+/// Whether a template of a request, which `write` writes, has a text. The key of a `T` that is made of
+/// it may not show any more that it has none.
+///
+/// # Errors
+/// The `Display` of a part fails.
+pub fn check_template<T: CacheEntity>(write: impl FnOnce(&mut String)) -> Result<()> {
+    // A `String` is the text itself, and is looked at where it is written.
+    if TypeId::of::<T::Key>() == TypeId::of::<String>() {
+        return Ok(());
+    }
+    let mut key = String::new();
+    write(&mut key);
+    if is_unwritten(&key) {
+        return Err(unwritten::<T>());
+    }
+    Ok(())
 }

@@ -37,6 +37,17 @@ pub struct Kept<T: Value> {
     last: String,
 }
 
+impl<T: Value> Kept<T> {
+    /// The entity `id`.
+    pub fn new(id: u64, value: T) -> Self {
+        Self {
+            id,
+            value,
+            last: "last".to_owned(),
+        }
+    }
+}
+
 impl<T: Value> CacheEntity for Kept<T> {
     type Key = u64;
 
@@ -64,6 +75,22 @@ impl CacheMetrics for Told {
     }
 }
 
+impl Told {
+    /// What the outcome of a call says, and the event that belongs to it.
+    pub fn judge(&self, outcome: Outcome) -> Stored {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = told.iter().find_map(|event| match event {
+            CacheEvent::Unstorable { entity, reason } => Some(format!("{entity}: {reason}")),
+            _ => None,
+        });
+        match (outcome.store(), outcome.degraded().store, refused) {
+            (StoreResult::Stored, false, None) => Stored::Stored,
+            (StoreResult::Failed, true, Some(reason)) => Stored::Refused(reason),
+            other => Stored::Refused(format!("unexpected: {other:?}")),
+        }
+    }
+}
+
 impl Default for Store {
     fn default() -> Self {
         Self(Encoded::over(byte_store::MapStore::default()))
@@ -75,20 +102,12 @@ impl Default for Store {
 pub enum Stored {
     /// It is in the store.
     Stored,
-    /// It was refused before it was sent, with the reason.
+    /// It was refused before it was sent, with its type and the reason.
     Refused(String),
 }
 
 const ID: u64 = 7;
 const KEY: &str = "kept:7";
-
-fn kept<T: Value>(value: T) -> Kept<T> {
-    Kept {
-        id: ID,
-        value,
-        last: "last".to_owned(),
-    }
-}
 
 impl Store {
     /// Puts `value` into the store, past the service: hundreds of types compile in half the time.
@@ -96,7 +115,7 @@ impl Store {
     /// # Errors
     /// Whatever the store answers with.
     pub fn put<T: Value>(&self, value: T) -> impl Future<Output = Result<()>> {
-        self.put_entity(kept(value))
+        self.put_entity(Kept::new(ID, value))
     }
 
     /// The same with an entity that is no [`Kept`].
@@ -155,12 +174,12 @@ impl Store {
         let told = Told::default();
         let build = CacheExpander::new(self.0.clone()).with_metrics(Box::new(told.clone()));
         let mut rows = InMemoryRepository::new();
-        rows.insert(ID, kept(value));
+        rows.insert(ID, Kept::new(ID, value));
         let mut feeder = SharedFeeder::<Kept<T>>::new(ID);
         let outcome = build
             .with(&mut feeder, &rows, CacheStrategy::Bypass)
             .await?;
-        Ok(judge(outcome, &told))
+        Ok(told.judge(outcome))
     }
 
     /// Reads what another build may have stored, in a build that has no database.
@@ -176,19 +195,5 @@ impl Store {
             .with(&mut feeder, &nothing, CacheStrategy::Fresh)
             .await?;
         Ok(feeder.entity.map(|kept| kept.value.clone()))
-    }
-}
-
-/// What an outcome and the events say together.
-fn judge(outcome: Outcome, told: &Told) -> Stored {
-    let told = told.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let refused = told.iter().find_map(|event| match event {
-        CacheEvent::Unstorable { reason, .. } => Some(reason.clone()),
-        _ => None,
-    });
-    match (outcome.store(), outcome.degraded().store, refused) {
-        (StoreResult::Stored, false, None) => Stored::Stored,
-        (StoreResult::Failed, true, Some(reason)) => Stored::Refused(reason),
-        other => Stored::Refused(format!("unexpected: {other:?}")),
     }
 }

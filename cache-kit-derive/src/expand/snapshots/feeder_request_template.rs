@@ -60,4 +60,13 @@ impl kit::CacheFeed<Invoice> for GetInvoiceFeeder {
     fn feed_shared(&mut self, __entity: kit::Option<kit::Arc<Invoice>>) {
         self.entity = __entity;
     }
+    fn validate(&self) -> kit::Result<()> {
+        kit::check_template::<
+            Invoice,
+        >(|__key| {
+            kit::push_part::<u16>(__key, &self.request.year);
+            kit::String::push_str(__key, "/");
+            kit::push_part::<u32>(__key, &self.request.number);
+        })
+    }
 }

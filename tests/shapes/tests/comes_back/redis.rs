@@ -1,0 +1,150 @@
+//! The same values through a service and a real Redis.
+
+use std::any::type_name;
+
+use cache_kit::CacheStrategy::Refresh;
+use cache_kit::backend::{RedisBackend, RedisConfig};
+use cache_kit::{CacheExpander, CacheService, InMemoryRepository, Outcome, SharedFeeder, Source};
+use cache_kit_shapes::{Kept, Stored, Told, Value};
+use cache_kit_tests::servers::RedisServer;
+
+use super::values::{self, Trial};
+
+/// A process that has its own connection to the server.
+struct Process {
+    backend: RedisBackend,
+}
+
+/// How a call for a value was answered.
+struct Answer<T> {
+    outcome: Outcome,
+    stored: Stored,
+    value: T,
+}
+
+impl Process {
+    fn on(server: &RedisServer) -> Self {
+        let config = RedisConfig::from_url(&server.url()).unwrap();
+        let config =
+            config.set(|it| it.with_operation_deadline(std::time::Duration::from_secs(30)));
+        Self {
+            backend: RedisBackend::new(config).unwrap(),
+        }
+    }
+
+    /// Asks for the entity `id`, which the database has with `value`. The service is new: it takes
+    /// one type under a prefix.
+    async fn read<T: Value>(&self, id: u64, value: T) -> Answer<T> {
+        let told = Told::default();
+        let service: CacheService<RedisBackend> = CacheExpander::new(self.backend.clone())
+            .with_metrics(Box::new(told.clone()))
+            .into();
+        let mut rows = InMemoryRepository::new();
+        rows.insert(id, Kept::new(id, value));
+        let mut feeder = SharedFeeder::<Kept<T>>::new(id);
+        let outcome = service.execute(&mut feeder, &rows, Refresh).await.unwrap();
+        Answer {
+            outcome,
+            stored: told.judge(outcome),
+            value: feeder.entity.unwrap().value.clone(),
+        }
+    }
+}
+
+struct OnRedis {
+    server: RedisServer,
+    writer: Process,
+    reader: Process,
+    came_back: u64,
+    refused: u64,
+}
+
+impl OnRedis {
+    fn start() -> Self {
+        let server = RedisServer::start();
+        Self {
+            writer: Process::on(&server),
+            reader: Process::on(&server),
+            server,
+            came_back: 0,
+            refused: 0,
+        }
+    }
+
+    /// An id that no value before had.
+    fn id(&self) -> u64 {
+        self.came_back + self.refused
+    }
+
+    fn has(&self, id: u64) -> bool {
+        let key = format!("kept:{id}");
+        self.server.command(&["EXISTS", &key]).integer() == Some(1)
+    }
+}
+
+impl Trial for OnRedis {
+    async fn comes_back<T: Value>(&mut self, value: T) {
+        let (name, id) = (type_name::<T>(), self.id());
+        let first = self.writer.read(id, value.clone()).await;
+        assert_eq!(first.outcome.source(), Source::Repository, "{name}");
+        assert!(
+            matches!(first.stored, Stored::Stored),
+            "{name}: {:?}",
+            first.stored
+        );
+        assert!(self.has(id), "{name}");
+        for process in [&self.writer, &self.reader] {
+            let second = process.read(id, value.clone()).await;
+            assert!(second.outcome.is_hit(), "{name}: {:?}", second.outcome);
+            assert_eq!(
+                format!("{:?}", first.value),
+                format!("{:?}", second.value),
+                "{name}"
+            );
+        }
+        self.came_back += 1;
+    }
+
+    async fn is_refused<T: Value>(&mut self, value: T, why: &str) {
+        let (name, id) = (type_name::<T>(), self.id());
+        for process in [&self.writer, &self.reader] {
+            let answer = process.read(id, value.clone()).await;
+            assert_eq!(answer.outcome.source(), Source::Repository, "{name}");
+            assert_eq!(
+                format!("{value:?}"),
+                format!("{:?}", answer.value),
+                "{name}"
+            );
+            let Stored::Refused(reason) = answer.stored else {
+                panic!("{name} is stored");
+            };
+            assert!(
+                reason.starts_with(type_name::<Kept<T>>()),
+                "{name}: {reason}"
+            );
+            assert!(reason.contains(why), "{name}: {reason}");
+            assert!(
+                !self.has(id),
+                "{name} is refused, and something stands in the store"
+            );
+        }
+        self.refused += 1;
+    }
+}
+
+#[tokio::test]
+async fn each_type_hits_on_redis_or_is_refused_with_its_path() {
+    let mut redis = OnRedis::start();
+    values::of_the_standard_library(&mut redis).await;
+    values::of_other_crates(&mut redis).await;
+    values::with_attributes(&mut redis).await;
+    values::that_never_come_back(&mut redis).await;
+    values::that_come_back_as_another(&mut redis).await;
+    let OnRedis {
+        came_back, refused, ..
+    } = redis;
+    assert!(
+        came_back >= 60 && refused >= 20,
+        "{came_back} and {refused}"
+    );
+}
