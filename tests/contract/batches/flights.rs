@@ -137,6 +137,31 @@ async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
     idle(&service);
 }
 
+/// A batch that has failed, and only loads to the end, takes nothing over.
+#[tokio::test]
+async fn a_batch_that_fails_leaves_to_others_what_it_is_left() {
+    let (service, database) = scene(Gated::closed());
+    let failing = Gated::closed();
+    failing.fail(Some(Error::RepositoryError("away".into())));
+    let mut dropped = Step::new(single(&service, &database, "a", Refresh));
+    let mut fails = Step::new(single(&service, &failing, "c", Refresh));
+    assert!(dropped.poll().is_pending() && fails.poll().is_pending());
+    let mut many = Step::new(batch(&service, &database, &["a", "b", "c"], Refresh));
+    assert!(many.poll().is_pending());
+    failing.let_through(1);
+    assert!(ready(&mut fails).is_err());
+    assert!(many.poll().is_pending(), "it loads `b` to the end");
+    dropped.cancel();
+    assert!(many.poll().is_pending());
+    let mut late = Step::new(single(&service, &database, "a", Refresh));
+    assert!(late.poll().is_pending());
+    assert_eq!(database.queries(), [["a"], ["b"], ["a"]]);
+    database.let_through(2);
+    assert!(ready(&mut many).is_err());
+    assert_eq!(ready(&mut late).unwrap().1, Some(1));
+    idle(&service);
+}
+
 /// The same circle through another process: each of two batches waits for a lease that was left to
 /// the other one.
 #[tokio::test(start_paused = true)]

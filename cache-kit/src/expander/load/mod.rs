@@ -203,10 +203,11 @@ where
                 if !looking.is_empty() {
                     jobs.push(self.run(Job::LookAgain(mem::take(&mut looking))));
                 }
-            } else if loads == 0 {
-                return outcome;
+            } else {
+                // What was left to this call meanwhile is left to others at once.
+                leading.clear();
             }
-            if jobs.is_empty() {
+            if jobs.is_empty() || (outcome.is_err() && loads == 0) {
                 return outcome;
             }
             for (_, ended) in jobs.some().await {
