@@ -40,6 +40,6 @@ pub(crate) fn sleep(end: Instant, what: &str) -> Result<Sleep> {
 /// What is told of a runtime without a timer.
 pub(crate) fn no_timer(what: &str) -> Error {
     Error::ConfigError(format!(
-        "{what} needs a tokio runtime with its timer: build it with `enable_time`"
+        "{what} needs a tokio runtime with its timer: build it with `enable_all()`"
     ))
 }
