@@ -13,7 +13,7 @@ pub(crate) mod typed;
 pub use typed::{ParseKeyError, ParseKeyErrorKind};
 
 /// Stands in the text of a template key for a part whose `Display` failed: such a key is a `String`,
-/// and remembers the failure in no other way. A text that has it is no key, whoever wrote it.
+/// and remembers the failure in no other way. A text that has it is never a key.
 ///
 /// Noncharacters have no case, and no text that is meant for others holds them.
 pub(crate) const UNWRITTEN: &str = "\u{fdd0}\u{fdd1}\u{fdd0}\u{fdd1}";
@@ -132,6 +132,13 @@ impl fmt::Write for KeyText {
     }
 }
 
+/// What a prefix or a namespace wants, if `word` cannot be one.
+pub(crate) fn refused_word(word: &str) -> Option<&'static str> {
+    let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
+    let refused = word.is_empty() || word.len() > 64 || word.contains(bad);
+    refused.then_some("wants 1 to 64 bytes without colons, blanks or control characters")
+}
+
 /// A word in front of every key of a service: `{namespace}:{prefix}:{key}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Namespace(Box<str>);
@@ -142,13 +149,10 @@ impl Namespace {
     }
 
     pub(crate) fn parse(name: String) -> Result<Self> {
-        let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-        if name.is_empty() || name.len() > 64 || name.contains(bad) {
-            return Err(Error::ConfigError(format!(
-                "namespace {name:?}: wants 1 to 64 bytes without colons, blanks or control characters"
-            )));
+        match refused_word(&name) {
+            Some(wants) => Err(Error::ConfigError(format!("namespace {name:?}: {wants}"))),
+            None => Ok(Self(name.into())),
         }
-        Ok(Self(name.into()))
     }
 }
 

@@ -9,9 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
-
-/// The longest prefix, in bytes.
-const LONGEST: usize = 64;
+use crate::key::refused_word;
 
 /// An entity type as a service names its keys.
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +63,9 @@ impl EntityTypes {
             prefix,
             namespace,
         } = met;
-        let refused = |c: char| c == ':' || c.is_whitespace() || c.is_control();
-        if prefix.is_empty() || prefix.len() > LONGEST || prefix.contains(refused) {
+        if let Some(wants) = refused_word(prefix) {
             return Err(Error::ConfigError(format!(
-                "prefix {prefix:?} of {name}: wants 1 to {LONGEST} bytes without colons, blanks or \
-                 control characters"
+                "prefix {prefix:?} of {name}: {wants}"
             )));
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

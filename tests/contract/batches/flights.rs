@@ -107,12 +107,18 @@ async fn a_batch_that_loads_goes_on_with_what_it_is_left() {
     idle(&service);
 }
 
+/// A database with a closed gate whose loads fail.
+fn failing() -> Gated {
+    let database = Gated::closed();
+    database.fail(Some(Error::RepositoryError("away".into())));
+    database
+}
+
 /// What a batch is loading is of use to others, whatever becomes of the batch.
 #[tokio::test]
 async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
     let (service, database) = scene(Gated::closed());
-    let failing = Gated::closed();
-    failing.fail(Some(Error::RepositoryError("away".into())));
+    let failing = failing();
     let mut fails = Step::new(single(&service, &failing, "a", Refresh));
     assert!(fails.poll().is_pending());
     let mut many = Step::new(batch(&service, &database, &["a", "b"], Refresh));
@@ -141,8 +147,7 @@ async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
 #[tokio::test]
 async fn a_batch_that_fails_leaves_to_others_what_it_is_left() {
     let (service, database) = scene(Gated::closed());
-    let failing = Gated::closed();
-    failing.fail(Some(Error::RepositoryError("away".into())));
+    let failing = failing();
     let mut dropped = Step::new(single(&service, &database, "a", Refresh));
     let mut fails = Step::new(single(&service, &failing, "c", Refresh));
     assert!(dropped.poll().is_pending() && fails.poll().is_pending());

@@ -76,13 +76,12 @@ pub(super) async fn pause(time: Duration) -> Result<()> {
 /// A new timer. tokio says by a panic alone that a runtime has none.
 fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
     let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
-    let sleep = match IDLE.try_with(without) {
-        Ok(true) => None,
-        _ => timer::sleep(end, A_STORE).ok().map(Box::pin),
-    };
-    sleep.ok_or_else(|| {
+    if IDLE.try_with(without) == Ok(true) {
+        return Err(timer::no_timer(A_STORE));
+    }
+    let sleep = timer::sleep(end, A_STORE).map(Box::pin);
+    sleep.inspect_err(|_| {
         let _ = IDLE.try_with(|idle| idle.borrow_mut().without = Some(runtime));
-        timer::no_timer(A_STORE)
     })
 }
 

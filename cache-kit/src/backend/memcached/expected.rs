@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Code, Meta};
 use super::link::{Answered, Failure};
 
-/// What a command keeps until it has been answered, or never will be, whoever waits for that.
+/// Dropped when its command has been answered or never will be, also where the caller has gone.
 pub(super) type Kept = Option<Arc<dyn fmt::Debug + Send + Sync>>;
 
 /// What the next answer is to be.

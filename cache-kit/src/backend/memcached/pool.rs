@@ -6,8 +6,8 @@
 //! wait. The next one is opened where all that there are have much to do.
 //!
 //! Commands on two connections have no order. A claim whose caller has gone may still be on its way, and
-//! whoever then looks for what it has left behind must come after it: claims of one key go where those
-//! are that have no answer yet.
+//! the second claim, which looks for what the first one has left, must come after it. So claims of one
+//! key go where those are that have no answer yet.
 //!
 //! A server numbers its items from 1 again when it restarts, so a number from before may fit an item
 //! from after. But a connection does not outlive its server: a lease is good on the connection that

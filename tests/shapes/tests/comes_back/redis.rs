@@ -1,6 +1,7 @@
 //! The same values through a service and a real Redis.
 
 use std::any::type_name;
+use std::time::Duration;
 
 use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::{RedisBackend, RedisConfig};
@@ -10,10 +11,8 @@ use cache_kit_tests::servers::RedisServer;
 
 use super::values::{self, Trial};
 
-/// Processes that know of each other what stands on the server.
-struct Process {
-    config: RedisConfig,
-}
+/// Long enough for a machine that is busy with other things.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a call for a value was answered.
 struct Answer<T> {
@@ -22,16 +21,27 @@ struct Answer<T> {
     value: T,
 }
 
-impl Process {
-    fn on(server: &RedisServer) -> Self {
+struct OnRedis {
+    server: RedisServer,
+    config: RedisConfig,
+    came_back: u64,
+    refused: u64,
+}
+
+impl OnRedis {
+    fn start() -> Self {
+        let server = RedisServer::start();
         let config = RedisConfig::from_url(&server.url()).unwrap();
-        let config =
-            config.set(|it| it.with_operation_deadline(std::time::Duration::from_secs(30)));
-        Self { config }
+        Self {
+            config: config.set(|it| it.with_operation_deadline(PATIENCE)),
+            server,
+            came_back: 0,
+            refused: 0,
+        }
     }
 
-    /// Asks for the entity `id`, which the database has with `value`. The backend is new: it takes
-    /// one type under a prefix.
+    /// Asks for the entity `id`, which the database has with `value`. The backend is new, as
+    /// in another process: it takes one type under a prefix.
     async fn read<T: Value>(&self, id: u64, value: T) -> Answer<T> {
         let told = Told::default();
         let backend = RedisBackend::new(self.config.clone()).unwrap();
@@ -46,25 +56,6 @@ impl Process {
             outcome,
             stored: told.judge(outcome),
             value: feeder.entity.unwrap().value.clone(),
-        }
-    }
-}
-
-struct OnRedis {
-    server: RedisServer,
-    process: Process,
-    came_back: u64,
-    refused: u64,
-}
-
-impl OnRedis {
-    fn start() -> Self {
-        let server = RedisServer::start();
-        Self {
-            process: Process::on(&server),
-            server,
-            came_back: 0,
-            refused: 0,
         }
     }
 
@@ -82,7 +73,7 @@ impl OnRedis {
 impl Trial for OnRedis {
     async fn comes_back<T: Value>(&mut self, value: T) {
         let (name, id) = (type_name::<T>(), self.id());
-        let first = self.process.read(id, value.clone()).await;
+        let first = self.read(id, value.clone()).await;
         assert_eq!(first.outcome.source(), Source::Repository, "{name}");
         assert!(
             matches!(first.stored, Stored::Stored),
@@ -91,7 +82,7 @@ impl Trial for OnRedis {
         );
         assert!(self.has(id), "{name}");
         for _ in 0..2 {
-            let second = self.process.read(id, value.clone()).await;
+            let second = self.read(id, value.clone()).await;
             assert!(second.outcome.is_hit(), "{name}: {:?}", second.outcome);
             assert_eq!(
                 format!("{:?}", first.value),
@@ -105,7 +96,7 @@ impl Trial for OnRedis {
     async fn is_refused<T: Value>(&mut self, value: T, why: &str) {
         let (name, id) = (type_name::<T>(), self.id());
         for _ in 0..2 {
-            let answer = self.process.read(id, value.clone()).await;
+            let answer = self.read(id, value.clone()).await;
             assert_eq!(answer.outcome.source(), Source::Repository, "{name}");
             assert_eq!(
                 format!("{value:?}"),
