@@ -1,5 +1,6 @@
 //! [`DataRepository`]: loads entities from where they really live.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -9,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::entity::CacheEntity;
 use crate::error::Result;
+use crate::key::is_unwritten;
 
 /// Loads entities by key: a database, an HTTP service, a file.
 ///
@@ -80,7 +82,9 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
 }
 
 /// Puts rows, as `WHERE id IN (…)` gives them, into the order of `ids`; `None` where there is no row.
-/// Rows that were not asked for are left out.
+/// Rows that were not asked for are left out. A row whose key could not be written, because the
+/// `Display` of a part of its template failed, stands where a row is missing: the call that asked
+/// fails and names both keys, and no row is taken for absent.
 ///
 /// ```
 /// # use cache_kit::CacheEntity;
@@ -102,9 +106,22 @@ pub fn in_order<T: CacheEntity>(
     ids: &[T::Key],
     rows: impl IntoIterator<Item = T>,
 ) -> Vec<Option<T>> {
-    let by_key = |row: T| (row.cache_key(), row);
-    let mut rows: HashMap<T::Key, T> = rows.into_iter().map(by_key).collect();
-    ids.iter().map(|id| rows.remove(id)).collect()
+    let (mut by_key, mut without_key) = (HashMap::new(), Vec::new());
+    for row in rows {
+        let key = row.cache_key();
+        match (&key as &dyn Any).downcast_ref::<String>() {
+            Some(text) if is_unwritten(text) => without_key.push(row),
+            _ => {
+                by_key.insert(key, row);
+            }
+        }
+    }
+    let mut ordered: Vec<Option<T>> = ids.iter().map(|id| by_key.remove(id)).collect();
+    let missing = ordered.iter_mut().filter(|row| row.is_none());
+    for (place, row) in missing.zip(without_key) {
+        *place = Some(row);
+    }
+    ordered
 }
 
 macro_rules! forward_repository {

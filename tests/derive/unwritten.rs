@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::InMemoryBackend;
+use cache_kit::repository::in_order;
 use cache_kit::testing::CountingRepository;
 use cache_kit::{
-    CacheEntity, CacheFeed, CacheFeeder, CacheSchema, CacheService, Error, ErrorKind,
-    InMemoryRepository, Result, SharedFeeder,
+    CacheEntity, CacheFeed, CacheFeeder, CacheSchema, CacheService, DataRepository, Error,
+    ErrorKind, InMemoryRepository, Result, SharedFeeder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -210,4 +211,27 @@ async fn a_row_with_such_a_key_is_not_the_one_asked_for() {
     let error = service.execute(&mut feeder, &rows, Refresh).await;
     assert!(matches!(error, Err(Error::RepositoryError(_))), "{error:?}");
     assert!(feeder.entity.is_none() && service.backend().is_empty());
+}
+
+/// Two rows of which one has no key: `WHERE id IN (…)` found both.
+struct Found;
+
+impl DataRepository<Plate> for Found {
+    async fn fetch_by_id(&self, _id: &String) -> Result<Option<Plate>> {
+        Ok(None)
+    }
+
+    async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Plate>>> {
+        Ok(in_order(ids, [plate(State::Unknown), plate(nevada())]))
+    }
+}
+
+#[tokio::test]
+async fn a_row_with_such_a_key_is_not_taken_for_absent() {
+    let service = service();
+    let ids = ["CA-1", "NV-7"].map(str::to_owned);
+    let mut feeders = ids.map(SharedFeeder::<Plate>::new);
+    let error = service.execute_many(&mut feeders, &Found, Refresh).await;
+    assert!(matches!(error, Err(Error::RepositoryError(_))), "{error:?}");
+    assert!(service.backend().is_empty());
 }

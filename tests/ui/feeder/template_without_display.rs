@@ -1,0 +1,18 @@
+use cache_kit::{CacheEntity, CacheFeeder};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+struct Price {
+    id: String,
+}
+
+struct Currency;
+
+#[derive(CacheFeeder)]
+#[feeder(entity = Price, key = "{shop}-{currency}")]
+struct GetPrice {
+    shop: u64,
+    currency: Currency,
+}
+
+fn main() {}
