@@ -2,6 +2,7 @@ use cache_kit::{CacheEntity, CacheFeeder};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id")]
 struct Price {
     id: String,
 }
