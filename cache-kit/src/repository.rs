@@ -1,4 +1,4 @@
-//! [`DataRepository`]: loads entities from where they really live.
+//! [`DataRepository`]: loads entities from their source.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -42,8 +42,8 @@ use crate::error::Result;
 /// time see [`DynRepository`]; for one written as a closure, [`from_fn`].
 ///
 /// # Cancellation
-/// A load is dropped when its caller goes away and nobody else waits for it, and when the load
-/// deadline passes; a repository must bear that at every await.
+/// A load is dropped when its caller goes away and no other call waits for it, and when the load
+/// deadline passes. A repository must allow for that at every await.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     label = "not a repository of `{T}`",
@@ -55,16 +55,15 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
     /// is not stored.
     ///
     /// # Errors
-    /// [`Error::RepositoryError`](crate::Error::RepositoryError) in words, or
+    /// [`Error::RepositoryError`](crate::Error::RepositoryError) with a text, or
     /// [`Error::repository`](crate::Error::repository) to keep the original error.
     fn fetch_by_id(&self, id: &T::Key) -> impl Future<Output = Result<Option<T>>> + Send;
 
-    /// Loads many entities: as many answers as ids, in their order.
+    /// Loads many entities: one answer per id, in the same order.
     ///
-    /// By default one after the other; a repository that can ask for all at once
-    /// (`WHERE id = ANY($1)`) overrides it. A database gives such rows in an order of its own, and
-    /// leaves out those that are missing: [`in_order`] puts them into the order of the ids. No id
-    /// comes twice.
+    /// By default one after the other; a repository that can ask for all at once (`WHERE id =
+    /// ANY($1)`) overrides it. A database returns such rows in any order, and leaves out missing
+    /// ones: [`in_order`] puts them into the order of the ids. No id comes twice.
     ///
     /// # Errors
     /// The first error ends it.
@@ -79,8 +78,8 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
     }
 }
 
-/// Puts rows, as `WHERE id IN (…)` gives them, into the order of `ids`; `None` where there is no row.
-/// Rows that were not asked for are left out.
+/// Puts rows, as `WHERE id IN (…)` returns them, into the order of `ids`; `None` where there is no
+/// row. Rows that were not asked for are left out.
 ///
 /// ```
 /// # use cache_kit::CacheEntity;
@@ -179,7 +178,7 @@ impl<T: CacheEntity> DataRepository<T> for dyn DynRepository<T> + '_ {
     }
 }
 
-/// A repository made of a function from a key to a future.
+/// A repository from a function from a key to a future.
 ///
 /// Give it an `async fn`, or a closure that clones what it needs (a pool, a client) into an
 /// `async move` block:
@@ -274,17 +273,17 @@ impl<T: CacheEntity> InMemoryRepository<T> {
         }
     }
 
-    /// Puts a row in, and gives back the one that it replaced.
+    /// Inserts a row, and returns the one that it replaced.
     pub fn insert(&mut self, id: T::Key, entity: T) -> Option<T> {
         self.write().insert(id, entity)
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub fn remove(&mut self, id: &T::Key) -> Option<T> {
         self.write().remove(id)
     }
 
-    /// Takes all rows out.
+    /// Removes all rows.
     pub fn clear(&mut self) {
         self.write().clear();
     }

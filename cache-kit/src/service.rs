@@ -62,9 +62,9 @@ impl<B: CacheBackend> CacheService<B> {
     ///
     /// # Cancellation
     /// The load borrows `repository`, so it lives no longer than this call and those that follow
-    /// it; when all of them are dropped, so is the load. Where callers have less patience than a
-    /// load takes, each of them begins a load that none of them sees the end of. Then run the call in
-    /// a task of its own, with a repository that is cheap to clone, and wait for the task:
+    /// it: when all of them are dropped, so is the load. If callers give up sooner than a load
+    /// takes, every load is begun and dropped, and none ends. Then run the call in a task of its
+    /// own, with a repository that is cheap to clone, and wait for the task:
     ///
     /// ```
     /// # use std::time::Duration;
