@@ -61,9 +61,9 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
 
     /// Loads many entities: one answer per id, in the same order.
     ///
-    /// By default one after the other; a repository that can ask for all at once (`WHERE id =
-    /// ANY($1)`) overrides it. A database returns such rows in any order, and leaves out missing
-    /// ones: [`in_order`] puts them into the order of the ids. No id comes twice.
+    /// By default one after the other; a repository that can ask for all at once
+    /// (`WHERE id = ANY($1)`) overrides it. A database returns such rows in any order, and leaves
+    /// out missing ones: [`in_order`] puts them into the order of the ids. No id comes twice.
     ///
     /// # Errors
     /// The first error ends it.
