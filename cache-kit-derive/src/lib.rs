@@ -352,11 +352,10 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// - Enums, unions and structs without fields: implement `CacheFeed` by hand.
 /// - Keys without an order, such as a `HashSet`: hold them in a `Vec`.
-/// - A feeder that is not `Send`: it goes through an `async` call.
+/// - A feeder that is not `Send`: it is held across an await.
 /// - A packed struct with a place for the answer. A packed request is fine: its key is copied.
 ///
-/// What the lints are told of the struct [holds for what is
-/// generated](derive.CacheEntity.html#lints).
+/// Lint attributes on the struct [apply to the generated code](derive.CacheEntity.html#lints).
 #[proc_macro_derive(CacheFeeder, attributes(feeder))]
 pub fn derive_cache_feeder(input: TokenStream) -> TokenStream {
     expand::cache_feeder(input.into()).into()

@@ -83,9 +83,9 @@ impl Cache {
                     errors,
                 ]
             }
-            Self::Redis(_, counters) | Self::Memcached(_, counters) => {
-                counters.all().map(|it| it.load(Ordering::Relaxed))
-            }
+            Self::Redis(_, counters) | Self::Memcached(_, counters) => counters
+                .all()
+                .map(|counter| counter.load(Ordering::Relaxed)),
         };
         json!({
             "hits": hits,

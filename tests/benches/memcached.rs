@@ -186,10 +186,10 @@ async fn main() {
                 async move { bare_get(&mut *all[task as usize].lock().await, id).await }
             };
             bare.push(throughput(tasks, get).await);
-            let it = service.clone();
+            let service = service.clone();
             let get = move |_, id| {
-                let it = it.clone();
-                async move { hit(&it, id).await }
+                let service = service.clone();
+                async move { hit(&service, id).await }
             };
             ours.push(throughput(tasks, get).await);
         }
@@ -199,10 +199,10 @@ async fn main() {
     // The same callers on one runtime, and on as many as there are.
     let (mut one, mut many) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let it = service.clone();
+        let service = service.clone();
         let get = move |_, id| {
-            let it = it.clone();
-            async move { hit(&it, id).await }
+            let service = service.clone();
+            async move { hit(&service, id).await }
         };
         one.push(throughput(4, get.clone()).await);
         let many_at_once = tokio::task::spawn_blocking(move || runtimes(4, get));

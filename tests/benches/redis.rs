@@ -250,10 +250,10 @@ async fn main() {
     for tasks in [1, 16, 64, 256] {
         let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let it = connection.clone();
-            bare.push(throughput(tasks, move |id| bare_get(it.clone(), id)).await);
-            let it = service.clone();
-            ours.push(throughput(tasks, move |id| hit(it.clone(), id)).await);
+            let connection = connection.clone();
+            bare.push(throughput(tasks, move |id| bare_get(connection.clone(), id)).await);
+            let service = service.clone();
+            ours.push(throughput(tasks, move |id| hit(service.clone(), id)).await);
             ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
         }
         println!(

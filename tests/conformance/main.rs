@@ -131,7 +131,8 @@ fn memcached(servers: Vec<MemcachedServer>) -> Harness<MemcachedBackend> {
     Harness::remote(move || {
         let _alive = &servers;
         let config = MemcachedConfig::from_url(&url).unwrap();
-        let config = config.set(|it| short_leases(it).with_max_value_bytes(LARGEST_OF_MEMCACHED));
+        let config =
+            config.set(|encoded| short_leases(encoded).with_max_value_bytes(LARGEST_OF_MEMCACHED));
         MemcachedBackend::new(config).unwrap()
     })
     .lease_lifetime(LEASE_OF_MEMCACHED)

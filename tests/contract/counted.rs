@@ -256,7 +256,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         plus_one(&self.calls.lease_many);
         self.before().await;
         let answers = self.inner.lease_many::<T>(requests).await;
-        let answers = answers.into_iter().map(|it| self.counted(it)).collect();
+        let answers = answers
+            .into_iter()
+            .map(|answer| self.counted(answer))
+            .collect();
         self.after("lease_many").await;
         answers
     }

@@ -282,7 +282,7 @@ async fn a_batch_knows_absences_graces_and_unfit_rows() {
             .service
             .execute_many(&mut many, &scene.database, Refresh)
             .await;
-        let versions = many.0.iter().map(|it| it.as_ref().map(|it| it.version));
+        let versions = many.0.iter().map(|row| row.as_ref().map(|row| row.version));
         done.map(|_| versions.collect::<Vec<_>>())
     };
     assert_eq!(batch().await.unwrap(), [None; 3]);

@@ -234,7 +234,7 @@ async fn all_who_travel_together_hear_of_the_error() {
     let failed = failed.iter().filter_map(|read| read.as_ref().err());
     let told: Vec<String> = failed.map(ToString::to_string).collect();
     assert_eq!(told.len(), 40 - FEW);
-    assert!(told.iter().all(|it| it.contains("no batches today")));
+    assert!(told.iter().all(|error| error.contains("no batches today")));
 }
 
 #[tokio::test]

@@ -350,12 +350,12 @@ async fn of_a_long_batch_what_finds_room_waits_and_the_rest_is_an_error() {
     let done = backend.invalidate_many::<Row>(&keys).await;
     let pending = done
         .iter()
-        .filter(|it| matches!(it, Ok(Invalidated::Pending)));
+        .filter(|result| matches!(result, Ok(Invalidated::Pending)));
     assert_eq!(pending.count(), 1_000);
-    let errors = done.iter().filter_map(|it| it.as_ref().err());
+    let errors = done.iter().filter_map(|result| result.as_ref().err());
     assert_eq!(
         errors
-            .filter(|it| it.to_string().contains("no room to queue"))
+            .filter(|error| error.to_string().contains("no room to queue"))
             .count(),
         2_000
     );

@@ -290,7 +290,7 @@ async fn a_second_type_under_a_prefix_is_refused_by_every_way_in() {
         .unwrap();
     assert!(outcome.is_hit());
     assert_eq!(
-        category.entity.map(|it| it.name.clone()).as_deref(),
+        category.entity.map(|entity| entity.name.clone()).as_deref(),
         Some("category")
     );
 }
@@ -395,7 +395,7 @@ async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_o
         let outcome = theirs.execute(&mut feeder, &Blues, Refresh).await.unwrap();
         assert_eq!(outcome.source(), Source::Repository);
         assert_eq!(
-            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            feeder.entity.map(|entity| entity.name.clone()).as_deref(),
             Some("blue")
         );
         let mut feeder = SharedFeeder::<user::Model>::new(1);
@@ -405,7 +405,7 @@ async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_o
             .unwrap();
         assert_eq!(outcome.source(), Source::Repository);
         assert_eq!(
-            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            feeder.entity.map(|entity| entity.name.clone()).as_deref(),
             Some("user")
         );
     }

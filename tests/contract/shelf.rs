@@ -77,13 +77,17 @@ impl Shelf {
     /// How many commands of this kind have come.
     pub(crate) fn count(&self, op: Op) -> usize {
         let inner = self.lock();
-        inner.commands.iter().filter(|(it, _)| *it == op).count()
+        inner
+            .commands
+            .iter()
+            .filter(|(kind, _)| *kind == op)
+            .count()
     }
 
     /// The keys of the commands of this kind, in the order in which they came.
     pub(crate) fn keys(&self, op: Op) -> Vec<Vec<String>> {
         let inner = self.lock();
-        let of_kind = inner.commands.iter().filter(|(it, _)| *it == op);
+        let of_kind = inner.commands.iter().filter(|(kind, _)| *kind == op);
         of_kind.map(|(_, keys)| keys.clone()).collect()
     }
 

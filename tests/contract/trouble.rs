@@ -232,7 +232,7 @@ async fn nor_is_it_in_a_batch_whose_other_keys_are() {
         let outcomes = outcomes.await.unwrap();
         let seen = feeders
             .each_ref()
-            .map(|it| it.entity.as_ref().map(|row| row.version));
+            .map(|feeder| feeder.entity.as_ref().map(|row| row.version));
         assert_eq!(seen, [Some(2), Some(1)]);
         assert_eq!(outcomes[0].source(), Source::Repository);
     }
@@ -250,7 +250,7 @@ async fn nor_is_it_in_a_batch_whose_other_keys_are() {
     outcomes.await.unwrap();
     let seen = feeders
         .each_ref()
-        .map(|it| it.entity.as_ref().map(|row| row.version));
+        .map(|feeder| feeder.entity.as_ref().map(|row| row.version));
     assert_eq!(seen, [Some(2), Some(1)]);
 }
 

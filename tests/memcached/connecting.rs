@@ -141,7 +141,7 @@ async fn no_setting_panics() {
     let nothing = config(&server.url())
         .with_max_connections(0)
         .with_connect_deadline(Duration::MAX)
-        .set(|it| it.with_operation_deadline(PATIENCE));
+        .set(|encoded| encoded.with_operation_deadline(PATIENCE));
     for config in [extreme, nothing] {
         let service = CacheService::new(MemcachedBackend::new(config).unwrap());
         let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
@@ -198,9 +198,9 @@ async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
             Act::Answer(
                 match (line.starts_with("mg "), standing) {
                     (true, None) => format!("HD c1 {added}\r\nVA 1 c1 {mark}\r\nx\r\n"),
-                    (true, Some(it)) => {
-                        let length = it.len();
-                        format!("NS {added}\r\nVA {length} c7 {mark}\r\n{it}\r\n")
+                    (true, Some(standing)) => {
+                        let length = standing.len();
+                        format!("NS {added}\r\nVA {length} c7 {mark}\r\n{standing}\r\n")
                     }
                     (false, _) => format!("HD c8 {mark}\r\n"),
                 }

@@ -17,7 +17,7 @@ use super::{PATIENCE, Service, call, config, is_hit, service};
 const DEADLINE: Duration = Duration::from_secs(2);
 
 fn service_at(url: &str) -> Service {
-    let config = config(url).set(|it| it.with_operation_deadline(DEADLINE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(DEADLINE));
     CacheService::new(MemcachedBackend::new(config).unwrap())
 }
 
@@ -50,9 +50,10 @@ fn ids(name: &str, count: usize) -> Vec<String> {
 }
 
 fn all_stored(outcomes: &[Outcome]) {
-    let stored = |it: &&Outcome| it.store() == StoreResult::Stored && !it.degraded().any();
+    let stored =
+        |outcome: &&Outcome| outcome.store() == StoreResult::Stored && !outcome.degraded().any();
     let count = outcomes.iter().filter(stored).count();
-    let other = outcomes.iter().find(|it| !stored(it));
+    let other = outcomes.iter().find(|outcome| !stored(outcome));
     assert_eq!(count, outcomes.len(), "{other:?}");
 }
 

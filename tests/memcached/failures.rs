@@ -152,7 +152,7 @@ async fn a_thousand_readers_of_a_dead_server_make_one_load() {
 async fn a_queue_that_is_full_is_an_error_and_not_silence() {
     let (server, database) = scene();
     server.kill();
-    let config = config(&server.url()).set(|it| it.with_pending_invalidations(2));
+    let config = config(&server.url()).set(|encoded| encoded.with_pending_invalidations(2));
     let service = CacheService::new(MemcachedBackend::new(config).unwrap());
     for n in 0..2 {
         let pending = service.invalidate::<Row>(&n.to_string()).await.unwrap();
@@ -235,7 +235,11 @@ async fn one_of_three_stops_and_only_its_keys_are_loaded_uncached() {
     }
     let backend = service.backend();
     assert!(!backend.health().available);
-    let healths: Vec<_> = backend.servers().iter().map(|it| it.health()).collect();
+    let healths: Vec<_> = backend
+        .servers()
+        .iter()
+        .map(|server| server.health())
+        .collect();
     assert!(healths[0].available && healths[2].available, "{healths:?}");
     let waiting = backend.health().pending_invalidations;
     assert_eq!(waiting, three.kept_by(1).count());

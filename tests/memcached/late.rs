@@ -13,7 +13,11 @@ use super::{PATIENCE, Service, config};
 
 /// Whether one of its words is a flag with this letter. A value is none.
 fn has_flag(command: &Command, flag: &str) -> bool {
-    let words = command.args().iter().skip(1).filter(|it| it.len() <= 21);
+    let words = command
+        .args()
+        .iter()
+        .skip(1)
+        .filter(|word| word.len() <= 21);
     words.map(Vec::as_slice).any(|word| {
         let number = word.strip_prefix(flag.as_bytes());
         number.is_some_and(|rest| rest.iter().all(u8::is_ascii_digit))
@@ -27,7 +31,7 @@ fn stores(command: &Command, flag: &str) -> bool {
 
 /// It does not wait long for the placeholders that late commands leave.
 fn expander(url: &str, time: &ManualClock) -> CacheExpander<MemcachedBackend> {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(MemcachedBackend::new(config).unwrap())
         .with_lease_wait(Duration::from_millis(5))
         // Equal times make equal bytes, if anything does.

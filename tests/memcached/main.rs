@@ -45,7 +45,7 @@ fn config(url: &str) -> MemcachedConfig {
 /// A service of its own, as another process would have it: it shares the servers and nothing else.
 /// It is patient, so that a busy machine does not look like a broken server.
 fn service(url: &str) -> Service {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(MemcachedBackend::new(config).unwrap())
         .with_lease_wait(PATIENCE)
         .into()

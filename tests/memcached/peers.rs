@@ -109,8 +109,8 @@ async fn an_answer_that_ends_anywhere_is_none() {
 #[tokio::test]
 async fn no_answer_at_all_ends_with_the_deadline() {
     let peer = Peer::start(|_, _| Act::Silence).await;
-    let config =
-        config(&peer.url()).set(|it| it.with_operation_deadline(Duration::from_millis(50)));
+    let config = config(&peer.url())
+        .set(|encoded| encoded.with_operation_deadline(Duration::from_millis(50)));
     let backend = MemcachedBackend::new(config).unwrap();
     let now = cache_kit::clock::Clock::system().now();
     let found =
@@ -280,7 +280,7 @@ async fn a_deletion_counts_only_when_it_is_confirmed() {
         let backend = backend(&peer);
         let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
         assert!(
-            deleted.iter().all(|it| it.is_ok() == confirmed),
+            deleted.iter().all(|result| result.is_ok() == confirmed),
             "{answer:?}"
         );
     }

@@ -131,7 +131,7 @@ impl CacheEntity for NewerRow {
 #[tokio::test]
 async fn what_is_discarded_is_told_once_and_why() {
     let (server, database) = scene();
-    let config = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     let discards = Discards::default();
     let service: Service = CacheExpander::new(RedisBackend::new(config).unwrap())
         .with_metrics(Box::new(discards.clone()))

@@ -302,7 +302,7 @@ async fn a_master_that_becomes_a_replica_under_the_client_and_a_master_again() {
 async fn a_queue_that_is_full_is_an_error_and_not_silence() {
     let (server, database) = scene();
     server.kill();
-    let config = config(&server.url()).set(|it| it.with_pending_invalidations(2));
+    let config = config(&server.url()).set(|encoded| encoded.with_pending_invalidations(2));
     let service = CacheService::new(RedisBackend::new(config).unwrap());
     for n in 0..2 {
         let pending = service.invalidate::<Row>(&n.to_string()).await.unwrap();

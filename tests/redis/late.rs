@@ -25,7 +25,7 @@ const CLAIM: Kind = ("claim", is_claim);
 
 /// It does not wait long for the placeholders that late commands leave.
 fn expander(url: &str, time: &ManualClock) -> CacheExpander<RedisBackend> {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(RedisBackend::new(config).unwrap())
         .with_lease_wait(Duration::from_millis(5))
         // Equal times make equal bytes, if anything does.

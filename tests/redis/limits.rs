@@ -98,8 +98,9 @@ async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten() {
 async fn services_with_different_limits_do_not_delete_each_others_entries() {
     let (server, database) = super::scene();
     let large = super::service(&server.url());
-    let config = super::config(&server.url()).set(|it| {
-        it.with_max_value_bytes(64)
+    let config = super::config(&server.url()).set(|encoded| {
+        encoded
+            .with_max_value_bytes(64)
             .with_operation_deadline(super::PATIENCE)
     });
     let small = CacheService::new(RedisBackend::new(config).unwrap());

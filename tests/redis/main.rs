@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A service of its own, as another process would have it: it shares the server and nothing else.
 /// It is patient, so that a busy machine does not look like a broken server.
 fn service(url: &str) -> Service {
-    patient(config(url).set(|it| it.with_operation_deadline(PATIENCE)))
+    patient(config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE)))
 }
 
 fn patient(config: RedisConfig) -> Service {

@@ -23,7 +23,7 @@ fn allow(server: &RedisServer, rules: &[&str]) {
 fn backend(server: &RedisServer, rules: &[&str]) -> RedisBackend {
     allow(server, rules);
     let url = format!("redis://app:pw@127.0.0.1:{}", server.port());
-    let config = config(&url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(&url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     RedisBackend::new(config).unwrap()
 }
 
@@ -269,7 +269,7 @@ fn connections(server: &RedisServer) -> usize {
     let info = server.command(&["INFO", "stats"]).text().unwrap();
     let line = info
         .lines()
-        .find_map(|it| it.strip_prefix("total_connections_received:"));
+        .find_map(|line| line.strip_prefix("total_connections_received:"));
     line.unwrap().trim().parse().unwrap()
 }
 
@@ -284,7 +284,7 @@ async fn a_refused_login_is_a_failure_of_the_connection() {
         let info = admin.command(&["INFO", "stats"]).unwrap().text().unwrap();
         let line = info
             .lines()
-            .find_map(|it| it.strip_prefix("total_connections_received:"));
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
         line.unwrap().trim().parse::<usize>().unwrap()
     };
     for url in [

@@ -103,8 +103,9 @@ async fn a_storm_of_dropped_calls_does_not_open_the_breaker() {
     let (server, database) = scene();
     let proxy = Proxy::in_front_of(server.addr());
     let config = config(&server.url_through(&proxy));
-    let config = config.set(|it| {
-        it.with_operation_deadline(PATIENCE)
+    let config = config.set(|encoded| {
+        encoded
+            .with_operation_deadline(PATIENCE)
             .with_breaker_failures(1)
     });
     let service = CacheService::new(RedisBackend::new(config).unwrap());

@@ -56,8 +56,9 @@ impl Scene {
         let server = RedisServer::start();
         let proxy = Proxy::in_front_of(server.addr());
         let config = config(&server.url_through(&proxy))
-            .set(|it| it.with_operation_deadline(Duration::from_millis(600)));
-        let sound = super::config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+            .set(|encoded| encoded.with_operation_deadline(Duration::from_millis(600)));
+        let sound =
+            super::config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
         let scene = Self {
             shaky: CacheService::new(RedisBackend::new(config).unwrap()),
             // It does not wait long for the placeholders that lost commands leave.

@@ -260,7 +260,7 @@ pub async fn read_all<B: CacheBackend>(
     };
     let versions = feeders
         .into_iter()
-        .map(|it| it.entity.map(|row| row.version));
+        .map(|feeder| feeder.entity.map(|row| row.version));
     Ok(outcomes.into_iter().zip(versions).collect())
 }
 

@@ -256,7 +256,8 @@ impl CacheBackend for Broken {
             Flaw::EndsLongLives if entry.expires.since(now) > MONTH => entry.expires = now,
             Flaw::ForgetsAbsences if entry.value.is_none() => return Ok(Stored::Stored),
             Flaw::KeepsOldWhenTooLarge
-                if specimen_in(&entry).is_some_and(|it| it.payload.len() > crate::LARGEST) =>
+                if specimen_in(&entry)
+                    .is_some_and(|specimen| specimen.payload.len() > crate::LARGEST) =>
             {
                 return Ok(Stored::TooLarge);
             }

@@ -229,5 +229,9 @@ async fn single_feeders_make_a_batch() {
         .execute_many(&mut feeders, &database, Refresh)
         .await
         .unwrap();
-    assert!(feeders.iter().all(|it| it.data == Some(row("d", 1))));
+    assert!(
+        feeders
+            .iter()
+            .all(|feeder| feeder.data == Some(row("d", 1)))
+    );
 }

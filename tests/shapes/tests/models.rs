@@ -204,7 +204,7 @@ fn in_memory() -> Shop<InMemoryBackend> {
 fn on(server: &RedisServer) -> Shop<RedisBackend> {
     let patience = std::time::Duration::from_secs(30);
     let config = RedisConfig::from_url(&server.url()).unwrap();
-    let config = config.set(|it| it.with_operation_deadline(patience));
+    let config = config.set(|encoded| encoded.with_operation_deadline(patience));
     Shop::over(RedisBackend::new(config).unwrap())
 }
 

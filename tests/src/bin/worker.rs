@@ -38,7 +38,7 @@ async fn read(port: u32, tasks: u32) -> Result<()> {
     // Patient, so that a busy machine does not look like a dead process.
     let patience = Duration::from_secs(30);
     let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{port}"))?
-        .set(|it| it.with_operation_deadline(patience));
+        .set(|encoded| encoded.with_operation_deadline(patience));
     let service = CacheService::from(
         CacheExpander::new(RedisBackend::new(config)?).with_lease_wait(patience),
     );

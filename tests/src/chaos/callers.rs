@@ -150,7 +150,7 @@ async fn execute<T: Thing, B: CacheBackend>(
     let outcomes = service.execute_many(&mut feeders, &world.rows, strategy);
     let outcomes = outcomes.await?.into_iter();
     Ok(outcomes
-        .zip(feeders.into_iter().map(|it| it.entity))
+        .zip(feeders.into_iter().map(|feeder| feeder.entity))
         .collect())
 }
 

@@ -136,7 +136,8 @@ pub fn run(plan: Plan) -> Result<Report> {
             let services = ports.iter().map(|port| {
                 let url = format!("redis://{user}:{password}@127.0.0.1:{port}");
                 let config = RedisConfig::from_url(&url)?;
-                let config = config.set(|it| it.with_operation_deadline(OPERATION_DEADLINE));
+                let config =
+                    config.set(|encoded| encoded.with_operation_deadline(OPERATION_DEADLINE));
                 Ok(service(RedisBackend::new(config)?))
             });
             play(
@@ -158,7 +159,8 @@ pub fn run(plan: Plan) -> Result<Report> {
             ];
             let services = urls.iter().map(|url| {
                 let config = MemcachedConfig::from_url(url)?;
-                let config = config.set(|it| it.with_operation_deadline(OPERATION_DEADLINE));
+                let config =
+                    config.set(|encoded| encoded.with_operation_deadline(OPERATION_DEADLINE));
                 Ok(service(MemcachedBackend::new(config)?))
             });
             play(
@@ -227,8 +229,10 @@ fn play<B: CacheBackend>(
     sky.clear();
     world.ended.store(true, Ordering::Relaxed);
     let ending = Instant::now();
-    let have_ended =
-        || callers.iter().all(|it| it.is_finished()) && visitors.iter().all(|it| it.is_finished());
+    let have_ended = || {
+        callers.iter().all(|caller| caller.is_finished())
+            && visitors.iter().all(|visitor| visitor.is_finished())
+    };
     while !have_ended() {
         if ending.elapsed() > END {
             world.tally.broken("some callers never end".into());

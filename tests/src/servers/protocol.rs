@@ -95,7 +95,8 @@ fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
 }
 
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b' ').filter(|it| !it.is_empty())
+    line.split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty())
 }
 
 fn number(word: Option<&[u8]>, line: &[u8]) -> Result<usize, Malformed> {

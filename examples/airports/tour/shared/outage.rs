@@ -116,12 +116,12 @@ async fn comes_back(
     }
     let mut latest = Duration::ZERO;
     let mut unsent = 0;
-    for it in seen {
-        older += it.older;
-        reads += it.reads;
-        unsent += it.unsent;
-        latest = latest.max(it.first_hit.saturating_duration_since(returned));
-        tally.merge(it.tally);
+    for instance in seen {
+        older += instance.older;
+        reads += instance.reads;
+        unsent += instance.unsent;
+        latest = latest.max(instance.first_hit.saturating_duration_since(returned));
+        tally.merge(instance.tally);
     }
     pair.report.promise(
         latest < BACK_WITHIN,

@@ -102,7 +102,11 @@ impl RedisServer {
     async fn came_up(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + Self::PATIENCE;
         loop {
-            if self.command("PING").await.is_ok_and(|it| it == "+PONG") {
+            if self
+                .command("PING")
+                .await
+                .is_ok_and(|answer| answer == "+PONG")
+            {
                 return Ok(());
             }
             let ended = self.child.try_wait();

@@ -33,7 +33,7 @@ impl OnRedis {
         let server = RedisServer::start();
         let config = RedisConfig::from_url(&server.url()).unwrap();
         Self {
-            config: config.set(|it| it.with_operation_deadline(PATIENCE)),
+            config: config.set(|encoded| encoded.with_operation_deadline(PATIENCE)),
             server,
             came_back: 0,
             refused: 0,
