@@ -1,4 +1,4 @@
-//! What Redis through the public call costs, next to the same commands sent bare.
+//! The cost of Redis through the public call, compared with the same commands sent bare.
 //!
 //! `cargo bench -p cache-kit-tests --bench redis`: rounds of both sides alternate in one process on
 //! one server, and the medians are compared, so that the ratios mean something on a shared machine.

@@ -14,7 +14,7 @@ fn backend(peer: &Peer) -> MemcachedBackend {
     MemcachedBackend::new(config(&peer.url())).unwrap()
 }
 
-/// Asks once more where the connection is lost, as the layer above does.
+/// Asks once more if the connection is lost, as the layer above does.
 async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
     match get_once(backend, key).await {
         Err(Error::ConnectionLost(_)) => get_once(backend, key).await,
@@ -51,7 +51,7 @@ async fn an_answer_that_comes_twice_is_nobody_elses() {
     .await;
     let backend = backend(&peer);
     assert_eq!(get(&backend, "a").await.unwrap(), own("a"));
-    // Also for the same key: the second copy may be older than what stands there now.
+    // Also for the same key: the second copy may be older than the current item.
     for key in ["b", "a", "a"] {
         assert_eq!(get(&backend, key).await.unwrap(), own(key));
     }
@@ -165,7 +165,7 @@ async fn the_servers_errors_are_told_in_our_words() {
     }
 }
 
-/// What a server answers that has these items; the marks of other commands are right.
+/// The answer of a server that has these items; the marks of other commands are correct.
 fn items(line: &str, items: &[(&str, &str)]) -> Vec<u8> {
     if !line.starts_with("get ") {
         return format!("EN {}\r\n", mark(line)).into();

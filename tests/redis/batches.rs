@@ -1,4 +1,4 @@
-//! Batches: few round trips, whatever their size, and each key by itself.
+//! Batches: few round trips, whatever their size, and independent keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn is_no_claim(command: &Command) -> bool {
     command.is("EVALSHA") && !is_claim(command)
 }
 
-/// While the first answer of a pass is held back, all commands of the pass go out.
+/// While the first answer of a pass is delayed, all commands of the pass are sent.
 #[tokio::test]
 async fn a_thousand_missing_keys_cost_three_round_trips() {
     let (server, database) = scene(Gated::open());
@@ -182,7 +182,7 @@ async fn an_entry_that_cannot_be_used_spoils_only_itself() {
         let id = id.clone();
         async move { Ok(Some(NewerRow { id })) }
     });
-    // Of another process: one service refuses a second type under a prefix.
+    // In another process: one service refuses a second type under a prefix.
     let other = super::service(&server.url());
     let mut feeder = SharedFeeder::<NewerRow>::new("c".to_owned());
     other.execute(&mut feeder, &newer, Bypass).await.unwrap();
@@ -206,7 +206,7 @@ async fn an_entry_that_cannot_be_used_spoils_only_itself() {
     assert_eq!(discards.seen(), []);
 }
 
-/// Each holds what the other one waits for, and each loads it first.
+/// Each holds the lease that the other one waits for, and each loads its own key first.
 #[tokio::test]
 async fn overlapping_batches_of_two_processes_load_each_key_once() {
     let (server, database) = scene(Gated::closed());
@@ -257,7 +257,7 @@ async fn what_another_process_does_not_finish_is_loaded_after_a_while() {
     assert_eq!(seen, [Some(2); 2]);
 }
 
-/// As soon as the others' lease is gone, not after the whole wait.
+/// As soon as the other's lease is gone, not after the whole wait.
 #[tokio::test]
 async fn what_another_process_gives_up_is_loaded_at_once() {
     let (server, database) = scene(Gated::closed());

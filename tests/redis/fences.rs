@@ -46,7 +46,7 @@ impl Scene {
         slow
     }
 
-    /// Lets the slow load go on; it must not have been stored, and nothing old may be served.
+    /// Lets the slow load go on; its row must not be stored, and nothing old may be served.
     async fn judge(&self, slow: Answer) {
         self.database.let_through(1);
         let (outcome, seen) = slow.await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! What an entity says of its stored form: how large it may be, and whether it is fit to be served.
+//! Limits of an entity: the size of its stored form, and its validation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Service, scene, service};
 
-/// A text of up to 200 bytes of stored form, that goes bad by order.
+/// A text of up to 200 bytes of stored form, which can be made invalid.
 #[derive(Clone, Serialize, Deserialize)]
 struct Note {
     text: String,
 }
 
-/// A note that is fit until it is said not to be.
+/// A note that is valid until the test says otherwise.
 const GOES_BAD: &str = "fresh fish";
 
 static IS_BAD: AtomicBool = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! What fails, and for whom.
+//! Which failures affect which keys.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! What a proxy can read: it cuts a stream of bytes into whole commands and whole answers.
+//! The protocols of a proxy: splits a stream of bytes into whole commands and whole answers.
 
 use super::resp::{Command, Malformed, Reply};
 
-/// The language that a proxy's clients and server speak.
+/// The protocol that a proxy's clients and server speak.
 ///
 /// Not `non_exhaustive`: only the proxy matches on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ fn memcached_answer(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
     }
 }
 
-/// The first line, and where the next one begins.
+/// The first line, and the begin of the next one.
 fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     Some((bytes[..end].trim_ascii_end(), end + 1))
