@@ -1,4 +1,4 @@
-//! While Redis is well: what one instance loads or changes is there for the other.
+//! While Redis is up: the other instance sees what one instance loads or changes.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ pub(super) async fn updates(pair: &mut Pair<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One instance has the old row in hand while the other one changes it.
+/// One instance has the old row while the other one changes it.
 pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let before = pair.queries().await?;
     let [address, _] = pair.addresses();
@@ -119,11 +119,11 @@ pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How long the one query of the stampede is held up at most. It must be shorter than the time that
-/// an instance waits for another one's load before it loads for itself, 500 ms.
+/// How long the query of the stampede is held at most. It must be shorter than the time that an
+/// instance waits for another one's load before it loads for itself, 500 ms.
 const LONGEST_HOLD: Duration = Duration::from_millis(250);
 
-/// Everybody asks for one airport that nobody has cached, half of them at either instance.
+/// All connections ask for one airport that is not cached, half of them at each instance.
 pub(super) async fn stampede(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let icao = pair.airports[AIRPORTS + 1].clone();
     let stampede = open_files::allow_connections(pair.plan.stampede as u64);
