@@ -61,7 +61,7 @@ impl Faults {
         }
     }
 
-    /// The way out, with the row in hand or the change committed.
+    /// The way out, with the row read or the change committed.
     pub(crate) async fn after(&self, statement: Statement) {
         let hold = self.hold().take_if(|hold| hold.statement == statement);
         if let Some(hold) = hold {

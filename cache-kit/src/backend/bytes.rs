@@ -11,7 +11,7 @@ use crate::error::Result;
 pub const HEAD_BYTES: usize = codec::HEAD_LEN;
 
 /// The prefixes of a head: that of an entry, and that of a placeholder. For a store that checks
-/// heads on the server. A store that has the bytes at hand calls [`is_head`].
+/// heads on the server. A store that has the bytes itself calls [`is_head`].
 pub const HEAD_PREFIXES: [[u8; 5]; 2] = codec::PREFIXES;
 
 /// Whether `value` begins with a head of this format.

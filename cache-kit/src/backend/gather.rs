@@ -1,4 +1,4 @@
-//! [`Gather`]: look-ups of many callers that travel in one command.
+//! [`Gather`]: sends the look-ups of many callers in one command.
 //!
 //! A store, its connection and the scheduler handle a command for many keys at little more than the
 //! cost of one for a single key. So concurrent look-ups are sent together. With few look-ups in

@@ -42,7 +42,7 @@ enum State {
     Closed { failures: u32 },
     /// Commands are refused until `until`; then one of them is the probe.
     Open { until: Timestamp, pause: Duration },
-    /// A probe is under way. One that never reports ends with its deadline.
+    /// A probe is in flight. One that never reports ends with its deadline.
     Probing { until: Timestamp, pause: Duration },
 }
 

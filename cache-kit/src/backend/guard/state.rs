@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Nothing is counted, nothing waits, nothing is to be told.
+    /// No failures are counted, nothing is queued, and there is nothing to report.
     pub(super) fn is_well(&self) -> bool {
         self.breaker.is_untouched() && self.pending.is_untouched() && self.last_error.is_none()
     }

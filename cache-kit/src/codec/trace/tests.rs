@@ -435,7 +435,7 @@ impl<'de> Deserialize<'de> for Moody {
     }
 }
 
-/// Never comes to an end.
+/// Never ends.
 struct Deep;
 
 impl<'de> Deserialize<'de> for Deep {

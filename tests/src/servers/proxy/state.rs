@@ -289,8 +289,8 @@ impl State {
         self.close(id);
     }
 
-    /// The client will send nothing more. The server is told, and ends the connection when it has
-    /// answered; where no end can come from it, the connection ends now.
+    /// The client will send nothing more. The server sees that, and ends the connection when it has
+    /// answered. If the server cannot end it, the connection ends now.
     pub(super) fn client_ended(&mut self, id: usize) {
         match self.link(id) {
             Some(Link {
