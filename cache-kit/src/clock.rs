@@ -46,8 +46,8 @@ impl Timestamp {
 /// The source of the time that decides about expiry.
 ///
 /// The system clock shows wall time, so that the stamps of all processes that share a store agree.
-/// It is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a read costs about
-/// as much as a function call.
+/// It is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a read costs
+/// about as much as a function call.
 ///
 /// # Steps of the wall clock
 /// Between steps it runs on the machine's monotonic clock and never goes back. When it is read, it

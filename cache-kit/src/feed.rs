@@ -77,7 +77,8 @@ pub trait CacheFeed<T: CacheEntity>: Send {
     /// Refuses a request before anything is looked up.
     ///
     /// # Errors
-    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    /// Whatever the feeder finds wrong, as
+    /// [`Error::ValidationError`](crate::Error::ValidationError).
     fn validate(&self) -> Result<()> {
         Ok(())
     }
@@ -171,7 +172,8 @@ pub trait CacheFeedMany<T: CacheEntity>: Send {
     /// Refuses a request before anything is looked up.
     ///
     /// # Errors
-    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    /// Whatever the feeder finds wrong, as
+    /// [`Error::ValidationError`](crate::Error::ValidationError).
     fn validate(&self) -> Result<()> {
         Ok(())
     }

@@ -1,4 +1,5 @@
-//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from text.
+//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from
+//! text.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
@@ -42,8 +43,8 @@ impl KeyText {
     /// Writes the cache key for the entity `key` of type `T` into an empty text.
     ///
     /// # Errors
-    /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a template:
-    /// what was written until then may be the text of another key.
+    /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a
+    /// template: what was written until then may be the text of another key.
     #[inline]
     pub(crate) fn write<T: CacheEntity>(
         &mut self,

@@ -200,8 +200,8 @@ where
     calls as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one service,
-/// as a server with a runtime for each worker has it.
+/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one
+/// service, as a server with a runtime for each worker has it.
 async fn on_runtimes(service: &Service, runtimes: usize, tasks: u64) -> f64 {
     let mut workers = JoinSet::new();
     for _ in 0..runtimes {

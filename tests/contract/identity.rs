@@ -1,5 +1,5 @@
-//! A row is stored under the key that it was asked for, or not at all; a key is written whole, or not
-//! at all.
+//! A row is stored under the key that it was asked for, or not at all; a key is written whole, or
+//! not at all.
 
 use std::fmt;
 use std::sync::Arc;

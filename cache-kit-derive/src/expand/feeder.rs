@@ -252,7 +252,8 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed up.
+    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed
+    /// up.
     fn typed_key(&self, parts: &[Part]) -> TokenStream {
         let Self {
             private, key_type, ..

@@ -1,4 +1,5 @@
-//! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at once.
+//! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at
+//! once.
 
 use crate::answers::one_each;
 use crate::backend::CacheBackend;

@@ -232,8 +232,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
-    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the backend
-    /// will send some of them again.
+    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the
+    /// backend will send some of them again.
     ///
     /// # Errors
     /// At least one of the invalidations has not been done, and will not be sent again. The others

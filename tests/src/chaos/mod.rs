@@ -1,4 +1,5 @@
-//! Chaos: callers of every kind, on several runtimes, over stores and wires that break in every way.
+//! Chaos: callers of every kind, on several runtimes, over stores and wires that break in every
+//! way.
 //!
 //! Each run ends with a report. An oracle knows the minimum version of every read: the version that
 //! was committed before the last invalidation that had been acknowledged when the read began. Every

@@ -151,8 +151,8 @@ impl MemcachedServer {
         &self.process
     }
 
-    /// Sends `request`, with its line ends, on a connection of its own, and returns everything up to
-    /// and with the first line that starts with `last`.
+    /// Sends `request`, with its line ends, on a connection of its own, and returns everything up
+    /// to and with the first line that starts with `last`.
     ///
     /// # Panics
     ///

@@ -17,9 +17,10 @@ use tempfile::TempDir;
 
 use super::wait::{LIMIT, eventually, within};
 
-// The traps keep the shell alive, and are no `trap ''` because an ignored signal would stay ignored in
-// the server: PIPE comes when we die in the middle of an order, HUP when we die while the server is
-// stopped (the system wakes an orphaned process group that has a stopped member with HUP and CONT).
+// The traps keep the shell alive, and are no `trap ''` because an ignored signal would stay ignored
+// in the server: PIPE comes when we die in the middle of an order, HUP when we die while the server
+// is stopped (the system wakes an orphaned process group that has a stopped member with HUP and
+// CONT).
 const WATCHDOG: &str = r#"
 trap : HUP INT PIPE TERM
 room=$1
@@ -59,8 +60,8 @@ pub enum Signal {
     Terminate,
 }
 
-/// A program with its directory, its captured output and its watchdog. Dropping it kills the program,
-/// stopped or not, and removes the directory.
+/// A program with its directory, its captured output and its watchdog. Dropping it kills the
+/// program, stopped or not, and removes the directory.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -127,7 +128,8 @@ impl Process {
         process
     }
 
-    /// Kills the program if it runs, and starts it again with the same arguments in the same directory.
+    /// Kills the program if it runs, and starts it again with the same arguments in the same
+    /// directory.
     ///
     /// # Panics
     ///

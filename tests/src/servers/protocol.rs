@@ -23,7 +23,8 @@ impl Protocol {
     }
 
     /// Reads one answer off the front of `bytes`; see [`Reply::parse`]. One of Memcached is
-    /// [`Reply::Simple`] with its first line, whatever it says; all items of a `get` are one answer.
+    /// [`Reply::Simple`] with its first line, whatever it says; all items of a `get` are one
+    /// answer.
     pub(super) fn answer(self, bytes: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
         match self {
             Self::Resp => Reply::parse(bytes),

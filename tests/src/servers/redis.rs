@@ -67,8 +67,8 @@ impl RedisOptions {
     ///
     /// # Panics
     ///
-    /// When `redis-server` is not installed, or does not start: the message shows the end of what it
-    /// printed.
+    /// When `redis-server` is not installed, or does not start: the message shows the end of what
+    /// it printed.
     pub fn start(self) -> RedisServer {
         let program = find_on_path("redis-server", "redis-server");
         for _ in 0..PORTS_TRIED {

@@ -59,8 +59,8 @@ pub(super) struct Guard<S> {
 struct Shared<S> {
     store: S,
     policy: GuardPolicy,
-    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a store
-    /// is left alone.
+    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a
+    /// store is left alone.
     made: Instant,
     state: Mutex<State>,
     /// Whether `state` knows of any trouble. While this is `false`, which is nearly always, a

@@ -145,8 +145,8 @@ impl<S: ByteStore> Shared<S> {
         }
     }
 
-    /// Sends invalidations that wait, within the deadline of a command; `false` if the store does not
-    /// answer.
+    /// Sends invalidations that wait, within the deadline of a command; `false` if the store does
+    /// not answer.
     async fn send(&self, batch: Vec<(Box<str>, u64)>) -> bool {
         let Ok(_room) = self.admit().await else {
             return false;

@@ -1,4 +1,5 @@
-//! Both engines hit as often as bare moka does. `cargo bench -p cache-kit --bench ratios` shows more.
+//! Both engines hit as often as bare moka does. `cargo bench -p cache-kit --bench ratios` shows
+//! more.
 
 use serde::{Deserialize, Serialize};
 

@@ -41,8 +41,8 @@ impl RedisConfig {
     /// `::1`.
     ///
     /// # Errors
-    /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or given
-    /// twice; its message names the parameter and does not repeat the URL.
+    /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or
+    /// given twice; its message names the parameter and does not repeat the URL.
     pub fn from_url(url: &str) -> Result<Self> {
         let (connection, protocol_chosen) = super::url::parse(url)?;
         Ok(Self {

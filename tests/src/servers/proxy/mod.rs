@@ -9,8 +9,8 @@
 //! bytes are still on their way to the server. [`Trick::LateCommand`] simulates that: the client's
 //! connection is closed, and the server gets the command when the test says so.
 //!
-//! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It speaks
-//! the protocols of Redis and of Memcached: TLS does not pass.
+//! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It
+//! speaks the protocols of Redis and of Memcached: TLS does not pass.
 
 mod link;
 mod state;
@@ -33,14 +33,14 @@ use state::{Rule, Shared};
 /// Not `non_exhaustive`: only the proxy matches on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trick {
-    /// The command never reaches the server, nor does anything behind it on its connection. What was
-    /// sent before is still answered.
+    /// The command never reaches the server, nor does anything behind it on its connection. What
+    /// was sent before is still answered.
     DropCommand,
     /// The server gets the command. Its answer never comes, nor does anything behind it on its
     /// connection; later commands still reach the server.
     DropAnswer,
-    /// The connection ends when the command arrives; the server does not get it. Answers to what was
-    /// sent before may be lost, too.
+    /// The connection ends when the command arrives; the server does not get it. Answers to what
+    /// was sent before may be lost, too.
     CutCommand,
     /// The connection ends after this many bytes of the answer: 0 is none of it.
     CutAnswer(usize),
@@ -118,9 +118,9 @@ impl Proxy {
     /// Plays a trick once, on the next command that `matching` accepts. Of several rules that
     /// match, the oldest is played.
     ///
-    /// `matching` is called for every command from then on, on a thread of the proxy, and must not call
-    /// the proxy. A command that opens a subscription is answered by pushes: its first confirmation
-    /// counts as its answer.
+    /// `matching` is called for every command from then on, on a thread of the proxy, and must not
+    /// call the proxy. A command that opens a subscription is answered by pushes: its first
+    /// confirmation counts as its answer.
     pub fn on_next(
         &self,
         matching: impl Fn(&Command) -> bool + Send + 'static,

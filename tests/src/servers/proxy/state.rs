@@ -146,8 +146,8 @@ impl Shared {
         }
     }
 
-    /// The next parcel that may be delivered, as soon as there is one; `None` when the connection is
-    /// gone.
+    /// The next parcel that may be delivered, as soon as there is one; `None` when the connection
+    /// is gone.
     pub(super) fn next_parcel(&self, id: usize) -> Option<Parcel> {
         let mut state = self.lock();
         loop {
