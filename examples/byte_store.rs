@@ -1,5 +1,5 @@
-//! A store of your own: a map in a mutex. A real one would talk to a server; leases, fences,
-//! deadlines, the breaker and the queue of invalidations come with `Encoded::over`.
+//! A custom store: a map in a mutex. A real one would talk to a server. `Encoded::over` adds
+//! leases, fences, deadlines, the breaker and the queue of invalidations.
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ impl MapStore {
     }
 }
 
-/// The head under `key`, which is what a token is here.
+/// The head under `key`, which is the token here.
 fn token(values: &Values, key: &str) -> Option<Vec<u8>> {
     values.get(key).map(|(value, _)| head(value).to_vec())
 }

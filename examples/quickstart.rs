@@ -1,4 +1,4 @@
-//! One entity, one repository, one cache: who answers the first request, and who the second?
+//! One entity, one repository, one cache: what answers the first request, and what the second?
 
 use cache_kit::backend::InMemoryBackend;
 use cache_kit::{CacheEntity, CacheFeeder, CacheService, CacheStrategy, DataRepository};

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Lists the attributes of the derives, each with the cases in tests/ui that use it rightly and those
-# that get it wrong. Fails if an attribute lacks either.
+# Lists the attributes of the derives, each with the cases in tests/ui that use it correctly and those
+# that misuse it. Fails if an attribute lacks either.
 set -eu
 cd "$(dirname "$0")/.."
 cargo test --quiet -p cache-kit-tests --test derive -- --exact --nocapture \

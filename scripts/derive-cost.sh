@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # What the derive adds to a build: two crates of 200 entities each, one derived, one with the same
-# impls written by hand, built cleanly in turn. Prints the medians and their ratio; the line to hold
+# impls written by hand, built cleanly in turn. Prints the medians and their ratio; the limit
 # is 1.10. With --strict a higher ratio is a failure.
 #
 #   scripts/derive-cost.sh [--strict] [rounds, 7 by default]
 #
-# Only the crate itself is built in a round, its dependencies stand ready. Seconds of the processor
-# are compared, since the clock on the wall also counts what else the machine does.
+# A round builds only the crate itself; its dependencies are built before. Compares processor
+# seconds, since wall time also counts other load.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD

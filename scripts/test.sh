@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs every test: the workspace with all features, the code of a user outside the workspace, and
-# the models of the concurrent parts. Installs what is missing where it may: root, and apt-get.
+# the models of the concurrent parts. Installs missing programs if it is root and has apt-get.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-# Sees to it that a program is there: `need BINARY PACKAGE…`.
+# Makes sure that a program is there: `need BINARY PACKAGE…`.
 need() {
     binary=$1
     shift

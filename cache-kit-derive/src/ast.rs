@@ -1,4 +1,4 @@
-//! The user's type as the derives see it. It keeps the `syn` nodes, and so their spans.
+//! The user's type as the derives see it. It keeps the `syn` nodes, and with them their spans.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
@@ -18,9 +18,9 @@ pub(crate) struct Struct<'a> {
     pub(crate) attrs: &'a [Attribute],
     pub(crate) fields: Vec<Field<'a>>,
     pub(crate) is_tuple: bool,
-    /// Whether no reference to a field may be taken.
+    /// Whether references to fields are not allowed.
     pub(crate) is_packed: bool,
-    /// What goes before every item that is generated for it.
+    /// The attributes of every item that is generated for it.
     pub(crate) lints: TokenStream,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Variant<'a> {
     pub(crate) name: String,
     pub(crate) attrs: &'a [Attribute],
     pub(crate) fields: Vec<Field<'a>>,
-    /// What stands behind its `=`.
+    /// The expression after its `=`.
     pub(crate) discriminant: Option<&'a Expr>,
 }
 
@@ -51,7 +51,7 @@ pub(crate) struct Field<'a> {
 }
 
 impl<'a> Struct<'a> {
-    /// Takes the derive's input, if it is something that `trait_name` can be derived for.
+    /// Parses the derive's input, if `trait_name` can be derived for it.
     pub(crate) fn new(
         input: &'a DeriveInput,
         trait_name: &str,
@@ -98,14 +98,14 @@ impl<'a> Struct<'a> {
         }
     }
 
-    /// The type with its generics, as it is named where it is used.
+    /// The type with its generic arguments, as it is named where it is used.
     pub(crate) fn ty(&self) -> TokenStream {
         let ident = self.ident;
         let ty_generics = self.generics.split_for_impl().1;
         quote!(#ident #ty_generics)
     }
 
-    /// The field called `name`; `r#` makes no difference.
+    /// The field `name`, with or without `r#`.
     pub(crate) fn field(&self, name: &str) -> Option<usize> {
         let name = name.strip_prefix("r#").unwrap_or(name);
         self.fields.iter().position(|field| field.name == name)
@@ -115,7 +115,7 @@ impl<'a> Struct<'a> {
         self.fields.iter().map(|field| field.name.as_str())
     }
 
-    /// Says that there is no field `name`, and which there are.
+    /// The message that there is no field `name`, with the existing fields.
     pub(crate) fn no_such_field(&self, name: &str) -> String {
         let all = quoted_list(self.field_names());
         let missing = format!(
@@ -131,7 +131,7 @@ impl<'a> Struct<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// Takes the derive's input, unless it is a union.
+    /// Parses the derive's input, unless it is a union.
     pub(crate) fn new(
         input: &'a DeriveInput,
         trait_name: &str,
@@ -166,7 +166,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The struct, or what stands for the enum.
+    /// The struct, or a struct that represents the enum.
     pub(crate) fn target(&self) -> &Struct<'a> {
         match self {
             Self::Struct(target) | Self::Enum(target, _) => target,
@@ -181,7 +181,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// All fields, those of variants too.
+    /// All fields, including those of variants.
     pub(crate) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
         let variants = self.variants().unwrap_or_default();
         let in_variants = variants.iter().flat_map(|variant| &variant.fields);
@@ -211,8 +211,8 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A name at a place that is generated. The words of the newest edition count there, whichever the
-/// user's is.
+/// A name at a generated position. There the keywords of the newest edition count, whatever the
+/// user's edition.
 pub(crate) fn usable(name: &str, at: Span) -> Ident {
     if name == "gen" {
         Ident::new_raw(name, at)
@@ -235,7 +235,7 @@ fn is_packed(attrs: &[Attribute]) -> bool {
     tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "packed"))
 }
 
-/// Where the generated code finds cache-kit.
+/// The path at which the generated code finds cache-kit.
 #[derive(Default)]
 pub(crate) struct Crate {
     /// The value of `crate = "…"`.
@@ -243,7 +243,7 @@ pub(crate) struct Crate {
 }
 
 impl Crate {
-    /// The module that holds everything generated code may name.
+    /// The module with everything that generated code may name.
     pub(crate) fn private(&self) -> TokenStream {
         match &self.path {
             Some(path) => {

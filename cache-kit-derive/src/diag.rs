@@ -1,18 +1,18 @@
-//! Mistakes: collected, so that one compile shows them all.
+//! Collects errors, so that one compile shows them all.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
 
-/// The mistakes found so far.
+/// The errors found so far.
 #[derive(Default)]
 pub(crate) struct Errors {
     found: Vec<syn::Error>,
 }
 
 impl Errors {
-    /// Reports a mistake on `tokens`, which should be the smallest piece of source to edit.
+    /// Reports an error on `tokens`, which should be the smallest piece of source to edit.
     pub(crate) fn at(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
@@ -25,10 +25,10 @@ impl Errors {
         self.found.is_empty()
     }
 
-    /// Takes a mistake out, as a type that stands for one that could not be made out.
+    /// Takes an error out, as a type that replaces one that could not be determined.
     ///
-    /// The compiler reports the mistake where the type is written, and nothing about what the type
-    /// is used for: it takes such a type for any other.
+    /// The compiler reports the error where the type is written, and nothing about its uses: it
+    /// accepts such a type as any other.
     pub(crate) fn take_as_type(&mut self, private: &TokenStream) -> TokenStream {
         let Some(error) = self.found.pop() else {
             return quote!(());
@@ -37,7 +37,7 @@ impl Errors {
         quote!(<[(); #error] as #private::Unknown>::Type)
     }
 
-    /// One `compile_error!` for each mistake.
+    /// One `compile_error!` for each error.
     pub(crate) fn into_compile_errors(self) -> TokenStream {
         let errors = self.found.into_iter();
         errors.map(syn::Error::into_compile_error).collect()
@@ -49,7 +49,8 @@ pub(crate) fn did_you_mean<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<&'k str> {
-    // One slip in a short word, one in three letters of a longer one. More is another word.
+    // One slip in a short word, or one per three letters of a longer one. With more, it is another
+    // word.
     let allowed = (word.chars().count() / 3).max(1);
     known
         .into_iter()
@@ -78,7 +79,7 @@ pub(crate) fn one_of<'k>(words: impl IntoIterator<Item = &'k str>) -> String {
     }
 }
 
-/// Tokens as a person writes them.
+/// Tokens, formatted as a person writes them.
 pub(crate) fn as_written(tokens: impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (spaced, tight) in [

@@ -1,5 +1,5 @@
-//! The impl that stands in when the input was wrong, so that the user reads of the mistake and
-//! not of what follows from it. It never runs.
+//! The impl for a wrong input, so that the compiler reports the error itself and not its
+//! consequences. It never runs.
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
@@ -15,9 +15,9 @@ use crate::expand::entity as real_entity;
 use crate::expand::typed_key;
 use crate::lints;
 
-/// An entity whose key is as near to what was meant as can be made out.
+/// An entity with a key as close to the intended one as possible.
 ///
-/// A key that could not be made out has a type that the compiler takes for any other: see
+/// A key that could not be determined has a type that the compiler accepts as any other: see
 /// [`Errors::take_as_type`].
 pub(crate) fn entity(
     input: &DeriveInput,
@@ -77,12 +77,12 @@ pub(crate) fn entity(
     }
 }
 
-/// A typed key knows no parameters.
+/// A typed key has no parameters.
 fn is_expandable(generics: &Generics, key: &Key<'_>) -> bool {
     generics.params.is_empty() || !matches!(key, Key::Parts(_))
 }
 
-/// A type that tells nothing of its shape.
+/// A type that declares nothing about its shape.
 pub(crate) fn schema(input: &DeriveInput, private: &TokenStream) -> TokenStream {
     let ident = &input.ident;
     let mut generics = input.generics.clone();
@@ -102,7 +102,7 @@ pub(crate) fn schema(input: &DeriveInput, private: &TokenStream) -> TokenStream 
     }
 }
 
-/// A feeder of which nothing could be made out but its entity.
+/// A feeder of which at most the entity is known.
 pub(crate) fn feeder(
     input: &DeriveInput,
     entity: Option<&Type>,
@@ -114,7 +114,7 @@ pub(crate) fn feeder(
     quote!(#lints #one #lints #many)
 }
 
-/// A feeder in the form that was meant.
+/// A feeder in the intended form.
 pub(crate) fn checked_feeder(
     input: &DeriveInput,
     target: &Struct<'_>,
@@ -156,7 +156,7 @@ pub(crate) fn checked_feeder(
     quote!(#items #feed)
 }
 
-/// Feeds `entity`; without one, any entity there is.
+/// Feeds `entity`; without one, any entity.
 fn feed(
     ident: &Ident,
     generics: &Generics,
@@ -201,8 +201,8 @@ fn feed_many(
     }
 }
 
-/// The generics of an impl, those of its type, and the entity: one more parameter if it is not
-/// known.
+/// The generics of an impl, those of its type, and the entity, which is an additional parameter if
+/// it is not known.
 fn any_entity(
     ident: &Ident,
     generics: &Generics,

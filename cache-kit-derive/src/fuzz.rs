@@ -1,5 +1,5 @@
-//! The entry points on a hundred thousand inputs, most of them nearly right: no panic, and whatever
-//! comes out is Rust.
+//! Runs the entry points on a hundred thousand inputs, most of them nearly valid: there is no
+//! panic, and every output is Rust.
 
 use std::thread;
 
@@ -11,7 +11,7 @@ use crate::expand::{cache_entity, cache_feeder, cache_schema};
 const INPUTS: usize = 100_000;
 const THREADS: usize = 4;
 
-/// Every construct that the derives know, right and wrong, and how they go together.
+/// Every construct that the derives know, valid and invalid, and their combinations.
 const SOURCES: &[&str] = &[
     "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", stale = \"10m\", negative_ttl = \"5s\", version = 2)]
      pub struct User { id: String, #[serde(skip)] name: Option<Name>, address: Vec<Address> }",
@@ -97,7 +97,7 @@ const SIGNS: &[char] = &[
     '#', '=', ',', ':', '<', '>', '\'', '&', '-', ';', '$', '|', '!', '?',
 ];
 
-/// A small generator of numbers, the same in every run.
+/// A small random number generator with a fixed sequence.
 struct Numbers(u64);
 
 impl Numbers {
@@ -159,7 +159,7 @@ fn mutated(tokens: TokenStream, numbers: &mut Numbers) -> TokenStream {
             let other = numbers.below(tokens.len());
             tokens.swap(at, other);
         }
-        // What a macro passes on as `$x:tt` or `$x:ty` comes in a group without delimiters.
+        // Tokens that a macro passes on as `$x:tt` or `$x:ty` are in a group without delimiters.
         3 => tokens[at] = Group::new(Delimiter::None, tokens[at].clone().into()).into(),
         4 => tokens.insert(at, senseless(numbers)),
         _ => tokens[at] = senseless(numbers),
@@ -174,7 +174,7 @@ fn is_refusal(output: &TokenStream) -> bool {
         .any(|token| matches!(token, TokenTree::Ident(word) if word == "compile_error"))
 }
 
-/// How many of `rounds` inputs each entry point took without a complaint.
+/// How many of `rounds` inputs each entry point accepted without an error.
 fn feed(rounds: usize, seed: u64) -> [usize; 3] {
     let mut numbers = Numbers(seed);
     let corpus: Vec<TokenStream> = SOURCES

@@ -1,9 +1,9 @@
-//! The derive macros of [cache-kit](https://docs.rs/cache-kit): `CacheEntity` for what is
-//! cached, `CacheSchema` for what is in it, `CacheFeeder` for what asks for it. Use them through
+//! The derive macros of [cache-kit](https://docs.rs/cache-kit): `CacheEntity` for cached types,
+//! `CacheSchema` for the types inside them, `CacheFeeder` for requests. Use them through
 //! `cache_kit`, which exports all three.
 //!
-//! Every mistake in an attribute is reported in the first compile, where it stands and with what
-//! to write instead.
+//! The first compile reports every mistake in an attribute, at its place and with what to write
+//! instead.
 
 mod ast;
 mod attr;
@@ -31,17 +31,16 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 }
 
 /// Implements `CacheFeed`, which carries a request to the cache and an entity back, or
-/// `CacheFeedMany`, which does so for many.
+/// `CacheFeedMany`, which does the same for many entities.
 ///
-/// It has two forms: [around a request](#around-a-request), where the feeder is generated, and
-/// [in place](#in-place), on a feeder of one's own. Either asks for one entity, or, where the key
-/// field is a `Vec` or a slice, [for many](#many-keys).
+/// It has two forms: [around a request](#around-a-request), where the feeder is generated, and [in
+/// place](#in-place), on a feeder of your own. Both ask for one entity, or [for many](#many-keys)
+/// if the key field is a `Vec` or a slice.
 ///
 /// # Around a request
 ///
-/// On any struct that holds a key. A feeder is generated that has a place for the answer, and
-/// shares the cache's own copy of it. It is as visible as the request and keeps its generics and
-/// lifetimes.
+/// On any struct that contains a key. The derive generates a feeder with a field for the answer,
+/// which shares the cache's own copy. It has the visibility, generics and lifetimes of the request.
 ///
 /// ```
 /// use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
@@ -72,13 +71,13 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// assert_eq!(feeder.into_entity().unwrap().id, "user_001");
 /// ```
 ///
-/// `GetUser::into_feeder` is `GetUserFeeder::new`. The feeder is `Debug`, whatever the request
-/// is, and shows only whether it has been answered.
+/// `GetUser::into_feeder` is `GetUserFeeder::new`. The feeder is always `Debug`, and shows only
+/// whether it has been answered.
 ///
 /// # In place
 ///
 /// On a struct that has a field for the answer, `Option<Arc<User>>` to share the cache's own copy
-/// or `Option<User>` to get one's own. `CacheFeed` is implemented on the struct itself.
+/// or `Option<User>` to own one. `CacheFeed` is implemented on the struct itself.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
@@ -102,7 +101,7 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// assert!(feeder.user.is_some());
 /// ```
 ///
-/// The derive stands for this:
+/// The derive generates this:
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed};
@@ -148,19 +147,19 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// ## `entity`
 ///
-/// On the struct, the type that is asked for, as it is: `entity = User`, not `Arc<User>`. On a
-/// field, the place of the answer: `Option<Arc<User>>` or `Option<User>`, and for [many
-/// keys](#many-keys) `Vec<Option<Arc<User>>>` or `Vec<Option<User>>`.
+/// On the struct, the requested type itself: `entity = User`, not `Arc<User>`. On a field, the
+/// field for the answer: `Option<Arc<User>>` or `Option<User>`, and for [many keys](#many-keys)
+/// `Vec<Option<Arc<User>>>` or `Vec<Option<User>>`.
 ///
 /// ## `key`
 ///
-/// What a request asks for. There are four ways to say it; a tuple struct's fields are named
-/// `"0"`, `"1"` and so on.
+/// What a request asks for. There are four forms. A tuple struct's fields are named `"0"`, `"1"`
+/// and so on.
 ///
-/// **`key = "user_id"`**: the field. Where it has the type of the entity's key, or is a reference
-/// to that, a hit copies no key. Anything else is converted by [`Into`] when it is owned: `&str`
-/// for a `String`, `u32` for a `u64`, an id of your own with a `From`. What cannot be converted is
-/// refused at the field.
+/// **`key = "user_id"`**: the field. If it has the type of the entity's key, or is a reference to
+/// that, a hit copies no key. Anything else is converted by [`Into`] from its owned form: `&str`
+/// for a `String`, `u32` for a `u64`, an id of your own with a `From`. If there is no conversion,
+/// the compiler reports the field.
 ///
 /// **`key("order_id", "item_id")`**: the parts of a typed key, by name and in any order. Each is
 /// converted as above.
@@ -187,14 +186,14 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// // It stands for `OrderItemKey { order_id: self.request.order_id.into(), … }`.
 /// ```
 ///
-/// **`key = "{year}/{number}"`**: a template, for an entity that is keyed by one. A field of a field is
-/// named as in code, `{meta.id}`.
+/// **`key = "{year}/{number}"`**: a template, for an entity whose key is a template. A nested field
+/// is written as in code, `{meta.id}`.
 ///
-/// **`key = "caller.id"`**: an expression. A field is named as it is called, and stands for a
-/// reference to it; `self` is the request, and `Self` its type. There may be calls, fields, operators
-/// and macros, no blocks and no closures: put what is longer into a method and call it. What is
-/// called is a function, also where a field has its name: `slug(slug)` gives the field to the
-/// function, and `(slug)(id)` calls the field. What the expression gives is converted as above.
+/// **`key = "caller.id"`**: an expression. The name of a field is a reference to that field; `self`
+/// is the request, and `Self` its type. Calls, fields, operators and macros are allowed, but not
+/// blocks and closures: put longer code into a method and call it. A callee is always a function,
+/// even if a field has its name: `slug(slug)` passes the field to the function, and `(slug)(id)`
+/// calls the field. The value of the expression is converted as above.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
@@ -233,9 +232,9 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 /// ## `key` on fields
 ///
 /// In place, `#[feeder(key)]` marks the key. On several fields it marks the parts of a typed key,
-/// each the part of its own name; `#[feeder(key = "order_id")]` gives the name of a part where the
-/// field is called something else. The parts of a numbered key are counted from `0` in the order
-/// in which the fields stand.
+/// each the part with its own name. `#[feeder(key = "order_id")]` gives the name of the part if the
+/// field has another name. The parts of a numbered key are counted from `0` in the order of the
+/// fields.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeed, CacheFeeder};
@@ -261,19 +260,19 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// ## `name`
 ///
-/// What the feeder around a request is called: `name = "UserLookup"`.
+/// The name of the feeder around a request: `name = "UserLookup"`.
 ///
 /// ## Hooks
 ///
-/// Functions that are called on the way. They get the struct that the derive stands on: in place
-/// the feeder, and around a request the request. `Self` in their paths is that struct, too, wherever
-/// it stands: `<Self as Log>::miss`.
+/// Functions that are called during a call. They get the struct with the derive: in place the
+/// feeder, and around a request the request. `Self` in their paths is that struct, too, at any
+/// position: `<Self as Log>::miss`.
 ///
 /// | hook | is called | as |
 /// |---|---|---|
 /// | `validate` | before anything is looked up | `fn(&Self) -> cache_kit::Result<()>` |
 /// | `on_hit` | when the cache answered | `fn(&mut Self, key: &str) -> cache_kit::Result<()>` |
-/// | `on_miss` | when it was asked and could not | `fn(&mut Self, key: &str) -> cache_kit::Result<()>` |
+/// | `on_miss` | when it was asked and had no answer | `fn(&mut Self, key: &str) -> cache_kit::Result<()>` |
 /// | `on_loaded` | when the repository answered with an entity | `fn(&mut Self, entity: &User) -> cache_kit::Result<()>` |
 ///
 /// The key is the whole one, `user:user_001`. An error ends the call with that error, and nothing
@@ -318,16 +317,15 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// ## `crate`
 ///
-/// Where cache-kit is, for a crate that has it under another name or re-exports it:
+/// Where cache-kit is, for a crate that uses it under another name or re-exports it:
 /// `crate = "vendor::cache_kit"`.
 ///
 /// # Many keys
 ///
 /// A key field that is a `Vec`, a slice, or a slice in a `Box`, an `Arc` or a `Cow` asks for many
-/// entities at once: `CacheFeedMany` is implemented. The type must be written so: the derive does not
-/// see what an alias stands for. The answers are as many as the keys and in
-/// their order, with `None` where there is no entity. Around a request the feeder has `entities`
-/// and `into_entities`.
+/// entities at once: `CacheFeedMany` is implemented. The type must be written out: the derive
+/// cannot resolve an alias. There is one answer per key, in the order of the keys, with `None`
+/// where there is no entity. Around a request the feeder has `entities` and `into_entities`.
 ///
 /// ```
 /// # use cache_kit::{CacheEntity, CacheFeedMany, CacheFeeder};
@@ -354,11 +352,10 @@ pub fn derive_cache_schema(input: TokenStream) -> TokenStream {
 ///
 /// - Enums, unions and structs without fields: implement `CacheFeed` by hand.
 /// - Keys without an order, such as a `HashSet`: hold them in a `Vec`.
-/// - A feeder that is not `Send`: it goes through an `async` call.
+/// - A feeder that is not `Send`: it is held across an await.
 /// - A packed struct with a place for the answer. A packed request is fine: its key is copied.
 ///
-/// What the lints are told of the struct [holds for what is
-/// generated](derive.CacheEntity.html#lints).
+/// Lint attributes on the struct [apply to the generated code](derive.CacheEntity.html#lints).
 #[proc_macro_derive(CacheFeeder, attributes(feeder))]
 pub fn derive_cache_feeder(input: TokenStream) -> TokenStream {
     expand::cache_feeder(input.into()).into()

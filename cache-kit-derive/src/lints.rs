@@ -1,14 +1,14 @@
-//! What the user has told the lints about a type holds for what is generated for it, too.
+//! Applies the user's lint attributes on a type to the code that is generated for it.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Data, DeriveInput, Meta, Visibility};
 
-/// The attributes that go before every item that is generated for a type.
+/// The attributes of every item that is generated for a type.
 ///
-/// A field may break the rules of a name, or be of a type that is deprecated, and say so itself. It
-/// is named in what is generated, which has no place for what the field says but here.
+/// A field may violate naming rules, or have a deprecated type, and have its own lint attribute.
+/// Generated code names the field, and this is the only place for that attribute.
 pub(crate) fn taken_over(input: &DeriveInput) -> TokenStream {
     let fields = match &input.data {
         Data::Struct(data) => vec![&data.fields],
@@ -36,7 +36,7 @@ pub(crate) fn taken_over(input: &DeriveInput) -> TokenStream {
     quote!(#(#of_type)* #(#of_inside)* #deprecated)
 }
 
-/// Lets an item be more visible than what is in it.
+/// Lets an item be more visible than the types inside it.
 pub(crate) fn private_interfaces(vis: &Visibility) -> Option<TokenStream> {
     let is_private = matches!(vis, Visibility::Inherited);
     (!is_private).then(|| {
@@ -55,10 +55,10 @@ pub(crate) fn hidden(attrs: &[Attribute]) -> Option<TokenStream> {
     attrs.iter().any(is_hidden).then(|| quote!(#[doc(hidden)]))
 }
 
-/// The attribute as it is taken over, if it sets the level of a lint.
+/// The attribute to copy, if it sets the level of a lint.
 ///
-/// What is generated need not do what is expected, so that `expect` becomes `allow`. What a type is
-/// forbidden is for its author alone.
+/// Generated code need not trigger an expected lint, so `expect` becomes `allow`. `forbid` and
+/// `deny` are only for the author's own code.
 fn level(attr: &Attribute, is_of_type: bool) -> Option<TokenStream> {
     let Meta::List(list) = &attr.meta else {
         return None;

@@ -1,4 +1,4 @@
-//! What a hit costs through the public call, next to the bare map under it.
+//! The cost of a hit through the public call, compared with the bare map under it.
 //!
 //! `cargo bench -p cache-kit --bench hits`: both sides of every comparison run in one process, so
 //! that the ratio means something on a shared machine.
@@ -74,9 +74,9 @@ fn product(id: u64) -> Product {
     }
 }
 
-/// The ids in an order that no cache line likes. The next one depends on the last answer, as it
-/// does on a thread that serves one request after the other; else the processor overlaps the
-/// look-ups of a bare map, and the comparison is one of instruction windows.
+/// The ids in a cache-unfriendly order. The next one depends on the last answer, as on a thread
+/// that serves one request after the other. Otherwise the processor overlaps the look-ups of a bare
+/// map, and the comparison would measure instruction windows.
 struct Visits {
     at: u64,
 }
@@ -88,7 +88,7 @@ impl Visits {
 
     fn answered<T>(&mut self, entity: Option<Arc<T>>, id_of: impl Fn(&T) -> u64) {
         let seen = black_box(entity.map_or(0, |entity| id_of(&entity)));
-        // An id never reaches this bit, but the processor cannot know.
+        // An id never reaches this bit, but the processor cannot know that.
         self.at = (self.at + 7_919 + (seen & (1 << 40))) % ENTITIES;
     }
 }
@@ -97,7 +97,7 @@ fn length(user: &User) -> u64 {
     user.id.len() as u64
 }
 
-/// Polls a hit, which is ready at once; the scheduling of a runtime is not what is measured.
+/// Polls a hit, which is ready at once, so that the scheduling of a runtime is not measured.
 fn now<F: Future>(call: F) -> F::Output {
     let mut context = Context::from_waker(Waker::noop());
     match pin!(call).poll(&mut context) {

@@ -28,8 +28,10 @@ use serde::{Deserialize, Serialize};
 const ENTITIES: u64 = 256;
 const HITS: u64 = 50_000;
 
-/// Every case by its name.
-const CASES: [(&str, fn(u64)); 5] = [
+/// A name, and what makes so many hits.
+type Case = (&'static str, fn(u64));
+
+const CASES: [Case; 5] = [
     ("bare quick_cache by &str", bare),
     ("integer key, quick_cache", |hits| {
         products(Engine::QuickCache, hits);

@@ -1,7 +1,7 @@
-//! How often each engine hits, beside the bare maps, on loads of different kinds.
+//! The hit ratios of each engine, compared with the bare maps, on loads of different kinds.
 //!
-//! `cargo bench -p cache-kit --bench ratios`. Every engine is asked through the public call, in one
-//! thread; every random number comes from a fixed seed, but for moka's, which seeds its own hasher.
+//! `cargo bench -p cache-kit --bench ratios`. Every engine is used through the public call, in one
+//! thread. All random numbers have a fixed seed, except in moka, which seeds its own hasher.
 
 #![allow(
     clippy::panic,
@@ -127,7 +127,7 @@ fn blocks() -> Load {
     }
 }
 
-/// What is popular moves on.
+/// Popularity drifts.
 fn drifting() -> Load {
     let zipf = Zipf::new(20_000, 0.9);
     let mut random = fastrand::Rng::with_seed(5);

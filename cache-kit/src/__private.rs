@@ -1,4 +1,4 @@
-//! What the derives write code against. Not for anybody else: it changes without notice.
+//! What derived code uses. Not for any other use: it changes without notice.
 
 mod feeder;
 mod part;
@@ -31,9 +31,9 @@ pub use feeder::{
 
 pub use part::{Part, TemplateField, check_template, push_part};
 
-/// Gives a type for one that the derives could not make out.
+/// Gives a type where the derives could not determine one.
 ///
-/// `N` is an error that the compiler has reported, and so it reports nothing about the type.
+/// `N` is an error that the compiler has already reported, so it reports nothing about the type.
 pub trait Unknown {
     /// The type.
     type Type;

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 
-/// The answers to `asked` questions, which must be as many: with another number of them, it is unknown
-/// which answers what.
+/// Checks that there are `asked` answers. With any other number, it is unknown which answer belongs
+/// to which question.
 pub(crate) fn one_each<O>(asked: usize, answers: Vec<Result<O>>) -> Vec<Result<O>> {
     if answers.len() == asked {
         return answers;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Stores of bytes count lifetimes in numbers of their own; those up to here fit all of them.
+/// Stores of bytes count lifetimes in numbers of their own. Moments up to this one fit all of them.
 const YEAR_10000: u64 = 253_402_300_800_000;
 
 /// A moment, in milliseconds since the Unix epoch.
@@ -26,8 +26,8 @@ impl Timestamp {
         self.0
     }
 
-    /// This moment and `duration` more, rounded up to a whole millisecond. What lies beyond the year
-    /// 9999 is [`Timestamp::NEVER`].
+    /// This moment and `duration` more, rounded up to a whole millisecond. A moment after the year
+    /// 9999 becomes [`Timestamp::NEVER`].
     pub fn after(self, duration: Duration) -> Self {
         let millis = duration.as_nanos().div_ceil(1_000_000);
         u64::try_from(millis)
@@ -43,20 +43,20 @@ impl Timestamp {
     }
 }
 
-/// Where a service takes the time from that decides about expiry.
+/// The source of the time that decides about expiry.
 ///
 /// The system clock shows wall time, so that the stamps of all processes that share a store agree.
-/// It is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a read costs about
-/// as much as a function call.
+/// It is coarse: it moves in steps of some milliseconds (4 on a usual Linux), and a read costs
+/// about as much as a function call.
 ///
 /// # Steps of the wall clock
-/// Between steps it runs on the machine's monotonic clock and never goes back. It compares itself
-/// with the wall clock every 10 ms that it is read, and follows when they are more than 20 ms apart:
-/// after a suspended machine wakes up, a step of NTP, or a correction by hand. Then
+/// Between steps it runs on the machine's monotonic clock and never goes back. When it is read, it
+/// compares itself with the wall clock, at most every 10 ms, and follows it if they are more than
+/// 20 ms apart: after a suspended machine wakes up, a step of NTP, or a correction by hand. Then
 ///
-/// - set forward, it makes entries older by the step: some expire early;
-/// - set back, it makes them younger: they are served for longer by the step, but none lives longer
-///   than twice ([`Entry::freshness`](crate::entry::Entry::freshness)).
+/// - a step forward makes entries older by the step: some expire early;
+/// - a step back makes them younger: they are served for longer by the step, but at most for twice
+///   their lifetime ([`Entry::freshness`](crate::entry::Entry::freshness)).
 #[derive(Clone)]
 pub struct Clock(Kind);
 
@@ -118,14 +118,14 @@ fn wall_millis() -> u64 {
 struct Wall {
     /// What is added to the steady clock.
     ahead: AtomicU64,
-    /// When, by the steady clock, the two are to be compared again.
+    /// When, by the steady clock, to compare the two again.
     due: AtomicU64,
 }
 
 /// A read of the wall clock costs ten of the coarse one, so it is not read every time.
 const COMPARED_EVERY: u64 = 10;
 
-/// A coarse clock lags by up to a tick, 16 ms at most; what is more is a step.
+/// A coarse clock lags by up to a tick, 16 ms at most. A larger difference is a step.
 const TOLERATED: u64 = 20;
 
 impl Wall {
@@ -149,7 +149,7 @@ impl Wall {
     #[cold]
     fn compare(&self, now: u64, steady: impl Fn() -> u64, wall: impl FnOnce() -> u64) {
         let wall = wall();
-        // A thread that lost its processor in between would take the pause for a step.
+        // A thread that is preempted between the two reads would take the pause for a step.
         if steady().saturating_sub(now) > TOLERATED / 2 {
             return;
         }
@@ -225,7 +225,7 @@ mod tests {
 
     const NOON: u64 = 1_800_000_000_000;
 
-    /// What a clock shows that was made at noon, when the steady clock shows `steady` and the wall
+    /// What a clock that was made at noon shows when the steady clock shows `steady` and the wall
     /// clock `wall`.
     fn shown(clock: &Wall, steady: u64, wall: u64) -> u64 {
         clock.at(|| steady, || wall)

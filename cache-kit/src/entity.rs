@@ -1,4 +1,5 @@
-//! [`CacheEntity`]: what a cached type says about itself; [`CacheSchema`]: and what the types in it do.
+//! [`CacheEntity`]: what a cached type says about itself. [`CacheSchema`]: what the types inside it
+//! say.
 
 use std::fmt::Display;
 use std::hash::Hash;
@@ -56,32 +57,32 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     /// The key of this entity.
     fn cache_key(&self) -> Self::Key;
 
-    /// The prefix of every cache key of this type, without the colon: 1 to 64 bytes without
-    /// colons, blanks and control characters. It must always be the same, and belong to this type
-    /// alone: the services over one backend refuse a second type under a prefix, since in a store
-    /// that keeps bytes one would answer for the other.
+    /// The prefix of every cache key of this type, without the colon: 1 to 64 bytes without colons,
+    /// spaces and control characters. It must always be the same, and belong to this type alone.
+    /// The services over one backend refuse a second type under a prefix, since in a store of bytes
+    /// one type would answer for the other.
     fn cache_prefix() -> &'static str;
 
-    /// A number that changes when stored bytes mean something else and the type's `Deserialize`
-    /// does not show it; 0 if you never say.
+    /// A number that changes when stored bytes change their meaning without a change of the type's
+    /// `Deserialize`. Default 0.
     ///
     /// A stored entry of another number is a miss, and so is one that `Deserialize` would read in
-    /// another way: a rolling deploy never decodes the older shape. [`CacheSchema`] has the table of
-    /// what is seen and what is not. The derive fills the number with what only it sees, such as
-    /// `version = N`.
+    /// another way: a rolling deploy never decodes the older shape. [`CacheSchema`] has the table
+    /// of which changes are detected. The derive computes the number from what only the derive
+    /// sees, such as `version = N`.
     fn cache_schema() -> u64 {
         0
     }
 
-    /// How long an entity may be served from the cache, where neither the call nor the
-    /// service's [`TtlPolicy`](crate::observability::TtlPolicy) says otherwise; `None` leaves it
-    /// to the backend. [`Duration::ZERO`] means "do not store".
+    /// How long an entity may be served from the cache, if neither the call nor the service's
+    /// [`TtlPolicy`](crate::observability::TtlPolicy) says otherwise; `None` leaves it to the
+    /// backend. [`Duration::ZERO`] means "do not store".
     fn cache_ttl() -> Option<Duration> {
         None
     }
 
-    /// The grace of an entry: for how long after its time to live it still stands in for a load
-    /// that fails. `None` is no grace.
+    /// The grace of an entry: how long after its time to live it may still be served if a load
+    /// fails. `None` is no grace.
     fn cache_stale() -> Option<Duration> {
         None
     }
@@ -99,10 +100,10 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
         None
     }
 
-    /// Says whether the entity is fit to be served.
+    /// Checks whether the entity may be served.
     ///
-    /// It is asked once when the repository has answered, and once when bytes have been decoded.
-    /// What memory keeps has been asked already.
+    /// Called once when the repository has answered, and once when bytes have been decoded.
+    /// Entities in memory have been checked before.
     ///
     /// # Errors
     /// Whatever is wrong with the entity, as
@@ -115,7 +116,7 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
 }
 
 /// `Display + Clone + Eq + Hash + Send + Sync + 'static`, which every key is. There is nothing to
-/// implement: what is all of this has it.
+/// implement: every such type has it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the key of an entity: it is missing `Display`, `Clone`, `Eq` or `Hash`",
     label = "not `Display + Clone + Eq + Hash + Send + Sync`",
@@ -138,7 +139,7 @@ where
 }
 
 /// `Clone + Serialize + DeserializeOwned`, which every entity is. There is nothing to implement:
-/// what is all three has it.
+/// every such type has it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached: it is missing `Clone`, `Serialize` or `DeserializeOwned`",
     label = "cannot be cloned, stored and read back",
@@ -152,8 +153,8 @@ pub trait Storable: Clone + Serialize + DeserializeOwned {}
 impl<T: Clone + Serialize + DeserializeOwned> Storable for T {}
 
 // Never applies: no slice is `Sized`. With a second impl to choose from, the compiler reports that
-// `Storable` is missing, once and in the words above; with the first alone, it would report each of
-// the three traits that the first one wants, in its own words.
+// `Storable` is missing, once and in the words above. With the first alone, it would report each of
+// the three required traits in its own words.
 #[diagnostic::do_not_recommend]
 #[doc(hidden)]
 impl<T> Storable for T

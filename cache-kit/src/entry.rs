@@ -15,30 +15,30 @@ pub struct Entry<T> {
     pub created: Timestamp,
     /// From then on it is stale: still servable where the caller's policy allows.
     pub stale_from: Timestamp,
-    /// From then on it is nothing: no answer of any kind may use it.
+    /// From then on it is expired: no answer of any kind may use it.
     pub expires: Timestamp,
     /// How long its load took, in milliseconds; a refresh ahead of expiry weighs it.
     pub load_millis: u32,
 }
 
-/// How an [`Entry`] stands at one moment.
+/// The state of an [`Entry`] at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Freshness {
-    /// To be served.
+    /// It may be served.
     Fresh,
     /// Past its time to live, within its grace.
     Stale,
-    /// To be treated as if it were not there.
+    /// It is treated as if it were not there.
     Expired,
 }
 
 impl<T> Entry<T> {
-    /// How the entry stands at `now`.
+    /// Whether the entry is fresh, stale or expired at `now`.
     ///
-    /// A clock that is set back makes entries of the future. They are served until their own time
-    /// comes, which is no worse than a lifetime counted twice. One that would have to wait for longer
-    /// than its whole lifetime has expired: in memory nothing else would ever end it.
+    /// After a clock is set back, there are entries from the future. They are served as usual, so
+    /// they live at most twice their lifetime. An entry from further in the future than its whole
+    /// lifetime counts as expired: in memory nothing else would end it.
     #[inline]
     pub fn freshness(&self, now: Timestamp) -> Freshness {
         if now >= self.expires || (now < self.created && self.waits_too_long(now)) {

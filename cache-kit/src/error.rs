@@ -9,39 +9,40 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed.
 ///
-/// It is `Clone` because a load that many callers share hands its error to every one of them.
-/// On its way out of a call the message gains the operation and the key
-/// (`load user:42: connection refused`). No message of ours holds a value or a password.
-/// `Display` stops short of the [`source`](StdError::source), as an error report that prints the
-/// whole chain expects; to log in one line, print with `{:?}`.
+/// It is `Clone` because a load that many callers share hands its error to every one of them. A
+/// call adds the operation and the key to the message (`load user:42: connection refused`). None of
+/// our messages contains a value or a password. `Display` leaves out the
+/// [`source`](StdError::source), as an error report that prints the whole chain expects. To log in
+/// one line, print with `{:?}`.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Error {
-    /// The repository failed, in words. Retryable. To keep the original error, use
+    /// The repository failed; only a text is known. Retryable. To keep the original error, use
     /// [`Error::repository`].
     RepositoryError(String),
     /// The repository failed; made by [`Error::repository`] and [`Error::repository_permanent`].
     Repository(RepositoryFailure),
     /// The cache store failed or could not be reached. Retryable.
     BackendError(String),
-    /// The connection to the cache store was lost while a command was under way, which may or may not
-    /// have been done. Retryable. A `ByteStore` that answers it is given the command once more.
+    /// The connection to the cache store was lost while a command was in flight, which may or may
+    /// not have been done. Retryable. A `ByteStore` that answers with it gets the command once
+    /// more.
     ConnectionLost(String),
-    /// The cache store answered, and did not do what it was asked: it is out of memory, say, or
+    /// The cache store answered, but did not do the command: it is out of memory, for example, or
     /// the user lacks a permission. Retryable.
     BackendRefused(String),
-    /// The cache store answered that a value is larger than it takes. A store that says so may have
-    /// dropped what stood there.
+    /// The cache store answered that a value is larger than it takes. It may have dropped the old
+    /// value.
     TooLarge(String),
     /// Something took longer than its deadline. Retryable.
     Timeout(String),
-    /// The feeder refused the request, or an entity found itself unfit.
+    /// The feeder refused the request, or an entity failed its validation.
     ValidationError(String),
-    /// A setting makes no sense.
+    /// A setting is not valid.
     ConfigError(String),
-    /// An entity could not be turned into bytes. The next entity of its type may do.
+    /// An entity could not be turned into bytes. Other entities of its type may succeed.
     SerializationError(String),
-    /// The repository panicked; the text is the panic's own.
+    /// The repository panicked; the text is the panic message.
     Panicked(String),
 }
 
@@ -57,7 +58,7 @@ pub enum ErrorKind {
     Timeout,
     /// A request or an entity was refused.
     Validation,
-    /// A setting makes no sense.
+    /// A setting is not valid.
     Config,
     /// An entity could not be turned into bytes.
     Serialization,
@@ -84,9 +85,9 @@ impl Error {
         })
     }
 
-    /// Like [`Error::repository`], for an error that trying again cannot mend, such as a row that
-    /// does not decode: [`OperationConfig::with_retry`](crate::OperationConfig::with_retry)
-    /// leaves it alone.
+    /// Like [`Error::repository`], for an error that a retry cannot fix, such as a row that does
+    /// not decode: [`OperationConfig::with_retry`](crate::OperationConfig::with_retry) does not
+    /// retry it.
     pub fn repository_permanent(error: impl StdError + Send + Sync + 'static) -> Self {
         Self::Repository(RepositoryFailure {
             context: None,
@@ -196,7 +197,7 @@ impl StdError for Error {
     }
 }
 
-/// A repository's own error, kept whole inside [`Error::Repository`].
+/// A repository's own error, kept inside [`Error::Repository`].
 #[derive(Clone)]
 pub struct RepositoryFailure {
     context: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! [`CacheFeed`] and [`CacheFeedMany`]: carry a request in and entities out.
+//! [`CacheFeed`] and [`CacheFeedMany`]: carry requests in and entities out.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,10 +41,10 @@ use crate::error::Result;
 /// # What is called when
 ///
 /// [`validate`](Self::validate) first. Then at most one of [`on_hit`](Self::on_hit) (the cache
-/// answered) and [`on_miss`](Self::on_miss) (it was asked and could not), then
+/// answered) and [`on_miss`](Self::on_miss) (the cache was asked and had no answer), then
 /// [`on_loaded`](Self::on_loaded) if the repository answered with an entity. `feed` or
-/// `feed_shared` comes last: exactly once for every `Ok`, never for an `Err`. An error from a
-/// hook ends the call with that error.
+/// `feed_shared` comes last: exactly once for every `Ok`, never for an `Err`. An error from a hook
+/// ends the call with that error.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not feed a `{T}`",
     label = "not a feeder for `{T}`",
@@ -55,7 +55,8 @@ use crate::error::Result;
 pub trait CacheFeed<T: CacheEntity>: Send {
     /// The key of the entity that is asked for.
     ///
-    /// Called at most once in a call, and only if [`borrowed_id`](Self::borrowed_id) gives none.
+    /// Called at most once in a call, and only if [`borrowed_id`](Self::borrowed_id) returns
+    /// `None`.
     fn entity_id(&mut self) -> T::Key;
 
     /// Takes the answer: the entity, or `None` if there is none.
@@ -67,8 +68,8 @@ pub trait CacheFeed<T: CacheEntity>: Send {
         self.feed(entity.map(Arc::unwrap_or_clone));
     }
 
-    /// The key by reference, for a feeder that holds it as it is: a hit then copies no key.
-    /// It must be the key that [`entity_id`](Self::entity_id) would give.
+    /// The key by reference, for a feeder that stores the key itself, so that a hit copies no key.
+    /// It must be the key that [`entity_id`](Self::entity_id) would return.
     fn borrowed_id(&self) -> Option<&T::Key> {
         None
     }
@@ -76,7 +77,8 @@ pub trait CacheFeed<T: CacheEntity>: Send {
     /// Refuses a request before anything is looked up.
     ///
     /// # Errors
-    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    /// Whatever the feeder finds wrong, as
+    /// [`Error::ValidationError`](crate::Error::ValidationError).
     fn validate(&self) -> Result<()> {
         Ok(())
     }
@@ -143,16 +145,16 @@ pub trait CacheFeed<T: CacheEntity>: Send {
 /// }
 /// ```
 ///
-/// Single feeders make a batch feeder, too: a slice, an array or a `Vec` of them, each of which is
-/// asked and fed as if it were alone.
+/// A slice, an array or a `Vec` of single feeders is a batch feeder, too. Each of them is asked and
+/// fed as if it were alone.
 ///
 /// # What is called when
 ///
-/// [`validate`](Self::validate) first. Then, for every position, what [`CacheFeed`] has: at most
-/// one of [`on_hit`](Self::on_hit) and [`on_miss`](Self::on_miss), then
-/// [`on_loaded`](Self::on_loaded) if the repository answered with an entity. `feed_many` comes last:
-/// exactly once for every `Ok`, never for an `Err`. `position` is the place of the key in what
-/// [`entity_ids`](Self::entity_ids) gave.
+/// [`validate`](Self::validate) first. Then, for every position, the same as in [`CacheFeed`]: at
+/// most one of [`on_hit`](Self::on_hit) and [`on_miss`](Self::on_miss), then
+/// [`on_loaded`](Self::on_loaded) if the repository answered with an entity. `feed_many` comes
+/// last: exactly once for every `Ok`, never for an `Err`. `position` is the index of the key in the
+/// result of [`entity_ids`](Self::entity_ids).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not feed many `{T}`",
     label = "not a batch feeder for `{T}`",
@@ -164,14 +166,14 @@ pub trait CacheFeedMany<T: CacheEntity>: Send {
     /// in a call.
     fn entity_ids(&mut self) -> Vec<T::Key>;
 
-    /// Takes the answers: as many as there were keys, in their order, `None` where there is no
-    /// entity.
+    /// Takes the answers, one per key in the same order; `None` where there is no entity.
     fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>);
 
     /// Refuses a request before anything is looked up.
     ///
     /// # Errors
-    /// Whatever the feeder finds wrong, as [`Error::ValidationError`](crate::Error::ValidationError).
+    /// Whatever the feeder finds wrong, as
+    /// [`Error::ValidationError`](crate::Error::ValidationError).
     fn validate(&self) -> Result<()> {
         Ok(())
     }
@@ -225,16 +227,18 @@ impl<T: CacheEntity, F: CacheFeed<T>> CacheFeedMany<T> for [F] {
     }
 
     fn on_hit(&mut self, position: usize, key: &str) -> Result<()> {
-        self.get_mut(position).map_or(Ok(()), |it| it.on_hit(key))
+        self.get_mut(position)
+            .map_or(Ok(()), |feeder| feeder.on_hit(key))
     }
 
     fn on_miss(&mut self, position: usize, key: &str) -> Result<()> {
-        self.get_mut(position).map_or(Ok(()), |it| it.on_miss(key))
+        self.get_mut(position)
+            .map_or(Ok(()), |feeder| feeder.on_miss(key))
     }
 
     fn on_loaded(&mut self, position: usize, entity: &T) -> Result<()> {
         self.get_mut(position)
-            .map_or(Ok(()), |it| it.on_loaded(entity))
+            .map_or(Ok(()), |feeder| feeder.on_loaded(entity))
     }
 }
 

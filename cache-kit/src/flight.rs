@@ -1,38 +1,37 @@
 //! One load per key: callers that miss the same key share a *flight*.
 //!
-//! The first caller becomes the flight's leader and loads; the others follow it and wait for what
-//! it completes the flight with. A leader that is dropped half-way leaves the flight, with its
-//! lease, to one of its followers. Everything is done under short locks, and nothing is awaited
-//! under one.
+//! The first caller becomes the flight's leader and loads; the others follow it and wait for its
+//! result. If the leader is dropped half-way, one of its followers takes over the flight with its
+//! lease. Locks are short, and nothing is awaited under one.
 //!
 //! # Who may follow
 //!
 //! A caller that begins after an invalidation was acknowledged must not be answered by a load that
 //! began before it. So a caller follows a flight only if
 //!
-//! - it began before the flight's lease was asked for: then no invalidation that it knows of can
+//! - it began before the flight's lease was requested: then no invalidation that it knows of can
 //!   lie between the lease and the load; or
 //! - the fence that its look-up saw is the flight's own lease: then the key was not invalidated
 //!   between the lease and the look-up.
 //!
-//! What else there is to do depends on the lease of the flight that is there:
+//! Otherwise, the caller's next step depends on the lease of the existing flight:
 //!
 //! | lease | the caller |
 //! |---|---|
-//! | asked for, no answer yet | waits for the answer, and looks up once more |
-//! | stands since the caller's look-up | looks up once more, and sees it if it still counts |
-//! | stood before the caller's look-up | starts a newer flight: the lease has been overtaken |
-//! | there is none, the store is down | waits for the flight's end; so a store that is down has one load of a key running at most |
+//! | requested, no answer yet | waits for the answer, and looks up once more |
+//! | granted after the caller's look-up | looks up once more, and sees the lease if it still counts |
+//! | granted before the caller's look-up | starts a newer flight: the lease has been overtaken |
+//! | none, the store is down | waits for the flight's end, so that while a store is down there is at most one load of a key at a time |
 //!
 //! # When a follower is answered
 //!
-//! As soon as the load has ended. The flight stays in the table until its leader has stored what
-//! it loaded, so that a caller that comes in between follows it, too, and makes no load.
+//! As soon as the load has ended. The flight stays in the table until its leader has stored the
+//! row, so that a caller that comes in between also follows it and makes no load.
 //!
 //! # A leader that does not run
 //!
-//! A caller that leads may be alive and not polled: `select!` on a pinned call, or a stream that
-//! waits for its consumer. Its [`Pulse`] shows it, and a follower that sees no pulse starts a newer
+//! A leader may be alive but not polled: in a `select!` on a pinned call, or in a stream that waits
+//! for its consumer. Its [`Pulse`] shows this, and a follower that sees no pulse starts a newer
 //! flight.
 
 mod pulse;
@@ -59,8 +58,8 @@ use tickets::{Ticket, Tickets};
 /// The flights of one service: `L` is its backend's lease, `V` what a flight completes with.
 pub(crate) struct Flights<L, V> {
     table: Shards<Arc<Flight<L, V>>>,
-    /// Counts the leases asked for and the leases that stand, so that a caller can tell whether it
-    /// began before one.
+    /// Counts requested leases and granted leases, so that a caller can tell whether it began
+    /// before one.
     ticks: AtomicU64,
 }
 
@@ -68,7 +67,7 @@ pub(crate) struct Flights<L, V> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
-/// What a caller knows of its key.
+/// What a caller knows about its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {
     /// Before its first look-up.
@@ -81,11 +80,11 @@ pub(crate) struct View {
 
 /// What a caller does about the flight of its key.
 pub(crate) enum Place<L, V: Clone> {
-    /// It loads, for itself and all that follow.
+    /// It loads, for itself and all followers.
     Lead(Leader<L, V>),
-    /// It waits for what the flight completes with, and may have to take the lead.
+    /// It waits for the flight's result, and may have to take over the lead.
     Follow(Follower<L, V>),
-    /// It may not follow; it waits until it can know more.
+    /// It may not follow yet; it waits until more is known.
     Wait(Waiter<L, V>),
     /// It looks up once more.
     LookAgain,
@@ -99,7 +98,7 @@ impl<L, V: Clone> Flights<L, V> {
         }
     }
 
-    /// To be taken before a look-up begins, for its [`View`].
+    /// The current moment. Take it before a look-up begins, for its [`View`].
     #[inline]
     pub(crate) fn tick(&self) -> Tick {
         Tick(self.ticks.load(Ordering::Acquire))
@@ -151,7 +150,7 @@ impl<L, V: Clone> Flights<L, V> {
         Place::Lead(self.leader(flight))
     }
 
-    /// Starts a new flight whatever other one there is; later callers find this one.
+    /// Starts a new flight even if there is one already; later callers find this one.
     pub(crate) fn lead(self: &Arc<Self>, key: &TypedKey, id: LeaseId) -> Leader<L, V> {
         let flight = Arc::new(Flight::new(key.clone(), id));
         let superseded = {
@@ -193,11 +192,12 @@ impl<L, V: Clone> Flights<L, V> {
         }
     }
 
-    /// The leader, or a follower of a vacant flight, is gone. A flight that has not completed goes
-    /// on, vacant, while it has followers; else it is over: it leaves the table, unless a newer one
-    /// is there, and all are woken.
+    /// The leader, or a follower of a vacant flight, is gone. A flight that has not completed
+    /// stays, vacant, while it has followers. Otherwise it is over: it leaves the table, unless a
+    /// newer one is there, and all waiters are woken.
     fn leave(&self, flight: &Arc<Flight<L, V>>, leaving: Leaving) {
-        // Foreign code (wakers, the drop of a lease or of a value) runs after the locks.
+        // Foreign code (wakers, the drop of a lease or of a value) runs after the locks are
+        // released.
         let mut removed = None;
         let (lease, woken) = {
             let mut table = self.table.lock(&flight.key);
@@ -209,7 +209,7 @@ impl<L, V: Clone> Flights<L, V> {
             let completed = matches!(state.phase, Phase::Completed(_));
             if !completed && !state.followers.is_empty() {
                 state.phase = Phase::Vacant;
-                // The followers are woken, and may not be polled either.
+                // The followers are woken, but they may not be polled either.
                 state.pulse = Some(Pulse::of_woken());
                 (Lease::None, state.followers.wake())
             } else {
@@ -252,9 +252,9 @@ struct Flight<L, V> {
 struct State<L, V> {
     phase: Phase<V>,
     lease: Lease<L>,
-    /// When the lease was first asked for: a copy of the command that got lost may have taken it.
+    /// When the lease was first requested: a lost command may have taken it.
     asked: Option<Tick>,
-    /// Since when the lease stands, and what it is recognized by.
+    /// When the lease was granted, and its fence.
     stands: Option<(Tick, Fence)>,
     /// True when the leader has gone and no follower takes its place.
     over: bool,
@@ -278,11 +278,11 @@ enum Phase<V> {
 enum Lease<L> {
     /// Not asked for.
     Unasked,
-    /// Asked for, and the answer is not here. What it holds tidies up when it is dropped.
+    /// Requested, without an answer yet. Its content cleans up when it is dropped.
     Asked(L),
-    /// The flight's own; the leader has it in hand while it stores.
+    /// Granted; `None` while the leader uses it to store.
     Granted(Option<L>),
-    /// There is none and there will be none.
+    /// There is no lease and there will be none.
     None,
 }
 
@@ -340,8 +340,8 @@ impl<L, V> State<L, V> {
     }
 }
 
-/// The caller that loads. Dropping it ends the flight if [`complete`](Leader::complete) was called,
-/// and leaves it to a follower otherwise.
+/// The caller that loads. Dropping it ends the flight if [`complete`](Leader::complete) was called;
+/// otherwise it leaves the flight to a follower.
 pub(crate) struct Leader<L, V: Clone> {
     flights: Arc<Flights<L, V>>,
     flight: Arc<Flight<L, V>>,
@@ -352,19 +352,19 @@ impl<L, V: Clone> Leader<L, V> {
         self.flight.id
     }
 
-    /// Whether the lease is still to be taken; a successor may find it taken.
+    /// Whether the lease must still be taken; an earlier leader may have taken it.
     pub(crate) fn wants_lease(&self) -> bool {
         matches!(self.flight.lock().lease, Lease::Unasked | Lease::Asked(_))
     }
 
-    /// Shows all that wait whether this leader runs.
+    /// Lets all waiters see whether this leader runs.
     pub(crate) fn shows(&self, pulse: &Arc<Pulse>) {
         let replaced = self.flight.lock().pulse.replace(Arc::clone(pulse));
         drop(replaced);
     }
 
-    /// To be called before the command that takes the lease is sent. What `unanswered` makes is
-    /// dropped if the answer never comes; one that a leader before this one has left does as well.
+    /// Call this before sending the command that takes the lease. What `unanswered` makes is
+    /// dropped if the answer never comes. It is not called if an earlier leader left one.
     pub(crate) fn asks(&self, unanswered: impl FnOnce() -> L) {
         let mut state = self.flight.lock();
         self.begins(&mut state);
@@ -373,7 +373,7 @@ impl<L, V: Clone> Leader<L, V> {
         }
     }
 
-    /// The lease stands, and is known by `fence`. `keep` is handed what was unanswered until now.
+    /// The lease has been granted under `fence`. `keep` gets what was unanswered until now.
     pub(crate) fn granted(&self, fence: Fence, keep: impl FnOnce(&mut L)) {
         let woken = {
             let mut state = self.flight.lock();
@@ -392,7 +392,7 @@ impl<L, V: Clone> Leader<L, V> {
         }
     }
 
-    /// There will be no lease. Gives back what was unanswered until now.
+    /// There will be no lease. Returns what was unanswered until now.
     pub(crate) fn refused(&self) -> Option<L> {
         let mut state = self.flight.lock();
         self.begins(&mut state);
@@ -402,7 +402,7 @@ impl<L, V: Clone> Leader<L, V> {
         }
     }
 
-    /// From here on a load may read the row, so that callers that begin later may not follow.
+    /// From now on a load may read the row, so callers that begin later may not follow.
     fn begins(&self, state: &mut State<L, V>) {
         if state.asked.is_none() {
             state.asked = Some(self.flights.next_tick());
@@ -443,7 +443,7 @@ pub(crate) enum Followed<L, V: Clone> {
     Lead(Leader<L, V>),
 }
 
-/// A caller that waits for what a flight completes with.
+/// A caller that waits for a flight's result.
 pub(crate) struct Follower<L, V: Clone> {
     flights: Arc<Flights<L, V>>,
     flight: Arc<Flight<L, V>>,
@@ -452,7 +452,7 @@ pub(crate) struct Follower<L, V: Clone> {
 }
 
 impl<L, V: Clone> Follower<L, V> {
-    /// Whether the leader does not run, see [`Pulse`].
+    /// Whether the leader has stalled, see [`Pulse`].
     pub(crate) fn is_stalled(&self) -> bool {
         self.flight.is_stalled()
     }
@@ -515,13 +515,13 @@ impl<L, V: Clone> Drop for Follower<L, V> {
 /// How the wait of a waiter ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waited {
-    /// The lease stands, or stood: a look-up tells whether it still counts.
+    /// The lease has been granted: a look-up tells whether it still counts.
     LeaseStood,
     /// The flight is over, and never had a lease.
     Over,
 }
 
-/// A caller that may not follow, and waits until it can know more.
+/// A caller that may not follow yet, and waits until more is known.
 pub(crate) struct Waiter<L, V: Clone> {
     flights: Arc<Flights<L, V>>,
     flight: Arc<Flight<L, V>>,
@@ -529,7 +529,7 @@ pub(crate) struct Waiter<L, V: Clone> {
 }
 
 impl<L, V: Clone> Waiter<L, V> {
-    /// Whether the leader does not run, see [`Pulse`].
+    /// Whether the leader has stalled, see [`Pulse`].
     pub(crate) fn is_stalled(&self) -> bool {
         self.flight.is_stalled()
     }

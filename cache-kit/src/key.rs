@@ -1,4 +1,5 @@
-//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from text.
+//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from
+//! text.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
@@ -12,10 +13,10 @@ pub(crate) mod typed;
 
 pub use typed::{ParseKeyError, ParseKeyErrorKind};
 
-/// Stands in the text of a template key for a part whose `Display` failed: such a key is a `String`,
-/// and remembers the failure in no other way. A text that has it is never a key.
+/// Replaces a part whose `Display` failed in the text of a template key: such a key is a `String`
+/// and has no other way to remember the failure. A text that contains it is never a key.
 ///
-/// Noncharacters have no case, and no text that is meant for others holds them.
+/// Noncharacters have no upper or lower case, and do not occur in interchanged text.
 pub(crate) const UNWRITTEN: &str = "\u{fdd0}\u{fdd1}\u{fdd0}\u{fdd1}";
 
 /// Whether a part of a template key is missing in `text`.
@@ -39,11 +40,11 @@ impl KeyText {
         Self::Inline(ArrayString::new_const())
     }
 
-    /// Writes the cache key of the `T` that `key` names into an empty text.
+    /// Writes the cache key for the entity `key` of type `T` into an empty text.
     ///
     /// # Errors
-    /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a template:
-    /// what was written until then may be the text of another key.
+    /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a
+    /// template: what was written until then may be the text of another key.
     #[inline]
     pub(crate) fn write<T: CacheEntity>(
         &mut self,
@@ -80,8 +81,8 @@ impl KeyText {
         }
     }
 
-    /// Appends what `Display` would write. Strings and integers, which are most keys, go around
-    /// the `fmt` machinery; the downcasts are resolved when the function is compiled.
+    /// Appends what `Display` would write. Strings and integers, which are most keys, bypass the
+    /// `fmt` machinery; the downcasts are resolved when the function is compiled.
     #[inline]
     fn push_key<K: Display + Any>(&mut self, key: &K) -> fmt::Result {
         let any = key as &dyn Any;
@@ -102,7 +103,7 @@ impl KeyText {
         integers!(
             u64, i64, u32, i32, u128, i128, usize, isize, u16, i16, u8, i8
         );
-        // This text never refuses a write, so an error is the key's own.
+        // Writing to this text never fails, so an error comes from the key.
         write!(self, "{key}")?;
         whole(self.as_str())
     }
@@ -132,7 +133,7 @@ impl fmt::Write for KeyText {
     }
 }
 
-/// What a prefix or a namespace wants, if `word` cannot be one.
+/// The rule that `word` breaks, if it cannot be a prefix or a namespace.
 pub(crate) fn refused_word(word: &str) -> Option<&'static str> {
     let bad = |c: char| c == ':' || c.is_whitespace() || c.is_control();
     let refused = word.is_empty() || word.len() > 64 || word.contains(bad);

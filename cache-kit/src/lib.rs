@@ -2,13 +2,13 @@
 //!
 //! An *entity* says how it is keyed, a *feeder* carries a request in and the entity out, a
 //! *repository* knows how to load, a *strategy* says what one call may do, a *backend* keeps the
-//! entries. Nothing is cached by magic, nothing is invalidated by guesswork, and what the cache
-//! did is always visible in an [`Outcome`].
+//! entries. Caching and invalidation are explicit, and what the cache did is always visible in an
+//! [`Outcome`].
 //!
 //! # From nothing to a cached read
 //!
-//! 1. Derive [`CacheEntity`] on what you load: it gets a key and a prefix.
-//! 2. Implement [`DataRepository`] for what loads it, in plain `async fn`.
+//! 1. Derive [`CacheEntity`] on the type that you load: it gets a key and a prefix.
+//! 2. Implement [`DataRepository`] for the type that loads it, in plain `async fn`.
 //! 3. Derive `CacheFeeder` on the request of a handler, or take a [`SharedFeeder`].
 //! 4. Keep one [`CacheService`] over a backend, and clone it wherever it is needed.
 //!
@@ -62,8 +62,8 @@
 //! - [`guide`]: from everything written by hand to two derives.
 //! - [`CacheStrategy`]: what one call may do.
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
-//! - [`backend`]: what keeps entries, and the protocol of leases and fences.
-//! - [`observability`]: what the cache did, call by call or all together.
+//! - [`backend`]: where entries are kept, and the protocol of leases and fences.
+//! - [`observability`]: what the cache did, for one call or for all.
 //!
 //! # Features
 //!

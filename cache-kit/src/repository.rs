@@ -1,4 +1,4 @@
-//! [`DataRepository`]: loads entities from where they really live.
+//! [`DataRepository`]: loads entities from their source.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -44,8 +44,8 @@ use crate::key::is_unwritten;
 /// time see [`DynRepository`]; for one written as a closure, [`from_fn`].
 ///
 /// # Cancellation
-/// A load is dropped when its caller goes away and nobody else waits for it, and when the load
-/// deadline passes; a repository must bear that at every await.
+/// A load is dropped when its caller goes away and no other call waits for it, and when the load
+/// deadline passes. A repository must allow for that at every await.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not load a `{T}`",
     label = "not a repository of `{T}`",
@@ -57,16 +57,15 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
     /// is not stored.
     ///
     /// # Errors
-    /// [`Error::RepositoryError`](crate::Error::RepositoryError) in words, or
+    /// [`Error::RepositoryError`](crate::Error::RepositoryError) with a text, or
     /// [`Error::repository`](crate::Error::repository) to keep the original error.
     fn fetch_by_id(&self, id: &T::Key) -> impl Future<Output = Result<Option<T>>> + Send;
 
-    /// Loads many entities: as many answers as ids, in their order.
+    /// Loads many entities: one answer per id, in the same order.
     ///
     /// By default one after the other; a repository that can ask for all at once
-    /// (`WHERE id = ANY($1)`) overrides it. A database gives such rows in an order of its own, and
-    /// leaves out those that are missing: [`in_order`] puts them into the order of the ids. No id
-    /// comes twice.
+    /// (`WHERE id = ANY($1)`) overrides it. A database returns such rows in any order, and leaves
+    /// out missing ones: [`in_order`] puts them into the order of the ids. No id comes twice.
     ///
     /// # Errors
     /// The first error ends it.
@@ -81,10 +80,12 @@ pub trait DataRepository<T: CacheEntity>: Send + Sync {
     }
 }
 
-/// Puts rows, as `WHERE id IN (…)` gives them, into the order of `ids`; `None` where there is no row.
-/// Rows that were not asked for are left out. A row whose key could not be written, because the
-/// `Display` of a part of its template failed, stands where a row is missing: the call that asked
-/// fails and names both keys, and no row is taken for absent.
+/// Puts rows, as `WHERE id IN (…)` returns them, into the order of `ids`; `None` where there is no
+/// row. Rows that were not asked for are left out.
+///
+/// A row without a key, because the `Display` of a part of its template failed, takes the place of a
+/// missing one. The call that asked then fails with an error that names both keys; the row is never
+/// taken for absent.
 ///
 /// ```
 /// # use cache_kit::CacheEntity;
@@ -196,7 +197,7 @@ impl<T: CacheEntity> DataRepository<T> for dyn DynRepository<T> + '_ {
     }
 }
 
-/// A repository made of a function from a key to a future.
+/// A repository from a function from a key to a future.
 ///
 /// Give it an `async fn`, or a closure that clones what it needs (a pool, a client) into an
 /// `async move` block:
@@ -291,17 +292,17 @@ impl<T: CacheEntity> InMemoryRepository<T> {
         }
     }
 
-    /// Puts a row in, and gives back the one that it replaced.
+    /// Inserts a row, and returns the one that it replaced.
     pub fn insert(&mut self, id: T::Key, entity: T) -> Option<T> {
         self.write().insert(id, entity)
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub fn remove(&mut self, id: &T::Key) -> Option<T> {
         self.write().remove(id)
     }
 
-    /// Takes all rows out.
+    /// Removes all rows.
     pub fn clear(&mut self) {
         self.write().clear();
     }

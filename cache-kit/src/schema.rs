@@ -1,4 +1,4 @@
-//! [`CacheSchema`]: what of a type inside an entity its `Deserialize` does not show.
+//! [`CacheSchema`]: schema changes of a type inside an entity that its `Deserialize` does not show.
 
 use std::any::TypeId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -7,15 +7,16 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A type that tells what of it changes the meaning of stored bytes unseen.
+/// A type that declares what its `Deserialize` does not show and still changes the meaning of
+/// stored bytes.
 ///
-/// A remote store keeps an entity in postcard, which writes no names and no types. So a backend asks
-/// the `Deserialize` of each entity what it reads, once and completely: the names of fields and
-/// variants, their order, kinds and lengths, in nested and foreign types, too. An entry that was
-/// written by a type that reads something else is a miss. There is nothing to do for that.
+/// A remote store keeps an entity in postcard, which writes no names and no types. So a backend
+/// finds out once, and completely, what the `Deserialize` of each entity reads: the names of fields
+/// and variants, their order, kinds and lengths, in nested and foreign types, too. An entry that
+/// was written by a type that reads something else is a miss. You have nothing to do for that.
 ///
-/// What `Deserialize` does not show, a type may tell. Derive `CacheSchema` on the structs and enums
-/// inside your entities that have something to tell:
+/// A type can declare what `Deserialize` does not show. Derive `CacheSchema` on the structs and
+/// enums inside your entities that have something to declare:
 ///
 /// | what changes | seen | by what |
 /// |---|---|---|
@@ -37,7 +38,7 @@ use std::sync::Arc;
 /// | the elements behind the first of a sequence, where a hand-written `Deserialize` reads them as other types | **no**: raise `version` | |
 /// | two types of one path, such as two structs of one name in one function, inside of one entity | **no** | |
 ///
-/// An entity that is derived has `CacheSchema` already.
+/// A derived entity already implements `CacheSchema`.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -59,7 +60,7 @@ use std::sync::Arc;
 /// # }
 /// ```
 ///
-/// By hand, a number will do:
+/// By hand, a number is enough:
 ///
 /// ```
 /// use cache_kit::CacheSchema;
@@ -74,39 +75,40 @@ use std::sync::Arc;
 /// }
 /// ```
 pub trait CacheSchema: 'static {
-    /// Tells `schema` about this type, and lets the types in it tell.
+    /// Adds this type and the types inside it to `schema`.
     fn cache_shape(schema: &mut Schema);
 }
 
-/// Gathers what types tell into a number, which is the same on every platform.
+/// Combines what types declare into a number, which is the same on every platform.
 pub struct Schema {
-    /// 0 until something is told.
+    /// 0 until something is added.
     state: u64,
-    /// The types that have been asked, so that each is asked once.
+    /// The types that have been added, so that each is added once.
     asked: Vec<TypeId>,
 }
 
 impl Schema {
-    /// The number that stands for all that `T` and the types in it tell; 0 if that is nothing.
+    /// The number for everything that `T` and the types inside it declare; 0 if that is nothing.
     pub fn of<T: CacheSchema + ?Sized>() -> u64 {
         let mut schema = Self::new();
         schema.nested::<T>();
         schema.state
     }
 
-    /// Tells a number; 0 tells nothing.
+    /// Adds a number; 0 adds nothing.
     pub fn number(&mut self, number: u64) {
         if number != 0 {
             self.mix(number);
         }
     }
 
-    /// Lets a type inside this one tell.
+    /// Adds a type inside this one.
     pub fn nested<T: CacheSchema + ?Sized>(&mut self) {
         self.ask(TypeId::of::<T>(), T::cache_shape);
     }
 
-    // What is generic above is compiled for every type of a service: it does nothing but call these.
+    // The generic functions above are compiled for every type of a service, so they only call
+    // these.
 
     fn new() -> Self {
         Self {
@@ -144,10 +146,10 @@ impl fmt::Debug for Schema {
     }
 }
 
-/// Lets a type tell, whether it has [`CacheSchema`] or not.
+/// Adds a type, whether it implements [`CacheSchema`] or not.
 ///
-/// A method of its own goes before one that it is dereferenced for. The first is there only for
-/// types that have the trait, so that `tell_cache_shape` is one or the other.
+/// An inherent method takes precedence over one that needs a dereference. The first exists only for
+/// types that implement the trait, which decides what `tell_cache_shape` is.
 #[expect(
     missing_debug_implementations,
     reason = "it has no values outside of derived code"
@@ -160,7 +162,7 @@ impl<T: ?Sized> Probe<T> {
 }
 
 impl<T: CacheSchema + ?Sized> Probe<T> {
-    /// Lets `T` tell.
+    /// Adds `T`.
     pub fn tell_cache_shape(&self, schema: &mut Schema) {
         schema.nested::<T>();
     }
@@ -174,16 +176,16 @@ impl<T: ?Sized> Deref for Probe<T> {
     }
 }
 
-/// A type that tells nothing.
+/// A type that adds nothing.
 #[derive(Debug)]
 pub struct Opaque;
 
 impl Opaque {
-    /// Tells nothing.
+    /// Adds nothing.
     pub fn tell_cache_shape(&self, _: &mut Schema) {}
 }
 
-// Types of the standard library have nothing to tell, and let tell what they hold.
+// Types of the standard library declare nothing themselves; they add the types inside them.
 macro_rules! holders {
     ($([$($param:ident)*] $ty:ty;)*) => {$(
         impl<$($param: CacheSchema),*> CacheSchema for $ty {
@@ -268,7 +270,7 @@ mod tests {
         }
     }
 
-    /// Holds itself, through another type.
+    /// Contains itself, through another type.
     struct Tree;
     struct Branch;
     impl CacheSchema for Tree {
@@ -289,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_number_is_the_same_for_ever() {
-        // Entries in every store carry it.
+        // Stored entries contain it.
         assert_eq!(Schema::of::<Tree>(), 0x5e40_defe_324f_f681);
     }
 

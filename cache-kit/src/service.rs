@@ -62,9 +62,9 @@ impl<B: CacheBackend> CacheService<B> {
     ///
     /// # Cancellation
     /// The load borrows `repository`, so it lives no longer than this call and those that follow
-    /// it; when all of them are dropped, so is the load. Where callers have less patience than a
-    /// load takes, each of them begins a load that none of them sees the end of. Then run the call in
-    /// a task of its own, with a repository that is cheap to clone, and wait for the task:
+    /// it: when all of them are dropped, so is the load. If callers give up sooner than a load
+    /// takes, every load is begun and dropped, and none ends. Then run the call in a task of its
+    /// own, with a repository that is cheap to clone, and wait for the task:
     ///
     /// ```
     /// # use std::time::Duration;
@@ -97,13 +97,13 @@ impl<B: CacheBackend> CacheService<B> {
     /// ```
     ///
     /// # Waiting for other calls
-    /// A call that follows another call's load waits for as long as its own load deadline allows. If
-    /// the other call is alive but not polled (it lost a `select!`, or a stream holds it that its
-    /// consumer does not read), this one notices within about a second, and loads.
+    /// A call that follows another call's load waits for as long as its own load deadline allows.
+    /// If the other call is alive but not polled (it lost a `select!`, or it is in a stream that
+    /// its consumer does not read), this one notices within about a second, and loads.
     ///
     /// # A repository that reads through the cache
-    /// A repository may read another key through the same service. Where it does so with itself as the
-    /// repository, the compiler cannot tell how large the future is (E0391): box that call.
+    /// A repository may read another key through the same service. If it passes itself as the
+    /// repository, the compiler cannot determine the type of the future (E0391): box that call.
     ///
     /// ```
     /// # use cache_kit::backend::InMemoryBackend;
@@ -153,9 +153,8 @@ impl<B: CacheBackend> CacheService<B> {
     /// ```
     ///
     /// # Hits in memory do not yield
-    /// A hit in memory is ready at once, also where a task has used up its turn. A task that reads
-    /// very many keys in a loop gives the others theirs with
-    /// [`tokio::task::coop::consume_budget`].
+    /// A hit in memory is ready at once, even if the task has used up its budget. A task that reads
+    /// very many keys in a loop should yield with [`tokio::task::coop::consume_budget`].
     ///
     /// # Errors
     /// As [`CacheExpander::with`].

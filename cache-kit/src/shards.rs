@@ -1,4 +1,4 @@
-//! [`Shards`]: a map from typed keys, cut into separately locked parts.
+//! [`Shards`]: a map from typed keys, split into separately locked shards.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -8,12 +8,12 @@ use smol_str::SmolStr;
 
 use crate::sync::{Mutex, MutexGuard, lock};
 
-/// One shard under the model checker, which wants every run to take the same locks.
+/// One shard under the model checker, which needs every run to take the same locks.
 const SHARDS: usize = if cfg!(cache_kit_model) { 1 } else { 64 };
 
 /// A cache key of one entity type. Two types under the same text are two keys.
 ///
-/// Short texts, which most keys are, stand in the key itself: a hit follows one pointer less.
+/// Short texts, which most keys are, are stored inline: a hit follows one pointer less.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct TypedKey {
     pub(crate) entity: EntityTag,
@@ -29,8 +29,8 @@ impl TypedKey {
     }
 }
 
-/// Tells entity types apart, in half the bytes of a [`TypeId`]. Should two types ever share a tag,
-/// the downcast of their values still tells them apart.
+/// Identifies the entity type, in half the bytes of a [`TypeId`]. Should two types ever share a
+/// tag, the downcast of their values still distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct EntityTag(u64);
 
@@ -43,7 +43,7 @@ impl EntityTag {
     }
 }
 
-/// A [`TypeId`] is a strong hash already; this only takes it out.
+/// A [`TypeId`] is a strong hash already; this only extracts it.
 struct Fold(u64);
 
 impl Hasher for Fold {
@@ -63,10 +63,10 @@ impl Hasher for Fold {
     }
 }
 
-/// What one lock guards.
+/// The content of one lock.
 pub(crate) type Shard<V> = HashMap<TypedKey, V>;
 
-/// A map from typed keys, cut into separately locked parts.
+/// A map from typed keys, split into separately locked shards.
 pub(crate) struct Shards<V> {
     shards: Box<[Mutex<Shard<V>>]>,
     hasher: RandomState,
@@ -80,13 +80,13 @@ impl<V> Shards<V> {
         }
     }
 
-    /// Locks the part that `key` lives in.
+    /// Locks the shard of `key`.
     pub(crate) fn lock(&self, key: &TypedKey) -> MutexGuard<'_, Shard<V>> {
         let index = self.hasher.hash_one(key) % SHARDS as u64;
         lock(&self.shards[index as usize])
     }
 
-    /// Locks one part after the other.
+    /// Locks one shard after the other.
     pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Shard<V>>> {
         self.shards.iter().map(lock)
     }

@@ -1,4 +1,4 @@
-//! [`CacheStrategy`], and the table that says what each strategy does in every situation.
+//! [`CacheStrategy`], and the semantics table: what each strategy does in every situation.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use crate::backend::Take;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum CacheStrategy {
-    /// Answer from the cache or not at all; the repository is never asked. A load that has ended
-    /// is found once it has been stored.
+    /// Answer from the cache or not at all; the repository is never asked. The result of a load is
+    /// visible once it has been stored.
     Fresh,
-    /// Answer from the cache; load and store what it does not have.
+    /// Answer from the cache; load and store on a miss.
     #[default]
     Refresh,
     /// Drop what the cache has, then load, store and answer. For use after an update has been
-    /// committed, and by a caller that wants the new row:
+    /// committed, by a caller that needs the new row:
     /// [`CacheService::invalidate`](crate::CacheService::invalidate) only drops. Every call loads
-    /// for itself; readers that come after it join its load.
+    /// for itself; readers that begin after it join its load.
     Invalidate,
-    /// Load without asking the cache first, then store and answer. Every call loads for itself;
-    /// what was there stays until the store. To store nothing, add
+    /// Load without asking the cache first, then store and answer. Every call loads for itself; the
+    /// old entry stays until the store. To store nothing, add
     /// [`with_ttl(Duration::ZERO)`](crate::OperationConfig::with_ttl).
     Bypass,
 }
@@ -36,21 +36,21 @@ impl fmt::Display for CacheStrategy {
     }
 }
 
-/// Where a call stands when the next step is to be chosen.
+/// The situation of a call when its next step is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Situation {
     /// Nothing has happened yet.
     Begin,
-    /// The cache has an entry to be served.
+    /// The cache has a fresh entry.
     Fresh,
     /// The cache has an entry past its time to live, within its grace.
     Stale {
-        /// Whether its last load failed so lately that it is not tried again yet.
+        /// Whether its last load failed so recently that it is not retried yet.
         paused: bool,
     },
     /// The cache knows that the entity does not exist.
     Absence,
-    /// The cache has nothing that can be used: no entry, an expired or undecodable one, another
+    /// The cache has nothing usable: no entry, an expired or undecodable one, or one of another
     /// schema.
     Nothing,
     /// The cache could not be asked, or would not grant a lease.
@@ -71,9 +71,9 @@ pub(crate) enum Step {
     Feed,
     /// Answer with the stale entry that the look-up found.
     FeedStale,
-    /// Answer that the cache has nothing.
+    /// Answer with nothing.
     FeedNone,
-    /// Take a lease in this way, load under it, store, answer.
+    /// Take a lease with this `Take`, load under it, store, answer.
     Load(Take),
     /// Load and answer; store nothing.
     LoadUnstored,

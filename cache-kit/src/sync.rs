@@ -1,4 +1,4 @@
-//! The locks and atomics of what the model checker runs: `std`'s, or the checker's own.
+//! The locks and atomics of code that runs under the model checker: `std`'s, or the checker's own.
 
 #[cfg(not(cache_kit_model))]
 pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
@@ -6,8 +6,8 @@ pub(crate) use std::sync::{Mutex, MutexGuard, atomic};
 #[cfg(cache_kit_model)]
 pub(crate) use loom::sync::{Mutex, MutexGuard, atomic};
 
-/// Locks `mutex` even if a panic once unwound through it: what it guards is changed only in steps
-/// that cannot panic half-way.
+/// Locks `mutex` even if it is poisoned: its content is changed only in steps that cannot panic
+/// half-way.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
@@ -15,8 +15,8 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Runs `model` in every order in which its threads can take their locks. With `preemptions`, only
-/// in the orders that take the turn away from a thread that often at most; the checker's own
-/// environment variable comes first.
+/// in orders with at most that many preemptions; the checker's own environment variable takes
+/// precedence.
 #[cfg(all(test, cache_kit_model))]
 pub(crate) fn explore(preemptions: Option<usize>, model: impl Fn() + Send + Sync + 'static) {
     let mut checker = loom::model::Builder::new();

@@ -1,4 +1,4 @@
-//! Timers on the caller's runtime. A runtime without a timer is an error and no panic.
+//! Timers on the caller's runtime. A runtime without timers is an error, not a panic.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::error::{Error, Result};
 use crate::unwind::caught;
 
-/// Some decades, since not every duration can be added to an instant.
+/// Some decades: not every duration can be added to an instant.
 const LONGEST: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
 
 /// The moment at which `limit` has passed.
@@ -16,7 +16,7 @@ pub(crate) fn after(limit: Duration) -> Instant {
     Instant::now() + limit.min(LONGEST)
 }
 
-/// The runtime around a caller; `what` needs it.
+/// The caller's runtime; `what` needs it.
 ///
 /// # Errors
 /// [`Error::ConfigError`] if there is none.
@@ -28,8 +28,8 @@ pub(crate) fn runtime(what: &str) -> Result<Handle> {
     })
 }
 
-/// A timer that rings at `end`; `what` needs it. tokio has no other way to ask a runtime whether it
-/// has one.
+/// A timer that fires at `end`; `what` needs it. A caught panic is the only way to ask a tokio
+/// runtime whether it has timers.
 ///
 /// # Errors
 /// [`Error::ConfigError`] if it has none.
@@ -37,7 +37,7 @@ pub(crate) fn sleep(end: Instant, what: &str) -> Result<Sleep> {
     caught(|| sleep_until(end)).ok_or_else(|| no_timer(what))
 }
 
-/// What is told of a runtime without a timer.
+/// The error for a runtime without timers.
 pub(crate) fn no_timer(what: &str) -> Error {
     Error::ConfigError(format!(
         "{what} needs a tokio runtime with its timer: build it with `enable_all()`"

@@ -1,4 +1,4 @@
-//! [`Together`]: futures that are waited for side by side, in one task.
+//! [`Together`]: polls futures concurrently, in one task.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Futures that are waited for side by side. Each is polled only when it was woken itself, so that
+/// Futures that run concurrently in one task. Each is polled only when it was woken itself, so that
 /// waiting for a thousand costs a thousand polls and not a million.
 pub(crate) struct Together<F: Future> {
     running: Vec<Option<Running<F>>>,
@@ -23,19 +23,19 @@ struct Running<F> {
 /// Wakes one of the futures.
 struct Call {
     place: usize,
-    /// Whether it stands in the queue.
+    /// Whether it is in the queue.
     queued: AtomicBool,
     queue: Arc<Queue>,
 }
 
-/// The places of those that want to be polled.
+/// The indices of the futures that were woken.
 #[derive(Default)]
 struct Queue(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
     places: Vec<usize>,
-    /// The task that waits for all of them.
+    /// The task that waits for them.
     task: Option<Waker>,
 }
 
@@ -48,7 +48,7 @@ impl<F: Future> Together<F> {
         }
     }
 
-    /// Adds a future. Its place is the number of those that were added before it.
+    /// Adds a future. Its index is the number of those that were added before it.
     pub(crate) fn push(&mut self, future: F) {
         let place = self.running.len();
         let call = Arc::new(Call {
@@ -70,13 +70,14 @@ impl<F: Future> Together<F> {
         self.left == 0
     }
 
-    /// Waits until at least one ends, and gives all that have ended by then, each with its place.
+    /// Waits until at least one ends, and returns all that have ended by then, each with its index.
     pub(crate) async fn some(&mut self) -> Vec<(usize, F::Output)> {
         poll_fn(|cx| self.poll_some(cx)).await
     }
 
     fn poll_some(&mut self, cx: &mut Context<'_>) -> Poll<Vec<(usize, F::Output)>> {
-        // Whoever is woken from here on is polled the next time, so that the runtime gets its turn.
+        // Futures that are woken from here on are polled the next time, so that the runtime gets
+        // its turn.
         let places = self.queue.take(cx.waker());
         let mut ended = Vec::new();
         for place in places {
@@ -103,8 +104,8 @@ impl<F: Future> Together<F> {
     }
 }
 
-/// Lets everything run first that is ready to. Unlike `yield_now` of tokio it wakes at once, so that
-/// any thread may go on with it.
+/// Lets everything that is ready run first. Unlike tokio's `yield_now` it wakes at once, so that
+/// any thread may continue it.
 pub(crate) async fn behind_the_others() {
     let mut went_behind = false;
     poll_fn(|cx| {
@@ -117,8 +118,7 @@ pub(crate) async fn behind_the_others() {
     .await;
 }
 
-/// Runs `futures` side by side, at most `limit` at a time, and gives what they end with, in their
-/// order.
+/// Runs `futures` concurrently, at most `limit` at a time, and returns their results in order.
 #[cfg_attr(
     not(any(test, feature = "codec")),
     expect(dead_code, reason = "only remote stores have many commands under way")
@@ -149,7 +149,7 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the places out; from now on `task` is woken.
+    /// Takes the indices; from now on `task` is woken.
     fn take(&self, task: &Waker) -> Vec<usize> {
         let (places, replaced) = {
             let mut waiting = self.lock();
@@ -159,7 +159,7 @@ impl Queue {
             };
             (std::mem::take(&mut waiting.places), replaced)
         };
-        // Foreign code, and so not under the lock.
+        // This is foreign code, so it runs outside of the lock.
         drop(replaced);
         places
     }
@@ -224,7 +224,7 @@ mod tests {
             (0..500).map(|_| tokio::sync::oneshot::channel()).unzip();
         let mut together = Together::new();
         for receiver in receivers {
-            // Otherwise tokio has some of them polled again for the sake of fairness.
+            // Otherwise tokio's cooperative budget makes some of them be polled again.
             let mut receiver = tokio::task::unconstrained(receiver);
             let polls = Arc::clone(&polls);
             together.push(poll_fn(move |cx| {

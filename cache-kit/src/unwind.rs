@@ -1,4 +1,4 @@
-//! Runs user code that may panic where a panic must not travel on.
+//! Runs user code whose panics must not propagate.
 
 use std::any::Any;
 use std::mem;
@@ -6,13 +6,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs `code`; `None` if it panicked, which the panic hook has reported.
 ///
-/// What `code` changes must be of no use after a panic, or changed in steps that cannot panic
-/// half-way.
+/// State that `code` changes must either not be used after a panic, or change in steps that cannot
+/// panic half-way.
 pub(crate) fn caught<R>(code: impl FnOnce() -> R) -> Option<R> {
     caught_saying(code).ok()
 }
 
-/// As [`caught`]; the error is what the panic said.
+/// As [`caught`]; the error is the panic message.
 pub(crate) fn caught_saying<R>(code: impl FnOnce() -> R) -> Result<R, String> {
     catch_unwind(AssertUnwindSafe(code)).map_err(|payload| {
         let said = message(&*payload);

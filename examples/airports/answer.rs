@@ -1,4 +1,4 @@
-//! [`Answer`]: an airport, or its absence, and where that was found out.
+//! [`Answer`]: an airport, or its absence, and the source of the answer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,8 +18,8 @@ use crate::entity::Airport;
 pub(crate) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 /// How old a cached answer is, in milliseconds.
 pub(crate) const X_CACHE_AGE: HeaderName = HeaderName::from_static("x-cache-age");
-/// What did not work and was worked around: `read`, `store`, `invalidation-pending`, more than one
-/// with commas between. Not there when all went well.
+/// The failures that the call worked around: `read`, `store`, `invalidation-pending`, separated by
+/// commas. Absent if there was none.
 pub(crate) const X_CACHE_DEGRADED: HeaderName = HeaderName::from_static("x-cache-degraded");
 /// How long the call of the cache took: `lookup;dur=0.012`, in milliseconds.
 pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
@@ -27,7 +27,7 @@ pub(crate) const SERVER_TIMING: HeaderName = HeaderName::from_static("server-tim
 /// The word of `x-cache-degraded` for a change that other processes may not see yet.
 pub(crate) const PENDING: &str = "invalidation-pending";
 
-/// Where an answer came from, as `x-cache` says it.
+/// The source of an answer, as in `x-cache`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// The cache had it.
@@ -36,9 +36,9 @@ pub(crate) enum Origin {
     Loaded,
     /// Another request was loading it; this one waited for the same row.
     Shared,
-    /// The cache had it, past its time.
+    /// The cache had it, after its time to live.
     Stale,
-    /// Neither was it cached nor might it be loaded.
+    /// It was not cached and could not be loaded.
     None,
 }
 
@@ -91,7 +91,7 @@ impl FromStr for Origin {
     }
 }
 
-/// Says in a header what was worked around, if anything was.
+/// Sets a header with the failures that the call worked around, if any.
 pub(crate) fn tell_degraded(headers: &mut HeaderMap, degraded: Degraded) {
     let parts = [
         (degraded.read, "read"),
@@ -110,7 +110,7 @@ pub(crate) fn tell_degraded(headers: &mut HeaderMap, degraded: Degraded) {
     }
 }
 
-/// What the cache answered: 200 with the airport, or 404.
+/// The cache's answer: 200 with the airport, or 404.
 #[derive(Debug)]
 pub(crate) struct Answer {
     airport: Option<Arc<Airport>>,

@@ -46,8 +46,8 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Reads the arguments, the program's own name left out, and where they leave something open
-    /// the variables of the environment.
+    /// Reads the arguments, without the program's name, and environment variables for what they do
+    /// not set.
     pub(crate) fn parse(
         arguments: impl IntoIterator<Item = OsString>,
         variable: impl Fn(&str) -> Option<String>,
@@ -67,7 +67,7 @@ impl Command {
                 Some(name @ "--listen") => listen = Some(parsed(name, value(name)?)?),
                 Some(name @ "--seed") => seed = Some(parsed(name, value(name)?)?),
                 Some(name @ "--database") => database = Some(PathBuf::from(value(name)?)),
-                // Not repeated in an error: it may have a password in it.
+                // Not repeated in an error: it may contain a password.
                 Some(name @ "--cache") => match value(name)?.into_string() {
                     Ok(url) => cache = Some(url),
                     Err(_) => return Err("--cache wants a URL".into()),

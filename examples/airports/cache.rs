@@ -19,21 +19,21 @@ use crate::repository::AirportRepository;
 /// Chosen by a URL when the service starts. Clones are one cache.
 #[derive(Clone)]
 pub(crate) enum Cache {
-    /// Holds more entries than there are airports, and counts for itself.
+    /// Has room for more entries than there are airports, and has its own statistics.
     Memory(CacheService<InMemoryBackend>),
     Redis(CacheService<RedisBackend>, Arc<Counters>),
     Memcached(CacheService<MemcachedBackend>, Arc<Counters>),
 }
 
 impl Cache {
-    /// `memory://`, or what [`RedisConfig::from_url`] or [`MemcachedConfig::from_url`] takes. Nothing
-    /// is connected yet: a service starts while its Redis is down.
+    /// `memory://`, or what [`RedisConfig::from_url`] or [`MemcachedConfig::from_url`] takes. Does
+    /// not connect yet, so a service starts while its Redis is down.
     pub(crate) fn open(url: &str) -> Result<Self, Failure> {
         if url == "memory://" {
             let backend = InMemoryBackend::builder().max_entries(20_000).build();
             return Ok(Self::Memory(CacheService::new(backend)));
         }
-        // cache-kit's errors do not repeat the URL, which may have a password in it.
+        // cache-kit's errors do not repeat the URL, which may contain a password.
         let refused = Failure::when("use the cache's URL as memory:// or redis:// or memcached://");
         if url.starts_with("memcached:") {
             let backend = MemcachedConfig::from_url(url).and_then(MemcachedBackend::new);
@@ -68,7 +68,7 @@ impl Cache {
         }
     }
 
-    /// What this process did with the cache so far, and how the cache is doing.
+    /// What this process did with the cache so far, and the health of the cache.
     pub(crate) fn stats(&self) -> Value {
         let [hits, misses, stores, fenced, invalidations, errors] = match self {
             Self::Memory(cache) => {
@@ -83,9 +83,9 @@ impl Cache {
                     errors,
                 ]
             }
-            Self::Redis(_, counters) | Self::Memcached(_, counters) => {
-                counters.all().map(|it| it.load(Ordering::Relaxed))
-            }
+            Self::Redis(_, counters) | Self::Memcached(_, counters) => counters
+                .all()
+                .map(|counter| counter.load(Ordering::Relaxed)),
         };
         json!({
             "hits": hits,
@@ -98,7 +98,7 @@ impl Cache {
         })
     }
 
-    /// Which cache it is and, if it is a remote one, how it is doing as this process sees it.
+    /// Which cache it is and, if it is a remote one, its health as this process sees it.
     pub(crate) fn health(&self) -> Value {
         match self {
             Self::Memory(_) => json!({ "kind": "memory", "available": true }),
@@ -117,7 +117,7 @@ fn told(kind: &str, health: Health) -> Value {
     })
 }
 
-/// A service over a shared cache, with somebody who counts.
+/// A service over a shared cache, with a listener that counts.
 fn counted<B: CacheBackend>(backend: B) -> (CacheService<B>, Arc<Counters>) {
     let counters = Arc::new(Counters::default());
     let listener = Box::new(Listener(Arc::clone(&counters)));
@@ -125,7 +125,7 @@ fn counted<B: CacheBackend>(backend: B) -> (CacheService<B>, Arc<Counters>) {
     (expander.into(), counters)
 }
 
-/// Counts what happens over a shared cache: what the servers themselves count is everybody's.
+/// Counts this process's use of a shared cache: the servers' own counters cover all processes.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     hits: AtomicU64,

@@ -29,7 +29,7 @@ pub(crate) enum Location {
 
 /// A migrated database that holds the airports.
 ///
-/// Two processes may have one file if they share a cache, or one would not hear of the other's
+/// Two processes may use one file if they share a cache; otherwise one would not notice the other's
 /// updates. Start them one after the other: migrations of SQLite take no lock.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -57,7 +57,7 @@ impl Database {
             .map_err(Failure::when("open the database"))?;
         let database = Self { pool, directory };
         if let Err(failure) = database.prepare().await {
-            // Without this the connections would outlive the directory for a moment.
+            // Otherwise the connections would outlive the directory for a moment.
             database.pool.close().await;
             return Err(failure);
         }
@@ -119,7 +119,7 @@ fn connect_options(
             Ok((SqliteConnectOptions::new().filename(file), Some(directory)))
         }
         Location::File(path) => Ok((SqliteConnectOptions::new().filename(path), None)),
-        // The parser's own message is dropped: it may quote a URL that has a password in it.
+        // The parser's own message is dropped: it may quote a URL that contains a password.
         Location::Url(url) => match SqliteConnectOptions::from_str(url) {
             Ok(options) if url.starts_with("sqlite:") => Ok((options, None)),
             _ => Err(Failure::when("use DATABASE_URL")(
@@ -136,7 +136,7 @@ async fn import(pool: &SqlitePool, airports: &[Airport]) -> Result<(), sqlx::Err
         .fetch_one(&mut *transaction)
         .await?;
     if empty {
-        // 9 values a row; SQLite takes up to 32,766 in a statement.
+        // 9 values per row; SQLite takes up to 32,766 in a statement.
         for rows in airports.chunks(500) {
             let mut insert = sqlx::QueryBuilder::new(
                 "INSERT INTO airports \

@@ -1,4 +1,4 @@
-//! What is cached, how it is asked for, and what a client may change of it.
+//! The cached entity, its request, and the changes that a client may make.
 
 use cache_kit::{CacheEntity, CacheFeeder};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use sqlx::FromRow;
 
 /// One airport: a row of the database, an entry of the cache and the JSON of an answer.
 ///
-/// Whatever changes the database behind the service's back is seen within the hour.
+/// A change of the database without the service is visible within the hour.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, FromRow, CacheEntity)]
 #[cache(prefix = "airport", key = "icao", ttl = "1h")]
 pub(crate) struct Airport {
@@ -27,7 +27,7 @@ pub(crate) struct Airport {
     pub(crate) tz: String,
 }
 
-/// A request for one airport. The derive makes the feeder that carries it through the cache.
+/// A request for one airport. The derive generates the feeder that carries it through the cache.
 #[derive(Debug, Clone, CacheFeeder)]
 #[feeder(entity = Airport, key = "icao")]
 pub(crate) struct GetAirport {
@@ -35,8 +35,8 @@ pub(crate) struct GetAirport {
 }
 
 impl GetAirport {
-    /// Reads the id of a path. Lower case is accepted, so that `eddf` and `EDDF` are one entry;
-    /// anything but four letters is refused before the cache or the database hear of it.
+    /// Reads the id from a path. Lower case is accepted, so that `eddf` and `EDDF` are one entry.
+    /// Anything but four letters is refused before the cache or the database is asked.
     pub(crate) fn parse(id: &str) -> Result<Self, NotIcao> {
         if id.len() == 4 && id.bytes().all(|byte| byte.is_ascii_alphabetic()) {
             Ok(Self {

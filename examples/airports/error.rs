@@ -1,4 +1,4 @@
-//! [`ApiError`]: every answer that isn't one, as JSON with a status.
+//! [`ApiError`]: every failed request, as JSON with a status.
 
 use std::sync::Arc;
 
@@ -11,24 +11,24 @@ use serde_json::json;
 
 use crate::entity::NotIcao;
 
-/// Why a request was not answered. What the client reads is fixed text: never a value of a row,
-/// a piece of SQL or the address of a database.
+/// Why a request failed. The client gets fixed text: never a value of a row, a piece of SQL or the
+/// address of a database.
 #[derive(Debug)]
 pub(crate) enum ApiError {
     NotIcao,
     /// The body is not the JSON of a change.
     Body(JsonRejection),
-    /// The change is well formed and makes no sense.
+    /// The change is well formed but not valid.
     Change(&'static str),
     NoRoute,
     Method,
     Cache(cache_kit::Error),
     Database(sqlx::Error),
-    /// A task of ours ended without an answer.
+    /// One of our tasks ended without an answer.
     Broken,
 }
 
-/// What happened behind a 5xx, for the log and not for the client.
+/// The cause of a 5xx, for the log and not for the client.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause(pub(crate) Arc<str>);
 

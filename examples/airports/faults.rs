@@ -1,4 +1,4 @@
-//! [`Faults`]: makes the database fail or dawdle on demand, for the tour and the tests.
+//! [`Faults`]: makes the database fail or hang on demand, for the tour and the tests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-/// The switches that a repository passes on its way to the database. Clones share them.
+/// The switches on a repository's way to the database. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     switches: Arc<Switches>,
@@ -34,13 +34,13 @@ struct Hold {
 }
 
 impl Faults {
-    /// Makes every statement fail from now on, or lets them through again.
+    /// Makes every statement fail from now on, or none.
     pub(crate) fn set_failing(&self, failing: bool) {
         self.switches.failing.store(failing, Ordering::SeqCst);
     }
 
-    /// Holds the next read up when it has its row, or the next write when it is committed, until
-    /// it is released.
+    /// Holds the next read after it has its row, or the next write after its commit, until it is
+    /// released.
     pub(crate) fn hold_next(&self, statement: Statement) -> Held {
         let (reached_sender, reached) = oneshot::channel();
         let (release, released) = oneshot::channel();
@@ -52,7 +52,7 @@ impl Faults {
         Held { reached, release }
     }
 
-    /// The way in: fails as a pool does that has no connection to give.
+    /// The way in: fails like a pool without a free connection.
     pub(crate) fn before_statement(&self) -> Result<(), sqlx::Error> {
         if self.switches.failing.load(Ordering::SeqCst) {
             Err(sqlx::Error::PoolTimedOut)
@@ -61,11 +61,11 @@ impl Faults {
         }
     }
 
-    /// The way out, with the row in hand or the change committed.
+    /// The way out, with the row read or the change committed.
     pub(crate) async fn after(&self, statement: Statement) {
         let hold = self.hold().take_if(|hold| hold.statement == statement);
         if let Some(hold) = hold {
-            // Either end may have been dropped: then nobody waits for this statement.
+            // If either end has been dropped, no caller waits for this statement.
             let _ = hold.reached.send(());
             let _ = hold.released.await;
         }

@@ -33,7 +33,7 @@ pub(crate) struct App {
 }
 
 impl App {
-    /// With `log`, what is behind a 5xx is written to standard error.
+    /// With `log`, the cause of a 5xx is written to standard error.
     pub(crate) fn new(cache: Cache, airports: AirportRepository, log: bool) -> Self {
         Self {
             cache,
@@ -79,7 +79,7 @@ impl App {
         Ok(Answer::new(feeder.into_entity(), &outcome, took))
     }
 
-    /// Changes a row, then tells the cache: after the commit and not before, else a reader in
+    /// Changes a row, then invalidates: after the commit and not before, because a reader in
     /// between would put the old row back. Answers with the row as it is now.
     async fn change(self, request: GetAirport, change: AirportChange) -> Result<Answer, ApiError> {
         let written = self.airports.update(&request.icao, &change).await;
@@ -87,15 +87,15 @@ impl App {
         self.ask(request, CacheStrategy::Invalidate).await
     }
 
-    /// Deletes a row, then tells the cache. Nobody wants the row, so nothing is loaded.
+    /// Deletes a row, then invalidates. The row is gone, so nothing is loaded.
     async fn delete(self, request: GetAirport) -> Result<Invalidated, ApiError> {
         let written = self.airports.delete(&request.icao).await;
         self.settle(&request, written).await?;
         Ok(self.cache.invalidate(&request.icao).await?)
     }
 
-    /// Passes on how a write ended. Of one that failed and may be committed all the same, the
-    /// cache is told before.
+    /// Passes on the result of a write. If it failed but may have been committed, the cache is
+    /// invalidated first.
     async fn settle(
         &self,
         request: &GetAirport,
@@ -148,7 +148,7 @@ async fn change_airport(
     detached(app.change(request, change)).await
 }
 
-/// Deleting what isn't there is no error: afterwards it is gone either way.
+/// Deleting a missing row is no error: afterwards it is gone either way.
 async fn delete_airport(State(app): State<App>, id: Id) -> Result<Response, ApiError> {
     let request = parse(id)?;
     let invalidated = detached(app.delete(request)).await?;
@@ -167,8 +167,8 @@ async fn stats(State(app): State<App>) -> Json<Value> {
     }))
 }
 
-/// Says that the process serves, not that its database or its cache do: a restart would mend
-/// neither, and throw away what is cached in memory.
+/// Says that the process serves, not that its database or its cache do: a restart would fix
+/// neither, and would lose the cache in memory.
 async fn healthz(State(app): State<App>) -> Json<Value> {
     Json(json!({ "status": "ok", "cache": app.cache.health() }))
 }
@@ -181,7 +181,7 @@ async fn observe(State(app): State<App>, request: Request, next: Next) -> Respon
     let response = next.run(request).await;
     if let (Some(line), Some(Cause(cause))) = (line, response.extensions().get::<Cause>()) {
         let status = response.status().as_u16();
-        // Nobody may be reading it.
+        // Standard error may have no reader.
         let _ = writeln!(io::stderr(), "{line}: {status}: {cause}");
     }
     response

@@ -1,4 +1,4 @@
-//! An HTTP service over the airports of the world, with cache-kit before its database.
+//! An HTTP service over the airports of the world, with cache-kit in front of its database.
 //!
 //! Without arguments it serves; with `--tour` it shows what the cache does and checks it.
 
@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<ExitCode, Failure> {
-    // Taken before anything is made, so that no signal finds the default handler.
+    // Registered first, so that no signal reaches the default handler.
     let mut stop = Box::pin(stop_signal().map_err(Failure::when("listen for signals"))?);
     match command {
         Command::Help => say(HELP),
@@ -75,7 +75,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes to standard output. A reader that went away (`--tour | head`) is no reason to panic.
+/// Writes to standard output. It does not panic if the reader has gone (`--tour | head`).
 fn say(text: impl Display) {
     let mut stdout = io::stdout();
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());

@@ -1,4 +1,4 @@
-//! [`Report`]: what the tour saw, for a person to read.
+//! [`Report`]: the results of the tour, for a person to read.
 
 use std::fmt;
 use std::time::Duration;
@@ -48,7 +48,7 @@ struct Promise {
 }
 
 impl Report {
-    /// Adds a line to the table. `queries` are the statements that reached for the database.
+    /// Adds a line to the table. `queries` are the statements to the database.
     pub(crate) fn phase(&mut self, name: &'static str, tally: Tally, queries: u64) {
         self.phases.push(Phase {
             name,
@@ -57,8 +57,8 @@ impl Report {
         });
     }
 
-    /// Notes that a promise was checked. The text says what was seen, so that it explains a
-    /// broken one as well.
+    /// Notes that a promise was checked. The text says what was observed, so that it explains a
+    /// broken promise as well.
     pub(crate) fn promise(&mut self, kept: bool, text: impl Into<String>) {
         self.promises.push(Promise {
             kept,
@@ -66,7 +66,7 @@ impl Report {
         });
     }
 
-    /// Notes what could not be shown, and what it takes.
+    /// Notes what could not be shown, and what it needs.
     pub(crate) fn left_out(&mut self, text: &'static str) {
         self.left_out.push(text);
     }

@@ -1,4 +1,4 @@
-//! [`AirportRepository`]: the only place that speaks SQL about airports.
+//! [`AirportRepository`]: the only place with SQL about airports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,8 +125,8 @@ impl DataRepository<Airport> for AirportRepository {
     }
 }
 
-/// Whether a write that failed with `error` may have been committed all the same, as when the
-/// connection breaks before the answer is there.
+/// Whether a write that failed with `error` may have been committed, for example because the
+/// connection broke before the answer arrived.
 pub(crate) fn may_be_committed(error: &sqlx::Error) -> bool {
     !matches!(
         error,

@@ -1,4 +1,4 @@
-//! [`Server`]: the service from its first bind to its last connection.
+//! [`Server`]: the running service, from bind to shutdown.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use crate::failure::Failure;
 use crate::http::App;
 use crate::repository::AirportRepository;
 
-/// A running service. It must be stopped, or a temporary database is only removed when the
-/// process ends in order.
+/// A running service. Stop it; otherwise a temporary database is only removed when the process ends
+/// normally.
 pub(crate) struct Server {
     address: SocketAddr,
     app: App,
@@ -24,10 +24,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// How long requests in flight may go on once the service is told to stop.
+    /// How long requests in flight may go on after the service is told to stop.
     const DRAIN: Duration = Duration::from_secs(10);
 
-    /// Binds first, so that a taken port is said at once; then prepares the database and serves.
+    /// Binds first, so that a taken port is reported at once; then prepares the database and
+    /// serves.
     pub(crate) async fn start(
         listen: SocketAddr,
         database: &Location,

@@ -1,4 +1,4 @@
-//! The built binary as a user meets it: signals, exit codes, what it leaves behind.
+//! The built binary from a user's view: signals, exit codes, and leftovers.
 
 #![cfg(unix)]
 #![allow(

@@ -99,7 +99,7 @@ fn of_hits(engine: Engine) -> (usize, usize) {
     let mut by_string = SharedFeeder::<User>::new(id.clone());
     let mut by_integer = SharedFeeder::<Product>::new(u64::MAX);
     let mut derived = Request { id, user: None };
-    // Once to store, once more for whatever the first hit of a thread sets up.
+    // Once to store, once more for what the first hit of a thread sets up.
     for _ in 0..2 {
         runtime.block_on(async {
             service
@@ -134,7 +134,7 @@ fn of_hits(engine: Engine) -> (usize, usize) {
     counted
 }
 
-/// One test, because the count is the whole process's.
+/// One test, because the count is for the whole process.
 #[test]
 fn hits_allocate_nothing() {
     assert_eq!(
@@ -143,7 +143,7 @@ fn hits_allocate_nothing() {
         "the count can see one"
     );
     assert_eq!(of_hits(Engine::QuickCache), (0, 0));
-    // moka's own housekeeping allocates now and then, and a hit through us adds nothing to it.
+    // moka's own housekeeping allocates now and then; a hit through cache-kit adds nothing to that.
     let (allocated, freed) = of_hits(Engine::Moka);
     assert!(
         allocated + freed <= 16,

@@ -1,8 +1,8 @@
-//! What Memcached through our backend costs, next to the client's own commands.
+//! The cost of Memcached through our backend, compared with the client's own commands.
 //!
-//! `cargo bench -p cache-kit-tests --bench memcached`: rounds of both sides alternate in one process
-//! on one server, and the medians are compared, so that the ratios mean something on a shared
-//! machine. Both sides decode what they get.
+//! `cargo bench -p cache-kit-tests --bench memcached`: rounds of both sides alternate in one
+//! process on one server, and the medians are compared, so that the ratios mean something on a
+//! shared machine. Both sides decode their answers.
 
 #![allow(
     clippy::unwrap_used,
@@ -136,7 +136,7 @@ where
     ended.sum()
 }
 
-/// The middle of all ratios of two neighbours, and of both sides.
+/// The median of all ratios of two neighbours, and of both sides.
 fn report(what: &str, bare: Vec<f64>, ours: Vec<f64>) {
     let ratios = ours.iter().zip(&bare).map(|(ours, bare)| ours / bare);
     let ratio = median(ratios.collect());
@@ -151,7 +151,7 @@ fn median(mut samples: Vec<f64>) -> f64 {
 
 #[tokio::main]
 async fn main() {
-    // One thread, which serves both sides: with more, chance decides who gets the one that is warm.
+    // One thread, which serves both sides: with more, chance decides which side gets the warm one.
     let server = MemcachedServer::options().args(["-t", "1"]).start();
     let config = MemcachedConfig::from_url(&server.url()).unwrap();
     let service = CacheService::new(MemcachedBackend::new(config).unwrap());
@@ -186,10 +186,10 @@ async fn main() {
                 async move { bare_get(&mut *all[task as usize].lock().await, id).await }
             };
             bare.push(throughput(tasks, get).await);
-            let it = service.clone();
+            let service = service.clone();
             let get = move |_, id| {
-                let it = it.clone();
-                async move { hit(&it, id).await }
+                let service = service.clone();
+                async move { hit(&service, id).await }
             };
             ours.push(throughput(tasks, get).await);
         }
@@ -199,10 +199,10 @@ async fn main() {
     // The same callers on one runtime, and on as many as there are.
     let (mut one, mut many) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let it = service.clone();
+        let service = service.clone();
         let get = move |_, id| {
-            let it = it.clone();
-            async move { hit(&it, id).await }
+            let service = service.clone();
+            async move { hit(&service, id).await }
         };
         one.push(throughput(4, get.clone()).await);
         let many_at_once = tokio::task::spawn_blocking(move || runtimes(4, get));

@@ -1,7 +1,6 @@
-//! What the proof that a value comes back costs a miss on Redis, and what a look-up pays for knowing
-//! its type.
+//! The cost of the proof for a miss on Redis, and the cost of the type's shape for a look-up.
 //!
-//! `cargo bench -p cache-kit-tests --bench proof`: a service that proves and one that does not take
+//! `cargo bench -p cache-kit-tests --bench proof`: a service with the proof and one without take
 //! turns on one server, and the medians are compared.
 
 #![allow(
@@ -168,7 +167,7 @@ async fn compare<T: CacheEntity<Key = u64>>(
         proven.push(misses(with, &rows).await);
         ratios.push(proven[proven.len() - 1] / bare[bare.len() - 1]);
     }
-    // Without a server, the noise is less than what is looked for.
+    // Without a server, the noise is smaller than the measured cost.
     let begun = Instant::now();
     for _ in 0..10_000 {
         black_box(postcard::from_bytes::<T>(black_box(&bytes)).unwrap());

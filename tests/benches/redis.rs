@@ -1,4 +1,4 @@
-//! What Redis through the public call costs, next to the same commands sent bare.
+//! The cost of Redis through the public call, compared with the same commands sent bare.
 //!
 //! `cargo bench -p cache-kit-tests --bench redis`: rounds of both sides alternate in one process on
 //! one server, and the medians are compared, so that the ratios mean something on a shared machine.
@@ -200,8 +200,8 @@ where
     calls as f64 / begun.elapsed().as_secs_f64()
 }
 
-/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one service,
-/// as a server with a runtime for each worker has it.
+/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one
+/// service, as a server with a runtime for each worker has it.
 async fn on_runtimes(service: &Service, runtimes: usize, tasks: u64) -> f64 {
     let mut workers = JoinSet::new();
     for _ in 0..runtimes {
@@ -250,10 +250,10 @@ async fn main() {
     for tasks in [1, 16, 64, 256] {
         let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..ROUNDS {
-            let it = connection.clone();
-            bare.push(throughput(tasks, move |id| bare_get(it.clone(), id)).await);
-            let it = service.clone();
-            ours.push(throughput(tasks, move |id| hit(it.clone(), id)).await);
+            let connection = connection.clone();
+            bare.push(throughput(tasks, move |id| bare_get(connection.clone(), id)).await);
+            let service = service.clone();
+            ours.push(throughput(tasks, move |id| hit(service.clone(), id)).await);
             ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
         }
         println!(

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use cache_kit_tests::chaos::{Plan, Store, run};
 
-/// On a machine that is busy with other things the cache takes longer to hit than the three seconds of
-/// the command.
+/// On a busy machine the cache takes longer to hit again than the three seconds of the command.
 const HEALING: Duration = Duration::from_secs(20);
 
 fn some_seconds_of(store: Store) {

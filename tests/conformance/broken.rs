@@ -61,7 +61,7 @@ fn outside(flaw: Flaw) -> Harness<Broken> {
     Harness::remote(move || backend.client()).clock(cache_kit::testing::ManualClock::new())
 }
 
-/// What a behaviour panics with.
+/// The panic message of a behaviour.
 fn complaint(behaviour: impl FnOnce()) -> String {
     let Err(panic) = catch_unwind(AssertUnwindSafe(behaviour)) else {
         panic!("a broken promise went unnoticed");

@@ -72,7 +72,7 @@ mod faulty_without_a_fault {
     cache_kit::conformance!(super::faultless());
 }
 
-/// Short enough that the behaviours which wait for a lease to expire do not wait long.
+/// Short, for the behaviours that wait until a lease expires.
 const LEASE: Duration = Duration::from_secs(1);
 
 /// Payloads of more than this are too large in the remote harnesses.
@@ -86,7 +86,7 @@ fn short_leases(config: EncodedConfig) -> EncodedConfig {
         .with_operation_deadline(Duration::from_secs(30))
 }
 
-/// The example of a store of one's own.
+/// The example of a custom store.
 fn bytes_in_a_map() -> Harness<Encoded<byte_store::MapStore>> {
     let store = byte_store::MapStore::default();
     let connect = move || Encoded::with_config(store.clone(), short_leases(EncodedConfig::new()));
@@ -99,7 +99,7 @@ mod bytes_in_a_map_of_the_example {
     cache_kit::conformance!(super::bytes_in_a_map());
 }
 
-/// A server of its own for every behaviour: it lives as long as the harness that made it.
+/// A separate server for every behaviour; it lives as long as the harness that made it.
 fn redis(protocol: &str) -> Harness<RedisBackend> {
     let server = RedisServer::start();
     let url = format!("{}?protocol={protocol}", server.url());
@@ -123,7 +123,7 @@ mod redis_resp3 {
 /// Memcached counts whole seconds, and adds one so that no lease ends early.
 const LEASE_OF_MEMCACHED: Duration = Duration::from_secs(2);
 
-/// Under what a server takes with its defaults.
+/// Below a server's default limit.
 const LARGEST_OF_MEMCACHED: usize = 1_000_000;
 
 fn memcached(servers: Vec<MemcachedServer>) -> Harness<MemcachedBackend> {
@@ -131,7 +131,8 @@ fn memcached(servers: Vec<MemcachedServer>) -> Harness<MemcachedBackend> {
     Harness::remote(move || {
         let _alive = &servers;
         let config = MemcachedConfig::from_url(&url).unwrap();
-        let config = config.set(|it| short_leases(it).with_max_value_bytes(LARGEST_OF_MEMCACHED));
+        let config =
+            config.set(|encoded| short_leases(encoded).with_max_value_bytes(LARGEST_OF_MEMCACHED));
         MemcachedBackend::new(config).unwrap()
     })
     .lease_lifetime(LEASE_OF_MEMCACHED)

@@ -1,5 +1,5 @@
-//! From when an entry's age counts, and how often a database that fails is asked while a stale entry
-//! stands in.
+//! From when an entry's age counts, and how often a failing database is asked while there is a
+//! stale entry.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl CacheEntity for Quote {
     }
 }
 
-/// What the next loads do.
+/// The behaviour of the next loads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Does {
     Answer,
@@ -52,7 +52,7 @@ enum Does {
     Hang,
 }
 
-/// A database at which time passes while it loads.
+/// A database whose loads take some of the clock's time.
 struct Database {
     time: ManualClock,
     takes: Duration,
@@ -211,7 +211,7 @@ async fn a_database_that_hangs_is_waited_for_once_in_each_pause() {
     scene.does(Does::Answer);
     let outcome = scene.call(Refresh).await.unwrap();
     assert_eq!(outcome.source(), Source::Repository);
-    // The next failure begins again with the first pause.
+    // The next failure starts with the first pause again.
     scene.time.advance(2 * TTL);
     scene.does(Does::Fail);
     assert!(stands_in(&scene.call(Refresh).await.unwrap()));
@@ -260,7 +260,7 @@ async fn strategies_that_ask_for_a_load_know_no_pause() {
     assert_eq!(scene.loads(), 2);
 }
 
-/// Wants no durations, and writes down those that it is told.
+/// Wants no durations, and records those that it gets.
 struct Hasty(Arc<watch::Sender<Vec<Duration>>>);
 
 impl CacheMetrics for Hasty {

@@ -1,4 +1,4 @@
-//! A backend that counts what it is asked, and its leases.
+//! A backend that counts its calls and its leases.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -14,7 +14,7 @@ use cache_kit::{CacheEntity, Result};
 use cache_kit_tests::one_turn;
 use tokio::sync::Semaphore;
 
-/// Counts what `inner` is asked. Clones count together.
+/// Counts the calls of `inner`. Clones share the counts.
 #[derive(Debug, Clone)]
 pub(crate) struct Counted<B> {
     inner: B,
@@ -22,17 +22,17 @@ pub(crate) struct Counted<B> {
     pause: Pause,
 }
 
-/// What happens before a command is done and again before it is answered.
+/// What happens before a command is done, and again before it is answered.
 #[derive(Debug, Clone)]
 enum Pause {
     None,
-    /// Others run.
+    /// Other tasks run.
     Yield,
     /// It waits at a gate before it is answered, if it is a command of this name.
     Gate(&'static str, Arc<Semaphore>),
 }
 
-/// How often each method was called; `leases` counts those that somebody holds.
+/// How often each method was called; `leases` counts those that are held.
 #[derive(Debug, Default)]
 struct Calls {
     get: AtomicUsize,
@@ -48,7 +48,7 @@ struct Calls {
     leases: AtomicUsize,
 }
 
-/// A lease that is counted as long as it lives.
+/// A lease that counts as long as it lives.
 pub(crate) struct CountedLease<L> {
     inner: Option<L>,
     calls: Arc<Calls>,
@@ -112,7 +112,7 @@ impl<B> Counted<B> {
         self.calls.leases.load(Ordering::Acquire)
     }
 
-    /// The calls since the last time, those that were not made left out: `get_many 1, lease 3`.
+    /// The calls since the last time, without zeros: `get_many 1, lease 3`.
     pub(crate) fn calls(&self) -> String {
         let calls = &self.calls;
         let counters = [
@@ -256,7 +256,10 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         plus_one(&self.calls.lease_many);
         self.before().await;
         let answers = self.inner.lease_many::<T>(requests).await;
-        let answers = answers.into_iter().map(|it| self.counted(it)).collect();
+        let answers = answers
+            .into_iter()
+            .map(|answer| self.counted(answer))
+            .collect();
         self.after("lease_many").await;
         answers
     }

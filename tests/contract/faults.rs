@@ -79,7 +79,7 @@ async fn no_lease_no_store_and_the_answer_all_the_same() {
         scene.log(),
         ["row:a: cache backend failed: told to fail"; 2]
     );
-    // An invalidation that nobody will send again is not passed over in silence.
+    // An invalidation that will not be sent again is an error, not a silent loss.
     let error = scene
         .call(CacheStrategy::Invalidate, DEFAULT())
         .await

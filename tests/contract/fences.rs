@@ -1,4 +1,4 @@
-//! No stale write after an invalidation: every interleaving that could do it, forced.
+//! No stale write after an invalidation: every dangerous interleaving, forced.
 
 use std::task::Poll;
 
@@ -57,7 +57,7 @@ async fn a_slow_refresh_never_undoes_an_invalidation() {
 
         let mut invalidate = Step::new(call(&other, &database, Invalidate));
         assert!(invalidate.poll().is_pending());
-        // The invalidation is through, its load is not: a reader gets nothing old.
+        // The invalidation is done, its load is not: a reader gets nothing old.
         let (outcome, seen) = call(&slow, &database, Fresh).await.unwrap();
         assert_eq!((outcome.source(), seen), (Source::Nothing, None));
 
@@ -145,7 +145,7 @@ async fn a_slow_bypass_never_undoes_an_invalidation() {
         database.set("k", 1);
         let mut bypass = Step::new(call(&slow, &database, Bypass));
         assert!(bypass.poll().is_pending());
-        // What was there stays there meanwhile.
+        // The old entry stays there meanwhile.
         assert_eq!(call(&other, &database, Fresh).await.unwrap().1, Some(1));
         database.set("k", 2);
         database.let_through(2);

@@ -1,4 +1,4 @@
-//! One load per key, whatever becomes of the one who loads.
+//! One load per key, whatever happens to the leader.
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -78,7 +78,7 @@ async fn a_failing_load_is_made_once_and_its_error_reaches_everybody() {
         let (service, database) = (service.clone(), database.clone());
         tasks.spawn(async move { read(service, database, "hot").await });
     }
-    // All of them must have boarded before the load fails, or the late ones load for themselves.
+    // All of them must have joined before the load fails, or the late ones load for themselves.
     database.entered(1).await;
     for _ in 0..2_000 {
         tokio::task::yield_now().await;
@@ -187,7 +187,7 @@ async fn a_lease_that_nobody_will_fill_is_released() {
     let mut successor = Step::new(read(service.clone(), database.clone(), "hot"));
     assert!(leader.poll().is_pending() && successor.poll().is_pending());
 
-    // Somebody is aboard: the lease is still wanted.
+    // There is a follower, so the lease is still needed.
     leader.cancel();
     for _ in 0..10 {
         tokio::task::yield_now().await;
@@ -304,8 +304,8 @@ async fn a_dead_cache_is_no_stampede_on_the_database() {
     poll_all(&mut early);
     poll_all(&mut early);
     assert_eq!(database.loads(), 1);
-    // Nobody can know whether the key was invalidated elsewhere meanwhile, so those who come after
-    // the load began want one that begins after them: one, for all of them.
+    // The key may have been invalidated elsewhere meanwhile, so calls that begin after the load
+    // need a load that begins after them: one, for all of them.
     poll_all(&mut late);
     assert_eq!(database.loads(), 1);
     database.let_through(1);
@@ -327,7 +327,7 @@ fn crowd(
         .collect()
 }
 
-/// Polls each of them once; tells how many ended, which they do with the repository's answer.
+/// Polls each of them once; returns how many ended, with the repository's answer.
 fn poll_all(readers: &mut [Step<'static, Answer>]) -> usize {
     readers
         .iter_mut()

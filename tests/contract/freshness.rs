@@ -1,4 +1,4 @@
-//! What an entity says of itself: its grace, its absence, and whether it is fit to be served.
+//! What an entity says about itself: its grace, its absence, and its validation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ struct Session {
     version: u32,
 }
 
-/// A version that no session may have.
+/// A version that fails the validation.
 const UNFIT: u32 = 666;
 
 impl CacheEntity for Session {
@@ -60,7 +60,7 @@ impl CacheEntity for Session {
     }
 }
 
-/// What the table says of every session.
+/// The table's answer for every session.
 #[derive(Clone, Copy)]
 enum Says {
     Version(u32),
@@ -282,7 +282,7 @@ async fn a_batch_knows_absences_graces_and_unfit_rows() {
             .service
             .execute_many(&mut many, &scene.database, Refresh)
             .await;
-        let versions = many.0.iter().map(|it| it.as_ref().map(|it| it.version));
+        let versions = many.0.iter().map(|row| row.as_ref().map(|row| row.version));
         done.map(|_| versions.collect::<Vec<_>>())
     };
     assert_eq!(batch().await.unwrap(), [None; 3]);

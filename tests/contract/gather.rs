@@ -1,4 +1,4 @@
-//! Look-ups of many callers travel in few commands, and nobody pays for it.
+//! Look-ups of many callers are sent in few commands, at no cost to any caller.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +15,10 @@ use tokio::task::JoinSet;
 
 use crate::byte_store::MapStore;
 
-/// So many callers go alone.
+/// This many look-ups are sent alone.
 const FEW: usize = 16;
 
-/// What becomes of a command for many keys.
+/// The fate of a command for many keys.
 #[derive(Clone, Copy, PartialEq)]
 enum Batches {
     Answer,
@@ -26,7 +26,7 @@ enum Batches {
     Panic,
 }
 
-/// A store that writes down what it is asked for, and answers when its gate is open.
+/// A store that records the requested keys, and answers when its gate is open.
 #[derive(Clone)]
 struct Gatekept {
     inner: MapStore,
@@ -55,7 +55,7 @@ impl Gatekept {
         drop(self.gate.acquire().await.unwrap());
     }
 
-    /// What has been asked for, once it is `keys` keys.
+    /// The requested keys, once there are `keys` of them.
     async fn asked(&self, keys: usize) -> Vec<Vec<String>> {
         let mut asked = self.asked.subscribe();
         let enough = |asked: &Vec<Vec<String>>| asked.iter().flatten().count() >= keys;
@@ -120,7 +120,7 @@ impl ByteStore for Gatekept {
 type Service = CacheService<Encoded<Gatekept>>;
 
 /// A service whose store has the rows `0..rows`, each in the version of its number. The gate is
-/// closed, and nothing is written down.
+/// closed, and nothing is recorded yet.
 async fn filled(rows: usize) -> (Gatekept, Service) {
     let store = Gatekept::new();
     let service = CacheService::new(Encoded::over(store.clone()));
@@ -157,7 +157,7 @@ fn crowd(service: &Service, callers: usize) -> JoinSet<Result<Outcome>> {
     (0..callers).map(|id| read(service.clone(), id)).collect()
 }
 
-/// Opens the gate when all callers stand at it.
+/// Opens the gate when all callers wait at it.
 async fn all_at_once(store: &Gatekept, service: &Service, callers: usize) -> Vec<Result<Outcome>> {
     let crowd = crowd(service, callers);
     store.asked(callers).await;
@@ -208,7 +208,7 @@ async fn many_callers_travel_together_and_each_gets_his_own() {
     while let Some(read) = callers.join_next().await {
         assert!(read.unwrap().unwrap().is_hit());
     }
-    // They have all been counted out again.
+    // The count of callers is back to zero.
     store.asked.send_replace(Vec::new());
     let again = crowd(&service, FEW).join_all().await;
     assert!(again.into_iter().all(|read| read.unwrap().is_hit()));
@@ -234,7 +234,7 @@ async fn all_who_travel_together_hear_of_the_error() {
     let failed = failed.iter().filter_map(|read| read.as_ref().err());
     let told: Vec<String> = failed.map(ToString::to_string).collect();
     assert_eq!(told.len(), 40 - FEW);
-    assert!(told.iter().all(|it| it.contains("no batches today")));
+    assert!(told.iter().all(|error| error.contains("no batches today")));
 }
 
 #[tokio::test]
@@ -260,8 +260,8 @@ async fn the_deadline_holds_for_those_who_wait_too() {
     assert_eq!(begun.elapsed(), Duration::from_millis(500));
 }
 
-/// What fetches for those who wait stands behind the caller who came first, on a thread that does not
-/// go on.
+/// The task that fetches for the waiters is queued behind the first caller, on a thread that does
+/// not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
     let (_store, service) = filled(FEW + 2).await;
@@ -279,7 +279,7 @@ async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
     others.await.unwrap();
     let read = tokio::spawn(read(service, FEW + 1)).await.unwrap();
     assert!(matches!(read, Err(Error::Timeout(_))), "{read:?}");
-    // Not told if nobody waits any more, which the next line shows.
+    // Not reported if no caller waits any more, which the next line shows.
     let _ = go_on.send(());
     assert!(busy.await.unwrap(), "the caller waited for the thread");
     drop(alone);
@@ -291,12 +291,12 @@ fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
     let (store, service) = still.block_on(filled(40));
     let left = still.block_on(async { begun(&service, 0..FEW + 4) });
 
-    // Its task has not run and never will, and the others must do without it.
+    // Its task has not run and never will; the others must not depend on it.
     let lively = current_thread();
     let reads = lively.block_on(all_at_once(&store, &service, 40));
     assert!(reads.into_iter().all(|read| read.unwrap().is_hit()));
 
-    // When it is gone, those who wait anew get a task of their own.
+    // When it is gone, new waiters get a task of their own.
     drop(still);
     store.asked.send_replace(Vec::new());
     store.gate.forget_permits(usize::MAX);

@@ -1,4 +1,4 @@
-//! What stands before a store of bytes: sendings, refusals, queues, and answers that are missing.
+//! The guard of a store of bytes: sendings, refusals, queues, and missing answers.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ use crate::byte_store::MapStore;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A store that loses connections, refuses, falls silent and miscounts when told to.
+/// A store that loses connections, refuses, falls silent and miscounts on demand.
 #[derive(Clone)]
 struct Moody {
     inner: MapStore,
@@ -31,7 +31,7 @@ struct Moody {
 }
 
 struct Mood {
-    /// So many of the next claims and sets lose their connection, before or after they are done.
+    /// How many of the next claims and sets lose their connection, before or after they are done.
     lost_before: AtomicUsize,
     lost_after: AtomicUsize,
     /// Every placeholder that was sent.
@@ -174,7 +174,7 @@ fn request(take: Take) -> LeaseRequest {
     LeaseRequest {
         id: LeaseId(0xABCD_EF01_2345_6789),
         take,
-        // The same for all: no two requests are told apart by their clocks.
+        // The same for all, so that requests do not differ by their clocks.
         now: Timestamp::from_millis(1_000_000),
     }
 }
@@ -350,12 +350,12 @@ async fn of_a_long_batch_what_finds_room_waits_and_the_rest_is_an_error() {
     let done = backend.invalidate_many::<Row>(&keys).await;
     let pending = done
         .iter()
-        .filter(|it| matches!(it, Ok(Invalidated::Pending)));
+        .filter(|result| matches!(result, Ok(Invalidated::Pending)));
     assert_eq!(pending.count(), 1_000);
-    let errors = done.iter().filter_map(|it| it.as_ref().err());
+    let errors = done.iter().filter_map(|result| result.as_ref().err());
     assert_eq!(
         errors
-            .filter(|it| it.to_string().contains("no room to queue"))
+            .filter(|error| error.to_string().contains("no room to queue"))
             .count(),
         2_000
     );

@@ -7,7 +7,7 @@ use cache_kit::testing::{Fault, FaultyBackend, ManualClock};
 use cache_kit::{CacheExpander, CacheFeed, CacheStrategy, Error, OperationConfig, Result, Source};
 use cache_kit_tests::{Gated, Row};
 
-/// Writes down what it is told.
+/// Records all hooks.
 #[derive(Default)]
 struct Diary {
     id: String,

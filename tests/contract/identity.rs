@@ -1,5 +1,5 @@
-//! A row is stored under the key that it was asked for, or not at all; a key is written whole, or not
-//! at all.
+//! A row is stored under the key that it was asked for, or not at all; a key is written whole, or
+//! not at all.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::byte_store::MapStore;
 
-/// A table that gives its rows in its own order, as `WHERE id IN (…)` does.
+/// A table that returns its rows in its own order, as `WHERE id IN (…)` does.
 struct Unordered;
 
 impl DataRepository<Row> for Unordered {
@@ -100,7 +100,7 @@ async fn rows_in_another_order_are_an_error_and_are_not_stored() {
     for id in ["a", "b", "c"] {
         assert!(!in_cache(&service, id).await, "{id}");
     }
-    // Those in their place are kept: they are what was asked for.
+    // Rows at the right position are kept: they are what was asked for.
     let error = batch(&service, &Unordered, &["d", "f", "e"], Refresh).await;
     error.unwrap_err();
     assert!(in_cache(&service, "d").await && !in_cache(&service, "e").await);
@@ -121,7 +121,7 @@ async fn rows_that_are_put_into_order_find_their_keys() {
     assert!(in_cache(&service, "c").await);
 }
 
-/// A key of which only a part can be written, if it is odd.
+/// A key whose `Display` fails half-way, if it is odd.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Shy(u64);
 
@@ -192,7 +192,7 @@ async fn a_key_that_cannot_be_written_is_an_error_and_never_a_key() {
     assert_eq!(feeder.entity.map(|note| note.id.0), Some(2));
 }
 
-/// What an ORM makes of two tables: two types of one name and one shape.
+/// Two tables in an ORM: two types of one name and one shape.
 macro_rules! models {
     ($($table:ident, $prefix:expr;)*) => {$(
         mod $table {
@@ -290,7 +290,7 @@ async fn a_second_type_under_a_prefix_is_refused_by_every_way_in() {
         .unwrap();
     assert!(outcome.is_hit());
     assert_eq!(
-        category.entity.map(|it| it.name.clone()).as_deref(),
+        category.entity.map(|entity| entity.name.clone()).as_deref(),
         Some("category")
     );
 }
@@ -304,7 +304,7 @@ async fn read<B: CacheBackend, T: CacheEntity<Key = u64>>(
     service.execute(&mut feeder, table, Refresh).await
 }
 
-/// Plays it over clones of `backend`, which know each other's types, and over no others.
+/// Runs it over clones of `backend`, which know each other's types, and over no others.
 async fn services_share_a_backend<B: CacheBackend + Clone>(backend: impl Fn() -> B) {
     let named = |error: Error, parts: [&str; 3]| {
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
@@ -383,7 +383,7 @@ impl DataRepository<Blue> for Blues {
     }
 }
 
-/// Two processes know nothing of each other but what stands in the store.
+/// Two processes share only the contents of the store.
 #[tokio::test]
 async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_own() {
     let store = MapStore::default();
@@ -395,7 +395,7 @@ async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_o
         let outcome = theirs.execute(&mut feeder, &Blues, Refresh).await.unwrap();
         assert_eq!(outcome.source(), Source::Repository);
         assert_eq!(
-            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            feeder.entity.map(|entity| entity.name.clone()).as_deref(),
             Some("blue")
         );
         let mut feeder = SharedFeeder::<user::Model>::new(1);
@@ -405,7 +405,7 @@ async fn what_another_process_keeps_under_the_same_text_is_never_taken_for_our_o
             .unwrap();
         assert_eq!(outcome.source(), Source::Repository);
         assert_eq!(
-            feeder.entity.map(|it| it.name.clone()).as_deref(),
+            feeder.entity.map(|entity| entity.name.clone()).as_deref(),
             Some("user")
         );
     }

@@ -1,5 +1,5 @@
-//! A call that goes away, or gives up, while a command of its lease has no answer leaves nothing for
-//! others to wait for.
+//! A call that goes away, or gives up, while a lease command has no answer leaves nothing behind
+//! that others would wait for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::byte_store::MapStore;
 
-/// A store that does a command of one kind, and whose answer to it stops at a gate.
+/// A store that does a command of one kind, but holds its answer at a gate.
 #[derive(Clone)]
 struct Stuck {
     inner: MapStore,
@@ -132,7 +132,7 @@ async fn nothing_to_wait_for(store: &Stuck, database: &Gated, keys: &[&str], cas
     }
 }
 
-/// Lets the tasks run that tidy up.
+/// Runs the tasks that clean up.
 async fn tidy() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
@@ -150,7 +150,7 @@ async fn a_call_that_goes_away() {
                 assert!(step.poll().is_pending(), "{case}");
                 tokio::task::yield_now().await;
             }
-            // The others are answered now, and that of the call never comes.
+            // The other commands are answered now; the answer of the dropped call never comes.
             step.cancel();
             store.gate.add_permits(100);
             tidy().await;
@@ -162,7 +162,7 @@ async fn a_call_that_goes_away() {
 #[tokio::test(start_paused = true)]
 async fn a_command_that_is_given_up() {
     for (command, strategy) in CASES {
-        // An invalidation that is given up is another story.
+        // An invalidation that is given up is a different case.
         if command == "set" {
             continue;
         }

@@ -1,5 +1,4 @@
-//! What a listener, or another piece of the user's code, panics with is lost; it decides neither who
-//! loads nor who is answered.
+//! A panic of a listener, or of other user code, is contained: it does not affect loads or answers.
 
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use cache_kit_tests::{Gated, Row};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-/// Panics at everything it is told.
+/// Panics at every event.
 struct Touchy;
 
 impl CacheMetrics for Touchy {
@@ -140,7 +139,7 @@ async fn a_policy_that_panics_fails_its_own_call_and_no_other() {
     assert_eq!(service.expander().loads_in_flight(), 0);
 }
 
-/// Panics when it is asked whether it is fit, if its number says so.
+/// Panics during its validation, if its number says so.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Choosy {
     id: u64,

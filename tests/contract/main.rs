@@ -1,4 +1,4 @@
-//! The public contract, from the outside: everything that needs no server and shares a process.
+//! The public contract, from the outside: all tests without a server, in one process.
 
 #![allow(
     clippy::unwrap_used,

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use super::counted::Counted;
 
-/// Plays every order of the first `STEPS` polls of two callers, over a store that is awaited before
+/// Runs every order of the first `STEPS` polls of two callers, over a store that is awaited before
 /// and after each command.
 fn in_every_order(one: Way, other: Way) {
     const STEPS: u32 = 12;
@@ -36,7 +36,7 @@ fn in_every_order(one: Way, other: Way) {
     }
 }
 
-/// The callers are polled by hand, but a load wants a runtime for its deadline.
+/// The callers are polled by hand, but a load needs a runtime for its deadline.
 fn on_a_runtime(test: impl FnOnce()) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -142,7 +142,7 @@ async fn a_reader_that_comes_while_the_entry_is_being_stored_makes_no_load() {
     }
     database.let_through(1);
     service.backend().calls();
-    // The load has ended, and the store has been asked for and not done.
+    // The load has ended; the store has been requested but not done.
     assert!(leader.poll().is_pending());
     assert_eq!(service.backend().calls(), "store 1");
     let (outcome, version) = answered(&mut early);

@@ -1,10 +1,10 @@
 //! Random schedules against an oracle.
 //!
-//! A schedule polls some calls in random order, drops some of them, lets loads end in random
-//! order, and changes rows in between. The oracle knows, for every row, the version that the last
-//! acknowledged invalidation made mandatory: whoever begins to read after it must get that version
-//! or a newer one, and when all is over the cache must not hold an older one. Calls are for one key
-//! or for a batch of them.
+//! A schedule polls some calls in random order, drops some of them, lets loads end in random order,
+//! and changes rows in between. The oracle knows, for every row, the version that the last
+//! acknowledged invalidation made mandatory: a read that begins after it must return that version
+//! or a newer one, and in the end the cache must not hold an older one. Calls are for one key or
+//! for a batch of them.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -29,11 +29,11 @@ struct Call<'a> {
     keys: Vec<usize>,
     /// `None` only invalidates.
     strategy: Option<CacheStrategy>,
-    /// What was mandatory when the call began, for every key there is.
+    /// The mandatory versions when the call began, for every key.
     floors: Versions,
-    /// What the rows were when the call began: what an invalidation makes mandatory.
+    /// The versions of the rows when the call began, which an invalidation makes mandatory.
     rows: Versions,
-    /// What came for each of the keys; an error promises nothing.
+    /// The answer for each of the keys; an error promises nothing.
     step: Step<'a, Result<Vec<Option<u64>>>>,
 }
 
@@ -49,7 +49,7 @@ struct World {
 }
 
 impl World {
-    /// With `slow` commands there is something between a command, what it does and its answer.
+    /// With `slow`, there are yields between a command, its effect and its answer.
     fn new(engine: Engine, shared: bool, faults: bool, slow: bool) -> Self {
         let inner = InMemoryBackend::builder().engine(engine).build();
         let backend = FaultyBackend::new(if slow {
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// Holds an answer against the oracle.
+    /// Checks an answer against the oracle.
     fn judge(&mut self, call: &Call<'_>, answer: Result<Vec<Option<u64>>>) {
         let answers = match answer {
             Ok(answers) => answers,
@@ -186,7 +186,7 @@ fn schedule(seed: u64, engine: Engine, shared: bool, faults: bool) -> usize {
         }
     }
 
-    // Everything ends: no call hangs, no flight stays, and the cache holds nothing forbidden.
+    // Everything ends: no call hangs, no flight is left, and the cache holds nothing forbidden.
     world.services[0].backend().recover();
     world.database.let_through(1_000);
     for _ in 0..200 {
@@ -263,7 +263,7 @@ fn two_thousand_schedules_with_moka() {
     schedules(2_000, Engine::Moka, false, true);
 }
 
-/// Time runs only when all calls wait, so a wait that nothing but a deadline ends is an error.
+/// Time runs only when all calls wait, so a wait that only a deadline ends is an error.
 #[tokio::test(start_paused = true)]
 async fn schedules_of_two_processes() {
     const AT_ONCE: u64 = 100;

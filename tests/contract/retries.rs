@@ -1,4 +1,4 @@
-//! What is tried again, how often, and within which time.
+//! Which loads are retried, how often, and within which time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! A store of bytes in this process, which does what a test says: below it is all that a remote
-//! backend has, and above it no server and no wire.
+//! A scripted store of bytes in this process: everything of a remote backend, without a server and
+//! a wire.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,14 +21,14 @@ pub(crate) enum Op {
     Ping,
 }
 
-/// What becomes of a command.
+/// The fate of a command.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
     /// It is done.
     Works,
     /// It is not done, and fails.
     Fails,
-    /// It is not done, and the store says no.
+    /// It is not done, because the store refuses it.
     Refused,
     /// It is not done, and its connection is lost.
     Lost,
@@ -40,26 +40,26 @@ pub(crate) enum Fate {
     Short,
 }
 
-/// Clones are one store.
+/// Clones share the store.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shelf(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
     values: HashMap<String, Vec<u8>>,
-    /// What the next commands of a kind come to, the last one for all that follow.
+    /// The fates of the next commands of a kind; the last one applies to all that follow.
     fates: HashMap<Op, VecDeque<Fate>>,
     commands: Vec<(Op, Vec<String>)>,
     lifetimes: Vec<Option<Duration>>,
 }
 
 impl Shelf {
-    /// What becomes of the next commands of this kind. The last fate is that of all others, too.
+    /// Sets the fates of the next commands of this kind. The last fate applies to all others, too.
     pub(crate) fn make(&self, op: Op, fates: impl IntoIterator<Item = Fate>) {
         self.lock().fates.insert(op, fates.into_iter().collect());
     }
 
-    /// What becomes of every command from now on.
+    /// Sets the fate of every command from now on.
     pub(crate) fn make_all(&self, fate: Fate) {
         for op in [
             Op::Get,
@@ -74,20 +74,24 @@ impl Shelf {
         }
     }
 
-    /// How many commands of this kind have come.
+    /// How many commands of this kind have arrived.
     pub(crate) fn count(&self, op: Op) -> usize {
         let inner = self.lock();
-        inner.commands.iter().filter(|(it, _)| *it == op).count()
+        inner
+            .commands
+            .iter()
+            .filter(|(kind, _)| *kind == op)
+            .count()
     }
 
-    /// The keys of the commands of this kind, in the order in which they came.
+    /// The keys of the commands of this kind, in the order of arrival.
     pub(crate) fn keys(&self, op: Op) -> Vec<Vec<String>> {
         let inner = self.lock();
-        let of_kind = inner.commands.iter().filter(|(it, _)| *it == op);
+        let of_kind = inner.commands.iter().filter(|(kind, _)| *kind == op);
         of_kind.map(|(_, keys)| keys.clone()).collect()
     }
 
-    /// The lifetimes that were given for values.
+    /// The lifetimes of stored values.
     pub(crate) fn lifetimes(&self) -> Vec<Option<Duration>> {
         self.lock().lifetimes.clone()
     }

@@ -1,4 +1,4 @@
-//! What stands before every remote store: the queue of invalidations, the breaker, the way back.
+//! The guard of every remote store: the queue of invalidations, the breaker, the recovery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use super::shelf::{Fate, Op, Shelf};
 
 type Service = CacheService<Encoded<Shelf>>;
 
-/// How long what comes by itself may take. Half a second where the machine has nothing else to do.
+/// The limit for background work. It takes half a second on an idle machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// A store, a service over it, and a database with row `k` in version 1.
@@ -63,7 +63,7 @@ impl Scene {
         self.service.backend().health().pending_invalidations
     }
 
-    /// Nobody calls meanwhile.
+    /// There is no call meanwhile.
     async fn is_well_again(&self) {
         eventually_async("the store is well again", LIMIT, || {
             let health = self.service.backend().health();
@@ -131,10 +131,10 @@ async fn an_invalidation_that_is_dropped_in_the_wire_is_sent_again() {
         dropped.abort();
         assert!(dropped.await.is_err(), "{way:?}");
         let expected = if matches!(way, Way::Many) { 3 } else { 1 };
-        // Whoever tidies up after the call may have sent it already.
+        // The task that cleans up after the call may have sent it already.
         let waits = scene.pending() == expected;
         assert!(waits || scene.shelf.count(Op::Delete) > 0, "{way:?}");
-        // This process knows at once, and the others when it is sent.
+        // This process sees it at once, and the others when it is sent.
         let (_, seen) = scene.read("k", Refresh).await.unwrap();
         assert_eq!(seen, Some(2), "{way:?}");
         scene.is_well_again().await;
@@ -232,7 +232,7 @@ async fn nor_is_it_in_a_batch_whose_other_keys_are() {
         let outcomes = outcomes.await.unwrap();
         let seen = feeders
             .each_ref()
-            .map(|it| it.entity.as_ref().map(|row| row.version));
+            .map(|feeder| feeder.entity.as_ref().map(|row| row.version));
         assert_eq!(seen, [Some(2), Some(1)]);
         assert_eq!(outcomes[0].source(), Source::Repository);
     }
@@ -250,7 +250,7 @@ async fn nor_is_it_in_a_batch_whose_other_keys_are() {
     outcomes.await.unwrap();
     let seen = feeders
         .each_ref()
-        .map(|it| it.entity.as_ref().map(|row| row.version));
+        .map(|feeder| feeder.entity.as_ref().map(|row| row.version));
     assert_eq!(seen, [Some(2), Some(1)]);
 }
 
@@ -274,7 +274,8 @@ async fn what_is_invalidated_while_it_is_being_sent_is_sent_again() {
     scene.read("k", Refresh).await.unwrap();
     let entry = scene.shelf.value("row:k").unwrap();
     let gate = Arc::new(Semaphore::new(0));
-    // In vain; sent by the way back, and not answered yet; in vain again; and then all goes well.
+    // It fails; it is sent by the recovery, without an answer yet; it fails again; then everything
+    // succeeds.
     let fates = [
         Fate::Fails,
         Fate::Answered(Arc::clone(&gate)),
@@ -285,7 +286,7 @@ async fn what_is_invalidated_while_it_is_being_sent_is_sent_again() {
     let done = scene.invalidate("k").await.unwrap();
     assert_eq!(done, Invalidated::Pending);
     scene.has_come(Op::Delete, 2).await;
-    // Another process has filled it since, with what is being invalidated now.
+    // Another process has filled it since, with the version that is being invalidated now.
     scene.shelf.put("row:k", entry);
     let done = scene.invalidate("k").await.unwrap();
     gate.add_permits(1);
@@ -403,7 +404,7 @@ async fn what_is_stored_has_a_lifetime_and_so_has_what_is_only_promised() {
         let lifetime = lifetime.unwrap();
         assert!(lifetime > Duration::ZERO && lifetime <= ttl, "{lifetime:?}");
     }
-    // One hour, unless it is said otherwise.
+    // One hour by default.
     scene.read("l", Refresh).await.unwrap();
     scene.database.set("m", 1);
     scene.read("m", Refresh).await.unwrap();
@@ -440,7 +441,7 @@ async fn an_invalidation_that_finds_no_room_is_an_error() {
     assert_eq!(scene.pending(), 1);
 }
 
-/// What stood there before looks like what stands there now: no time has passed.
+/// The old entry looks like the current one: no time has passed.
 #[tokio::test]
 async fn two_entries_of_one_tick_are_two() {
     let time = ManualClock::new();
@@ -489,7 +490,7 @@ async fn callers_that_go_while_their_look_up_travels_leave_each_other_its_own() 
             read(&service, &database, &id.to_string(), Fresh).await
         }));
     }
-    // Those that went alone, and one command for all others.
+    // The look-ups that were sent alone, and one command for all others.
     scene.has_come(Op::Get, before + 2).await;
     eventually_async("all have asked", LIMIT, || {
         scene.shelf.keys(Op::Get)[before..].concat().len() == usize::try_from(CALLERS).unwrap()

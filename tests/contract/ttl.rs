@@ -1,4 +1,4 @@
-//! Who decides how long an entry lives.
+//! Which setting decides how long an entry lives.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use cache_kit::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Says itself that it lives for 30 s.
+/// Has a time to live of 30 s of its own.
 #[derive(Clone, Serialize, Deserialize)]
 struct Session {
     id: u32,
@@ -34,7 +34,7 @@ impl CacheEntity for Session {
 
 const CALL: Option<Duration> = Some(Duration::from_secs(10));
 
-/// How long an entry that was stored in this way is served, by the second; `None` is for ever.
+/// How long an entry that was stored in this way is served, in seconds; `None` is for ever.
 async fn lives(
     call: Option<Duration>,
     policy: TtlPolicy,

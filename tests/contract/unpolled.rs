@@ -1,4 +1,4 @@
-//! A caller that leads a load and is alive, but is not polled, holds the others for a bounded time.
+//! A leader that is alive but not polled delays the others for a bounded time only.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -175,7 +175,7 @@ async fn a_leader_left_alone_while_it_takes_its_lease_holds_the_others_no_longer
         let service = CacheService::from(service);
         let database = Slow(Duration::ZERO);
         let mut first = Step::new(read(&service, &database, "a"));
-        // A sleep of no time takes the timer's turn.
+        // A sleep of zero still lets the timer run.
         while !service.backend().calls().contains(command) {
             assert!(first.poll().is_pending());
             sleep(MILLI).await;

@@ -1,5 +1,5 @@
 //! Code of an entity that panics while an entry is written or read: one call may fail, and the next
-//! ones find the store as it was.
+//! ones find the store unchanged.
 
 use std::cell::Cell;
 
@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::byte_store::MapStore;
 
 thread_local! {
-    /// Which code panics. A test has a thread, and a runtime, of its own.
+    /// Which code panics. Every test has its own thread and runtime.
     static PANICS: Cell<Option<Code>> = const { Cell::new(None) };
 }
 

@@ -89,7 +89,7 @@ fn feeder(id: &str) -> UserFeeder {
     }
 }
 
-/// The calls of the contract, as they stand there.
+/// The calls of the contract, as they are documented.
 async fn the_contract() -> cache_kit::Result<()> {
     let repository = UserRepository { pool: Pool };
     let mut feeder = feeder("user_001");

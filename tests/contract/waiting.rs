@@ -1,4 +1,4 @@
-//! Callers that wait for the load of another process: for the one that they saw, and for no other.
+//! Callers that wait for the load of another process: only for the one that they saw.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::shelf::Shelf;
 
-/// Longer than the test would wait for anything.
+/// Longer than any wait of the test.
 const LEASE_WAIT: Duration = Duration::from_secs(60);
 
 /// Processes over one store, each with a database of its own over one table.
@@ -68,7 +68,7 @@ async fn read<B: CacheBackend>(
     Ok(feeders.into_iter().map(version).collect())
 }
 
-/// Lets time pass until somebody waits, in its pauses, for another process.
+/// Lets time pass until a call waits, in its pauses, for another process.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(300)).await;
 }
@@ -83,7 +83,7 @@ async fn a_lease_that_was_replaced_by_another_one_is_waited_for_no_longer() {
         settle().await;
         assert_eq!(scene.databases[1].loads(), 0, "it waits for the first");
 
-        // The first lease is worth nothing any more, and another process takes one.
+        // The first lease is worthless now, and another process takes one.
         let ids = ["a", "b"].map(str::to_owned);
         let service = &scene.processes[2];
         service.invalidate_many::<Row>(&ids).await.unwrap();

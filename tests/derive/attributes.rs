@@ -1,5 +1,5 @@
-//! Every attribute that the derives know has a case in `ui/pass` that uses it, and another one that
-//! gets it wrong. What they know is read off their source: the table that they go by themselves.
+//! Every attribute of the derives has a case in `ui/pass` that uses it, and another case that
+//! misuses it. The list of attributes is read from the table in the derives' own source.
 //!
 //! `scripts/attributes.sh` prints the list.
 
@@ -81,7 +81,7 @@ fn texts(expr: &Expr) -> Vec<String> {
     }
 }
 
-/// The attributes in a file, each with where it begins and ends.
+/// The attributes in a file, each with its begin and end.
 #[derive(Default)]
 struct Used {
     words: Vec<(Word, LineColumn, LineColumn)>,
@@ -140,7 +140,7 @@ fn used(path: &Path) -> Used {
     used
 }
 
-/// Where the errors of a case are: `--> ui/feeder/name.rs:13:44`.
+/// The positions of the errors of a case: `--> ui/feeder/name.rs:13:44`.
 fn errors(case: &Path) -> Vec<LineColumn> {
     let text = fs::read_to_string(case.with_extension("stderr")).unwrap_or_default();
     let places = text
@@ -202,7 +202,7 @@ fn every_attribute_has_a_passing_and_a_failing_case() {
             }
         }
     }
-    // Neither table has been overlooked.
+    // Neither table has been missed.
     for known in [("cache", "struct", "prefix"), ("feeder", "field", "entity")] {
         let (attribute, place, word) = known;
         assert!(cases.contains_key(&(attribute.into(), place.into(), word.into())));

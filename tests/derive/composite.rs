@@ -1,4 +1,4 @@
-//! Feeders whose key is made of several fields, of a text, or of an expression.
+//! Feeders whose key consists of several fields, of a text, or of an expression.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ struct Account {
     id: u64,
 }
 
-/// The other way round than in the key, and of other types.
+/// In another order than in the key, and with other types.
 #[derive(CacheFeeder)]
 #[feeder(entity = OrderItem)]
 struct InPlace<'a> {

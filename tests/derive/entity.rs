@@ -191,7 +191,7 @@ async fn an_enum_and_a_unit_struct_are_entities() {
     assert!(feeder.entity.is_some());
 }
 
-/// What a page is made of names the pages.
+/// The type of the items names the pages.
 trait Paged {
     const PAGES: &str;
 

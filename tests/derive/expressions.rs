@@ -1,4 +1,5 @@
-//! Names in key expressions, templates and hooks: what they stand for where others have the same.
+//! Names in key expressions, templates and hooks: their meaning where other items have the same
+//! name.
 #![deny(warnings)]
 
 use cache_kit::{CacheEntity, CacheFeed, CacheFeeder, Result};
@@ -87,7 +88,7 @@ fn what_is_called_is_a_function_and_what_is_named_a_field() {
     assert_eq!(field.into_feeder().entity_id(), "3");
 }
 
-/// What the hooks of a request are looked up in.
+/// The type in which the hooks of a request are looked up.
 trait Log {
     fn miss(&mut self, key: &str) -> Result<()>;
 
@@ -166,7 +167,7 @@ impl Numbered for Invoice {
     type Number = u64;
 }
 
-/// What a request is asked by may be said by itself.
+/// A request may compute its own key.
 #[derive(CacheFeeder)]
 #[feeder(entity = Invoice, key("number", "line"))]
 struct GetInvoice {

@@ -34,7 +34,7 @@ fn ada() -> Arc<User> {
     })
 }
 
-/// Asks for the key both ways, which must agree, and says whether it was borrowed.
+/// Asks for the key in both ways, which must agree, and returns whether it was borrowed.
 fn asked<T: CacheEntity<Key: Debug>>(feeder: &mut impl CacheFeed<T>) -> (T::Key, bool) {
     let owned = feeder.entity_id();
     let borrowed = feeder.borrowed_id();

@@ -78,7 +78,7 @@ fn loaded(feeder: &mut UserFeeder, user: &User) -> cache_kit::Result<()> {
     Ok(())
 }
 
-/// The hooks of a request get the request, also where they are called `Self::…`.
+/// The hooks of a request get the request, even if they are named `Self::…`.
 #[derive(CacheFeeder)]
 #[feeder(entity = User, key = "id", validate = Self::check, on_miss = Self::count, on_hit = count)]
 #[feeder(on_loaded = Self::<'a, N>::of_user)]

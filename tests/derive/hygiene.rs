@@ -1,7 +1,7 @@
-//! The derives where the names of the prelude mean other things. Crates that allow no warning
-//! stand in `ui/pass`.
+//! The derives where the names of the prelude mean other things. Crates that allow no warning are
+//! in `ui/pass`.
 
-/// Everything that the prelude calls so is something else here.
+/// All names of the prelude mean something else here.
 mod shadowed {
     #![allow(
         dead_code,
@@ -96,7 +96,7 @@ mod shadowed {
     }
 }
 
-/// A crate that lets the strictest lints speak. The compiler reads them, and `cargo clippy`.
+/// A crate with the strictest lints, for the compiler and for `cargo clippy`.
 mod strict {
     #![deny(clippy::pedantic, clippy::nursery, warnings, unused_qualifications)]
 

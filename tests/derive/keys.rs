@@ -115,7 +115,7 @@ fn a_template_is_a_string_as_written() {
     assert_eq!(Braces(1, "%".into()).cache_key(), "{1}/%/1");
 }
 
-/// A key with two texts in it and something between.
+/// A key with two texts and something between them.
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
 #[cache(key("first", "sign", "second"))]
 struct Hostile {
@@ -146,7 +146,7 @@ fn random_key(random: &mut fastrand::Rng) -> HostileKey {
     entity.cache_key()
 }
 
-/// A key whose parts, written side by side, are the same text as those of `key`.
+/// A key whose parts, joined, are the same text as those of `key`.
 fn moved(key: &HostileKey, random: &mut fastrand::Rng) -> HostileKey {
     let all: Vec<char> = format!("{}{}{}", key.first, key.sign, key.second)
         .chars()
@@ -243,7 +243,7 @@ fn keys_are_ordered_part_by_part() {
     );
 }
 
-/// Has neither an order nor a way back from its text.
+/// Has neither an order nor a `FromStr`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Tag(u8);
 
@@ -304,7 +304,7 @@ fn a_part_without_order_or_from_str_costs_the_key_only_these() {
     assert!("1:x".parse::<CodedKey>().is_err());
 }
 
-/// Parts made of what could be taken for a separator or an escape.
+/// Parts with characters that could be taken for a separator or an escape.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just(":"),

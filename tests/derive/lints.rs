@@ -1,4 +1,4 @@
-//! What a type has told the lints holds for what is generated for it.
+//! Lint attributes on a type apply to the code that is generated for it.
 #![deny(warnings, deprecated, non_snake_case, non_camel_case_types)]
 
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cache_kit::{CacheEntity, CacheFeed, CacheFeeder, CacheSchema};
 use serde::{Deserialize, Serialize};
 
-/// Whoever names one of these outside says that it may.
+/// Code outside that names one of these allows it itself.
 mod deprecated {
     use super::*;
 
@@ -125,7 +125,7 @@ struct ByExpression {
     ITEM: u64,
 }
 
-/// A part that the derive knows nothing about.
+/// A part with a type that the derive does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Shop(u64);
 
@@ -135,7 +135,7 @@ impl std::fmt::Display for Shop {
     }
 }
 
-/// What the prefixes are called does not matter here.
+/// The names of the prefixes do not matter here.
 #[doc(hidden)]
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
 #[cache(key("a", "b"))]

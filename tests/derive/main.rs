@@ -1,4 +1,4 @@
-//! What the derives write, used the way a service uses it.
+//! The generated code, used as in a service.
 #![allow(
     clippy::unwrap_used,
     reason = "a failed unwrap is a failed test, and says where"

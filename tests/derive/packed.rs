@@ -1,4 +1,4 @@
-//! A packed struct lends no reference to a field: its key is made of copies.
+//! A packed struct allows no reference to a field, so its key is made of copies.
 #![deny(warnings)]
 
 use cache_kit::{CacheEntity, CacheFeed, CacheFeedMany, CacheFeeder};

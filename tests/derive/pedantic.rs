@@ -1,4 +1,4 @@
-//! What the derives write, in code that clippy looks at with all it has.
+//! The generated code, in a module with all of clippy's lints.
 #![deny(clippy::all, clippy::pedantic, clippy::nursery, clippy::cargo)]
 #![deny(missing_docs, unused_qualifications, unreachable_pub)]
 

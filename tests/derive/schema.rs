@@ -1,10 +1,10 @@
-//! What of a type only the derive sees: pinned, and different for all that matters.
+//! The number for what only the derive sees: pinned, and different for every relevant change.
 
 use cache_kit::entity::Schema;
 use cache_kit::{CacheEntity, CacheSchema};
 use serde::{Deserialize, Serialize};
 
-/// What a struct tells that is written out here.
+/// The number of a struct that is given here.
 macro_rules! schema {
     ($(#[$attribute:meta])* struct { $($fields:tt)* }) => {{
         #[derive(Clone, Serialize, Deserialize, CacheEntity)]
@@ -56,14 +56,14 @@ fn whatever_only_the_derive_sees_is_told() {
             "shape {at} has been seen before"
         );
     }
-    // Entries in every store carry what comes of these numbers.
+    // Stored entries depend on these numbers.
     assert_eq!(
         [shapes[1], shapes[3]],
         [0x27c5_660c_f32a_0763, 0xbb8b_935c_4f36_551c]
     );
 }
 
-/// What an entity tells around a nested type that is written out here.
+/// The number of an entity around a nested type that is given here.
 macro_rules! around {
     ($($nested:item)*) => {{
         $($nested)*
@@ -75,7 +75,7 @@ macro_rules! around {
     }};
 }
 
-/// With the derives that every nested type has.
+/// With the derives of every nested type.
 macro_rules! nested {
     ($(#[$attribute:meta])* $kind:ident { $($body:tt)* }) => {
         around! {
@@ -147,7 +147,7 @@ fn whatever_stands_between_lets_it_through() {
             #[derive(Clone, Serialize, Deserialize, CacheSchema)]
             struct Nested { leaves: std::collections::HashMap<String, (u8, Leaf)> }
         },
-        // The type between tells nothing, and hides nothing that stands in its name.
+        // The type in between declares nothing, and hides nothing of its type arguments.
         around! {
             #[derive(Clone, Serialize, Deserialize, CacheSchema)]
             #[cache(version = 1)]
@@ -168,7 +168,7 @@ fn whatever_stands_between_lets_it_through() {
     assert_eq!(shapes, [shapes[0]; 3]);
 }
 
-/// Types that hold themselves and each other.
+/// Types that contain themselves and each other.
 mod recursive {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! What the compiler says to the user of the derives.
+//! The compiler's messages for users of the derives.
 
 #[test]
 fn every_mistake_is_reported_where_it_is_and_with_its_fix() {

@@ -1,5 +1,5 @@
-//! Template keys with a part whose `Display` fails: an error wherever a key is wanted, and never the
-//! key of another entity.
+//! Template keys with a part whose `Display` fails: an error wherever a key is needed, and never
+//! the key of another entity.
 
 use std::fmt;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ struct GetPlate {
     number: u32,
 }
 
-/// The same of a field of a field, and with a lifetime.
+/// The same for a nested field, and with a lifetime.
 #[derive(CacheFeeder)]
 #[feeder(entity = Plate, key = "{origin.state}-{number}")]
 struct GetPlateOf<'a> {
@@ -66,7 +66,7 @@ struct GetPlateOf<'a> {
     number: u32,
 }
 
-/// A key that is made of a text, and of which it keeps what suits it.
+/// A key that is made of a text and keeps only a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Slug(Arc<str>);
 
@@ -130,7 +130,7 @@ fn has_no_key<T: fmt::Debug>(answer: Result<T>) {
     assert!(error.to_string().contains("has no cache key"), "{error}");
 }
 
-/// Neither the beginning of a text nor what is made of it is a key.
+/// Neither the beginning of a text nor a value made of it is a key.
 #[tokio::test]
 async fn the_key_of_such_an_entity_is_refused_wherever_it_goes() {
     let service = service();

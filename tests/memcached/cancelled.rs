@@ -1,4 +1,4 @@
-//! Requests that are dropped at any moment: nobody gets the answer to another's question.
+//! Requests that are dropped at any moment: no caller gets the answer to another's request.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Connecting takes as long as it may, whatever becomes of those who wait for it.
+//! Connecting takes up to its own limit, even if its callers go away.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -81,7 +81,7 @@ async fn a_thousand_callers_of_a_server_that_is_back_open_one_connection() {
         stored += usize::from(outcome.store() == StoreResult::Stored);
     }
     assert_eq!(stored, 1_000);
-    // More than one at a time is opened only where one has much to do.
+    // A second one is opened only when the first is busy.
     assert!(wire.accepted() <= 4, "{}", wire.accepted());
 }
 
@@ -98,7 +98,7 @@ async fn a_connection_that_the_server_closes_when_idle_lasts_as_long_as_a_load()
         tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
     };
     database.entered(1).await;
-    // A connection of the harness, which is idle, is closed in the meantime.
+    // An idle connection of the harness is closed in the meantime.
     let addr = server.addr();
     let closed = tokio::task::spawn_blocking(move || {
         use std::io::Read as _;
@@ -110,7 +110,7 @@ async fn a_connection_that_the_server_closes_when_idle_lasts_as_long_as_a_load()
     database.let_through(1);
     let (outcome, _) = slow.await.unwrap().unwrap();
     assert_eq!(outcome.store(), StoreResult::Stored, "{outcome:?}");
-    // Nobody holds the connection any more, so it is closed; the next caller does not notice.
+    // The connection is not held any more, so it is closed; the next caller does not notice.
     eventually("the server closed the connection", PATIENCE, || {
         server.stat("idle_kicks").as_deref() == Some("2")
     });
@@ -141,7 +141,7 @@ async fn no_setting_panics() {
     let nothing = config(&server.url())
         .with_max_connections(0)
         .with_connect_deadline(Duration::MAX)
-        .set(|it| it.with_operation_deadline(PATIENCE));
+        .set(|encoded| encoded.with_operation_deadline(PATIENCE));
     for config in [extreme, nothing] {
         let service = CacheService::new(MemcachedBackend::new(config).unwrap());
         let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
@@ -179,8 +179,8 @@ fn placeholder() -> Vec<u8> {
     [&HEAD_PREFIXES[1][..], &[1; 35]].concat()
 }
 
-/// The peer says nothing until it has the second command of a claim; a client that waited for the
-/// answer to the first one would wait for ever.
+/// The peer does not answer until it has the second command of a claim. A client that waited for
+/// the answer to the first one would wait for ever.
 #[tokio::test]
 async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
     for (standing, trips) in [(None, 1), (Some("foreign"), 2)] {
@@ -198,9 +198,9 @@ async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
             Act::Answer(
                 match (line.starts_with("mg "), standing) {
                     (true, None) => format!("HD c1 {added}\r\nVA 1 c1 {mark}\r\nx\r\n"),
-                    (true, Some(it)) => {
-                        let length = it.len();
-                        format!("NS {added}\r\nVA {length} c7 {mark}\r\n{it}\r\n")
+                    (true, Some(standing)) => {
+                        let length = standing.len();
+                        format!("NS {added}\r\nVA {length} c7 {mark}\r\n{standing}\r\n")
                     }
                     (false, _) => format!("HD c8 {mark}\r\n"),
                 }

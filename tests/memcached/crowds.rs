@@ -1,4 +1,4 @@
-//! Batches, many callers, and servers that are far away: waiting for each other is no failure.
+//! Batches, many callers, and distant servers: waiting for each other is no failure.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{PATIENCE, Service, call, config, is_hit, service};
 const DEADLINE: Duration = Duration::from_secs(2);
 
 fn service_at(url: &str) -> Service {
-    let config = config(url).set(|it| it.with_operation_deadline(DEADLINE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(DEADLINE));
     CacheService::new(MemcachedBackend::new(config).unwrap())
 }
 
@@ -50,9 +50,10 @@ fn ids(name: &str, count: usize) -> Vec<String> {
 }
 
 fn all_stored(outcomes: &[Outcome]) {
-    let stored = |it: &&Outcome| it.store() == StoreResult::Stored && !it.degraded().any();
+    let stored =
+        |outcome: &&Outcome| outcome.store() == StoreResult::Stored && !outcome.degraded().any();
     let count = outcomes.iter().filter(stored).count();
-    let other = outcomes.iter().find(|it| !stored(it));
+    let other = outcomes.iter().find(|outcome| !stored(outcome));
     assert_eq!(count, outcomes.len(), "{other:?}");
 }
 
@@ -112,7 +113,7 @@ async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline() {
     let server = MemcachedServer::start();
-    // All of it takes longer than the deadline, and what is under way at a time much less.
+    // All of it takes longer than the deadline, but what is in flight at a time takes much less.
     let wire = Far::narrow(&server, 10 << 20).await;
     let service = service_at(&wire.url());
     let ids = ids("k", 320);
@@ -226,7 +227,7 @@ fn a_runtime_that_is_kept_and_not_driven_holds_nobody_up() {
         .unwrap();
     let database = Gated::open();
     database.set("k", 1);
-    // Begins to connect, and stops there.
+    // Begins to connect, and then stands still.
     kept.block_on(async {
         let (service, database) = (service.clone(), database.clone());
         tokio::spawn(async move { call(&service, &database, "k", Refresh).await });

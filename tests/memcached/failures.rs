@@ -1,4 +1,4 @@
-//! Servers that are dead, die, hang, are gone all together, and come back.
+//! Servers that are dead, die, hang, all disappear, and come back.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use cache_kit_tests::{Gated, Row};
 
 use super::{Service, call, config, scene, service_by_default as service};
 
-/// The cache is no help, and costs nothing but time.
+/// The cache does not help, and only costs time.
 async fn answers_from_the_repository(service: &Service, database: &Gated) {
     for strategy in [Refresh, Bypass] {
         let (outcome, seen) = call(service, database, "k", strategy).await.unwrap();
@@ -34,11 +34,11 @@ async fn answers_from_the_repository(service: &Service, database: &Gated) {
 
 /// The cache serves row `id` again, in `version` and nothing older.
 async fn serves_again(service: &Service, database: &Gated, id: &str, version: u64) {
-    // A few hundred milliseconds where the machine has nothing else to do.
+    // A few hundred milliseconds on an idle machine.
     let limit = Duration::from_secs(20);
     let back = Instant::now();
     loop {
-        // Not once an error: the repository is up.
+        // Never an error: the repository is up.
         let (outcome, seen) = call(service, database, id, Refresh).await.unwrap();
         assert_eq!(seen, Some(version), "an invalidated value came back");
         if outcome.is_hit() {
@@ -136,7 +136,7 @@ async fn a_thousand_readers_of_a_dead_server_make_one_load() {
         })
         .collect();
     database.entered(1).await;
-    // All have found the server dead by then, and boarded.
+    // All have found the server dead by then, and joined the load.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
@@ -152,7 +152,7 @@ async fn a_thousand_readers_of_a_dead_server_make_one_load() {
 async fn a_queue_that_is_full_is_an_error_and_not_silence() {
     let (server, database) = scene();
     server.kill();
-    let config = config(&server.url()).set(|it| it.with_pending_invalidations(2));
+    let config = config(&server.url()).set(|encoded| encoded.with_pending_invalidations(2));
     let service = CacheService::new(MemcachedBackend::new(config).unwrap());
     for n in 0..2 {
         let pending = service.invalidate::<Row>(&n.to_string()).await.unwrap();
@@ -235,7 +235,11 @@ async fn one_of_three_stops_and_only_its_keys_are_loaded_uncached() {
     }
     let backend = service.backend();
     assert!(!backend.health().available);
-    let healths: Vec<_> = backend.servers().iter().map(|it| it.health()).collect();
+    let healths: Vec<_> = backend
+        .servers()
+        .iter()
+        .map(|server| server.health())
+        .collect();
     assert!(healths[0].available && healths[2].available, "{healths:?}");
     let waiting = backend.health().pending_invalidations;
     assert_eq!(waiting, three.kept_by(1).count());

@@ -16,11 +16,11 @@ use tokio::time::{Instant, sleep_until};
 /// How many bytes it carries at a time.
 const CHUNK: usize = 64 * 1_024;
 
-/// How late things come.
+/// How late bytes arrive.
 #[derive(Clone, Copy)]
 struct Wire {
     round_trip: Duration,
-    /// The first answer of a connection, besides.
+    /// The additional delay of a connection's first answer.
     greeting: Duration,
     /// How long a chunk takes to pass.
     chunk: Duration,
@@ -32,7 +32,7 @@ const WIRE: Wire = Wire {
     chunk: Duration::ZERO,
 };
 
-/// A wire that delivers everything, and late. It carries any number of bytes at a time.
+/// A wire that delivers everything late. It carries any number of bytes at a time.
 pub struct Far {
     addr: SocketAddr,
     accepted: Arc<AtomicUsize>,
@@ -45,12 +45,12 @@ impl Far {
         Self::with("127.0.0.1:0", server, Wire { round_trip, ..WIRE }).await
     }
 
-    /// The first answer on every connection takes so long, and the others no time.
+    /// The first answer on every connection takes this long, and the others no time.
     pub async fn slow_to_greet(server: &MemcachedServer, greeting: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { greeting, ..WIRE }).await
     }
 
-    /// It carries so many bytes in a second to the server, and holds few back for later.
+    /// It carries this many bytes per second to the server, and buffers only a few.
     pub async fn narrow(server: &MemcachedServer, bytes_per_second: u32) -> Self {
         let chunk = Duration::from_secs(1) * CHUNK as u32 / bytes_per_second;
         Self::with("127.0.0.1:0", server, Wire { chunk, ..WIRE }).await

@@ -85,8 +85,8 @@ async fn two_processes_share_a_load_and_the_second_waits() {
     assert_eq!(database.loads(), 1);
 }
 
-/// Why a lease is good only on older connections: a number of before the restart fits an item of
-/// after it.
+/// Why a lease is valid only on its own connection: a number from before the restart matches an
+/// item from after it.
 #[test]
 fn numbers_begin_again_when_a_server_restarts() {
     let server = MemcachedServer::start();
@@ -170,7 +170,7 @@ async fn a_lease_is_good_on_connections_that_are_older_than_it() {
         else {
             panic!("nothing stood there");
         };
-        // Whoever comes first has one of them, and the store takes the other, or waits.
+        // The first one takes one of them, and the store takes the other, or waits.
         let others = ["x", "y", "z"];
         let (a, swapped, b) = tokio::join!(
             store.get_many(&others),

@@ -1,4 +1,4 @@
-//! What stands in the server: under which key, for how long, and how large it may be.
+//! The items on the server: their keys, lifetimes and sizes.
 
 use std::time::Duration;
 
@@ -126,7 +126,7 @@ fn copy(server: &MemcachedServer, from: &str, to: &str) {
     server.ask(&command, "HD");
 }
 
-/// The time to live that the server tells, in seconds; -1 is for ever.
+/// The time to live that the server reports, in seconds; -1 is for ever.
 fn told(server: &MemcachedServer, id: &str) -> i64 {
     let answer = server.ask(format!("mg note:{id} t\r\n").as_bytes(), "HD");
     answer

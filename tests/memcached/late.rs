@@ -1,5 +1,5 @@
-//! Commands that reach the server late, after a connection was lost and what they asked for was done
-//! in another way: no older value, and no older absence, is served after an acknowledgement.
+//! Commands that reach the server late, after a lost connection and a second try: no older value,
+//! and no older absence, is served after an acknowledgement.
 
 use std::time::Duration;
 
@@ -11,26 +11,30 @@ use cache_kit_tests::servers::{Command, MemcachedServer, Proxy};
 
 use super::{PATIENCE, Service, config};
 
-/// Whether one of its words is a flag with this letter. A value is none.
+/// Whether one of its words is a flag with this letter. A value is not a flag.
 fn has_flag(command: &Command, flag: &str) -> bool {
-    let words = command.args().iter().skip(1).filter(|it| it.len() <= 21);
+    let words = command
+        .args()
+        .iter()
+        .skip(1)
+        .filter(|word| word.len() <= 21);
     words.map(Vec::as_slice).any(|word| {
         let number = word.strip_prefix(flag.as_bytes());
         number.is_some_and(|rest| rest.iter().all(u8::is_ascii_digit))
     })
 }
 
-/// A lease begins with an `add`, a store compares numbers, an invalidation sets whatever stands there.
+/// A lease begins with an `add`, a store compares numbers, an invalidation sets unconditionally.
 fn stores(command: &Command, flag: &str) -> bool {
     command.is("MS") && has_flag(command, flag)
 }
 
-/// It does not wait long for the placeholders that late commands leave.
+/// Short, so that it does not wait long for the placeholders of late commands.
 fn expander(url: &str, time: &ManualClock) -> CacheExpander<MemcachedBackend> {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(MemcachedBackend::new(config).unwrap())
         .with_lease_wait(Duration::from_millis(5))
-        // Equal times make equal bytes, if anything does.
+        // With equal times, bytes are as likely to be equal as they can be.
         .with_clock(time.clock())
 }
 

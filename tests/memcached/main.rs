@@ -35,23 +35,23 @@ use cache_kit_tests::{Gated, Row};
 
 type Service = CacheService<MemcachedBackend>;
 
-/// Long enough for a machine that is busy with other things.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(url: &str) -> MemcachedConfig {
     MemcachedConfig::from_url(url).unwrap()
 }
 
-/// A service of its own, as another process would have it: it shares the servers and nothing else.
-/// It is patient, so that a busy machine does not look like a broken server.
+/// A separate service, as in another process: it shares only the servers. It is patient, so that a
+/// busy machine does not look like a broken server.
 fn service(url: &str) -> Service {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(MemcachedBackend::new(config).unwrap())
         .with_lease_wait(PATIENCE)
         .into()
 }
 
-/// A service with the defaults, for what depends on them.
+/// A service with the defaults, for tests that depend on them.
 fn service_by_default(url: &str) -> Service {
     CacheService::new(MemcachedBackend::new(config(url)).unwrap())
 }

@@ -1,4 +1,4 @@
-//! A peer that speaks memcached as a script tells it to.
+//! A peer that speaks memcached by a script.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub enum Act {
     Answer(Vec<u8>),
     /// Answers, and ends the connection.
     AnswerAndEnd(Vec<u8>),
-    /// Says nothing.
+    /// Does not answer.
     Silence,
 }
 
@@ -112,14 +112,14 @@ async fn serve(
     }
 }
 
-/// The mark that a command asks for, as an answer gives it back.
+/// The mark of a command, as an answer returns it.
 pub fn mark(line: &str) -> &str {
     line.split(' ')
         .find(|word| word.starts_with('O'))
         .unwrap_or("O?")
 }
 
-/// What a server that has `value` under every key answers to a look-up.
+/// The answer to a look-up of a server that has `value` under every key.
 pub fn honest(line: &str) -> Vec<u8> {
     let key = line.split(' ').nth(1).unwrap_or_default();
     let value = format!("value of {key}");

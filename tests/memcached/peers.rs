@@ -14,7 +14,7 @@ fn backend(peer: &Peer) -> MemcachedBackend {
     MemcachedBackend::new(config(&peer.url())).unwrap()
 }
 
-/// Asks once more where the connection is lost, as the layer above does.
+/// Asks once more if the connection is lost, as the layer above does.
 async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
     match get_once(backend, key).await {
         Err(Error::ConnectionLost(_)) => get_once(backend, key).await,
@@ -51,7 +51,7 @@ async fn an_answer_that_comes_twice_is_nobody_elses() {
     .await;
     let backend = backend(&peer);
     assert_eq!(get(&backend, "a").await.unwrap(), own("a"));
-    // Also for the same key: the second copy may be older than what stands there now.
+    // Also for the same key: the second copy may be older than the current item.
     for key in ["b", "a", "a"] {
         assert_eq!(get(&backend, key).await.unwrap(), own(key));
     }
@@ -109,8 +109,8 @@ async fn an_answer_that_ends_anywhere_is_none() {
 #[tokio::test]
 async fn no_answer_at_all_ends_with_the_deadline() {
     let peer = Peer::start(|_, _| Act::Silence).await;
-    let config =
-        config(&peer.url()).set(|it| it.with_operation_deadline(Duration::from_millis(50)));
+    let config = config(&peer.url())
+        .set(|encoded| encoded.with_operation_deadline(Duration::from_millis(50)));
     let backend = MemcachedBackend::new(config).unwrap();
     let now = cache_kit::clock::Clock::system().now();
     let found =
@@ -165,7 +165,7 @@ async fn the_servers_errors_are_told_in_our_words() {
     }
 }
 
-/// What a server answers that has these items; the marks of other commands are right.
+/// The answer of a server that has these items; the marks of other commands are correct.
 fn items(line: &str, items: &[(&str, &str)]) -> Vec<u8> {
     if !line.starts_with("get ") {
         return format!("EN {}\r\n", mark(line)).into();
@@ -280,7 +280,7 @@ async fn a_deletion_counts_only_when_it_is_confirmed() {
         let backend = backend(&peer);
         let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
         assert!(
-            deleted.iter().all(|it| it.is_ok() == confirmed),
+            deleted.iter().all(|result| result.is_ok() == confirmed),
             "{answer:?}"
         );
     }

@@ -1,4 +1,4 @@
-//! Servers that say no: the rest goes on, and the reason is told.
+//! Servers that refuse: everything else goes on, and the reason is reported.
 
 use cache_kit::CacheStrategy::{Fresh, Invalidate, Refresh};
 use cache_kit::backend::{CacheBackend, Invalidated, MemcachedBackend};
@@ -35,7 +35,7 @@ async fn a_server_without_memory_refuses_what_is_new_and_keeps_the_rest() {
         health.last_error.clone().unwrap().contains("out of memory"),
         "{health:?}"
     );
-    // What stands there is answered, and invalidated for good.
+    // The entry is served, and can be invalidated.
     for id in &stored {
         let mut feeder = SharedFeeder::<Note>::new((*id).clone());
         let outcome = service.execute(&mut feeder, &notes, Fresh).await.unwrap();

@@ -1,5 +1,6 @@
-//! Requests that are dropped while their answers arrive, byte by byte. Knows no client: the same
-//! storm goes over ours, and over a client that is known to mix answers up (`tests/memcached-0.7`).
+//! Requests that are dropped while their answers arrive, byte by byte. Independent of the client:
+//! the same storm runs over ours, and over a client that is known to mix up answers
+//! (`tests/memcached-0.7`).
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -20,20 +21,20 @@ const TASKS: usize = 64;
 /// The longest that the rest of an answer is held back.
 const HELD: Duration = Duration::from_millis(1);
 
-/// Gets values by key; what a future of it does when it is dropped is what is tried.
+/// Gets values by key. The test is about what its future does when it is dropped.
 pub trait Gets: Clone + Send + 'static {
     /// The values under `keys`, or nothing after a failure.
     fn get(&self, keys: Vec<String>) -> impl Future<Output = Option<Vec<Option<Vec<u8>>>>> + Send;
 }
 
-/// What became of the requests.
+/// The results of the requests.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
     /// Dropped before they were answered.
     pub cancelled: usize,
     /// Answered, each key with its own value.
     pub right: usize,
-    /// Answered with another key's value, or with half of one.
+    /// Answered with another key's value, or with a part of one.
     pub wrong: usize,
     /// Failed.
     pub failed: usize,
@@ -79,7 +80,7 @@ pub async fn storm(store: impl Gets, cancelled: usize) -> Tally {
                     _ => vec![random.usize(..KEYS)],
                 };
                 let request = store.get(wanted.iter().map(|n| key(*n)).collect());
-                // Shorter than most answers take, and every fourth caller is patient.
+                // Shorter than most answers take, except for every fourth caller, which is patient.
                 let patience = match random.u8(..4) {
                     0 => Duration::from_secs(60),
                     _ => Duration::from_micros(random.u64(..1_500)),
@@ -114,8 +115,8 @@ pub async fn storm(store: impl Gets, cancelled: usize) -> Tally {
     all
 }
 
-/// A wire to a server that cuts every answer in two, each time a byte further on, and holds the rest
-/// back for a moment. Over unix sockets: a hundred thousand connections would use up the ports.
+/// A wire to a server that splits every answer in two, each time a byte later, and delays the rest
+/// for a moment. Over unix sockets: a hundred thousand connections would use up the ports.
 pub struct Wire {
     path: PathBuf,
     accepting: JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! A server that swallows everything, and callers with less patience than a command has time.
+//! A server that swallows everything, and callers that give up before the deadline of a command.
 
 use std::time::Duration;
 
@@ -58,8 +58,8 @@ async fn a_server_that_stops_and_goes_on_is_used_again_whatever_the_patience_of_
     assert!(is_hit(&service, &database, "k").await);
 }
 
-/// A call goes away while its claim is on one connection, and by then there is another one. What the
-/// claim puts there must not be looked for before it comes.
+/// A call goes away while its claim is on one connection, and there is a second connection by then.
+/// The search for the claim's placeholder must not arrive before the claim.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connections() {
     for strategy in [Refresh, Invalidate] {
@@ -77,7 +77,7 @@ async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connec
             tokio::spawn(async move { call(&service, &database, "k", strategy).await })
         };
         held.sprung().await;
-        // So many that there is a second connection; look-ups would travel together.
+        // Enough for a second connection; look-ups would be sent together.
         let mut many = tokio::task::JoinSet::new();
         for n in 0..100 {
             let (service, database) = (service.clone(), database.clone());
@@ -93,7 +93,7 @@ async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connec
         .await;
         goes.abort();
         assert!(goes.await.is_err());
-        // Behind whatever has been sent on that connection.
+        // Behind everything that was sent on that connection.
         call(&service, &database, "last", Refresh).await.unwrap();
         held.deliver().await;
         while let Some(ended) = many.join_next().await {

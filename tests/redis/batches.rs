@@ -1,4 +1,4 @@
-//! Batches: few round trips, whatever their size, and each key by itself.
+//! Batches: few round trips, whatever their size, and independent keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,7 +71,7 @@ fn is_no_claim(command: &Command) -> bool {
     command.is("EVALSHA") && !is_claim(command)
 }
 
-/// While the first answer of a pass is held back, all commands of the pass go out.
+/// While the first answer of a pass is delayed, all commands of the pass are sent.
 #[tokio::test]
 async fn a_thousand_missing_keys_cost_three_round_trips() {
     let (server, database) = scene(Gated::open());
@@ -109,7 +109,11 @@ async fn a_thousand_missing_keys_cost_three_round_trips() {
     }
     let (outcomes, seen) = reader.await.unwrap().unwrap();
     assert!(seen.iter().all(|seen| *seen == Some(7)));
-    assert!(outcomes.iter().all(|it| it.store() == StoreResult::Stored));
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| outcome.store() == StoreResult::Stored)
+    );
     assert_eq!(database.loads(), 2);
     let counts: Vec<_> = proxy.counts().into_iter().collect();
     assert_eq!(
@@ -163,7 +167,7 @@ async fn more_keys_than_are_sent_at_once() {
 #[tokio::test]
 async fn an_entry_that_cannot_be_used_spoils_only_itself() {
     let (server, database) = scene(Gated::open());
-    let config = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     let discards = Discards::default();
     let service: Service = CacheExpander::new(RedisBackend::new(config).unwrap())
         .with_metrics(Box::new(discards.clone()))
@@ -178,7 +182,7 @@ async fn an_entry_that_cannot_be_used_spoils_only_itself() {
         let id = id.clone();
         async move { Ok(Some(NewerRow { id })) }
     });
-    // Of another process: one service refuses a second type under a prefix.
+    // In another process: one service refuses a second type under a prefix.
     let other = super::service(&server.url());
     let mut feeder = SharedFeeder::<NewerRow>::new("c".to_owned());
     other.execute(&mut feeder, &newer, Bypass).await.unwrap();
@@ -202,7 +206,7 @@ async fn an_entry_that_cannot_be_used_spoils_only_itself() {
     assert_eq!(discards.seen(), []);
 }
 
-/// Each holds what the other one waits for, and each loads it first.
+/// Each holds the lease that the other one waits for, and each loads its own key first.
 #[tokio::test]
 async fn overlapping_batches_of_two_processes_load_each_key_once() {
     let (server, database) = scene(Gated::closed());
@@ -227,8 +231,9 @@ async fn overlapping_batches_of_two_processes_load_each_key_once() {
 async fn what_another_process_does_not_finish_is_loaded_after_a_while() {
     let (server, database) = scene(Gated::closed());
     let here = service(&server.url());
-    let backend =
-        RedisBackend::new(config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE)));
+    let backend = RedisBackend::new(
+        config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE)),
+    );
     let there: Service = CacheExpander::new(backend.unwrap())
         .with_lease_wait(Duration::from_millis(50))
         .into();
@@ -252,12 +257,12 @@ async fn what_another_process_does_not_finish_is_loaded_after_a_while() {
     assert_eq!(seen, [Some(2); 2]);
 }
 
-/// As soon as the others' lease is gone, not after the whole wait.
+/// As soon as the other's lease is gone, not after the whole wait.
 #[tokio::test]
 async fn what_another_process_gives_up_is_loaded_at_once() {
     let (server, database) = scene(Gated::closed());
     let here = service(&server.url());
-    let patient = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let patient = config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     let there: Service = CacheExpander::new(RedisBackend::new(patient).unwrap())
         .with_lease_wait(Duration::from_secs(3_600))
         .into();

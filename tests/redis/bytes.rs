@@ -1,4 +1,4 @@
-//! What stands under a key and cannot be believed is a miss, and the next Refresh overwrites it.
+//! An untrustworthy value under a key is a miss, and the next Refresh overwrites it.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +11,7 @@ use cache_kit_tests::servers::RedisServer;
 
 use super::{PATIENCE, Service, call, config, scene, service};
 
-/// Plants `value` under `row:k`; it must be a miss for Fresh, and Refresh must replace it.
+/// Puts `value` under `row:k`; it must be a miss for Fresh, and Refresh must replace it.
 async fn is_overwritten(server: &RedisServer, service: &Service, database: &Gated, value: &[u8]) {
     let planted = server.command(&[b"SET".as_slice(), b"row:k", value]);
     assert!(planted.is_ok());
@@ -88,7 +88,7 @@ async fn garbage_and_the_entries_of_other_keys_are_misses() {
     );
 }
 
-/// Writes down what is discarded.
+/// Records what is discarded.
 #[derive(Clone, Default)]
 pub(super) struct Discards(Arc<Mutex<Vec<(String, MissReason)>>>);
 
@@ -106,7 +106,7 @@ impl Discards {
     }
 }
 
-/// What another version of the program keeps under the keys of a `Row`.
+/// The type that another version of the program keeps under the keys of a `Row`.
 #[derive(Clone, serde::Serialize, serde::Deserialize)]
 pub(super) struct NewerRow {
     pub(super) id: String,
@@ -131,7 +131,7 @@ impl CacheEntity for NewerRow {
 #[tokio::test]
 async fn what_is_discarded_is_told_once_and_why() {
     let (server, database) = scene();
-    let config = config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     let discards = Discards::default();
     let service: Service = CacheExpander::new(RedisBackend::new(config).unwrap())
         .with_metrics(Box::new(discards.clone()))
@@ -151,7 +151,7 @@ async fn what_is_discarded_is_told_once_and_why() {
         let id = id.clone();
         async move { Ok(Some(NewerRow { id })) }
     });
-    // Of another process: one service refuses a second type under a prefix.
+    // In another process: one service refuses a second type under a prefix.
     let other = super::service(&server.url());
     let mut feeder = SharedFeeder::<NewerRow>::new("k".to_owned());
     other.execute(&mut feeder, &newer, Refresh).await.unwrap();

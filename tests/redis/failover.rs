@@ -1,4 +1,4 @@
-//! An address that moves to another server while connections to the old one stand.
+//! An address that moves to another server while connections to the old one stay open.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,7 @@ use cache_kit_tests::{Gated, Row};
 
 use super::{call, service_by_default};
 
-/// How long the new master may take to be found. Some hundred milliseconds where the machine has
-/// nothing else to do.
+/// How long it may take to find the new master. Some hundred milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The old master lives on as a replica, answers every read, and refuses every invalidation. Only a
@@ -26,7 +25,7 @@ async fn an_old_master_that_became_a_replica_is_left() {
     let there = service_by_default(&new.url());
     call(&here, &database, "k", Refresh).await.unwrap();
     old.become_replica_of(&new);
-    // What the old master had, a real failover would have brought along.
+    // In a real failover, the new master would have the data of the old one.
     call(&there, &database, "k", Refresh).await.unwrap();
     address.redirect(new.addr());
 
@@ -52,7 +51,7 @@ async fn an_old_master_that_became_a_replica_is_left() {
     }
 }
 
-/// Between any two calls the connection ends; no call is the worse for it.
+/// The connection ends between any two calls, without an effect on the calls.
 #[tokio::test]
 async fn a_connection_that_is_cut_between_two_calls_costs_nothing() {
     let server = RedisServer::start();

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::{Service, call, config, scene, service as patient, service_by_default as service};
 
-/// The cache is no help, and costs nothing but time.
+/// The cache does not help, and only costs time.
 async fn answers_from_the_repository(service: &Service, database: &Gated) {
     for strategy in [Refresh, Bypass] {
         let (outcome, seen) = call(service, database, "k", strategy).await.unwrap();
@@ -35,9 +35,9 @@ async fn answers_from_the_repository(service: &Service, database: &Gated) {
     );
 }
 
-/// The cache serves again, and has nothing that was invalidated meanwhile.
+/// The cache serves again, without anything that was invalidated meanwhile.
 async fn serves_again(service: &Service, database: &Gated) {
-    // A few hundred milliseconds where the machine has nothing else to do.
+    // A few hundred milliseconds on an idle machine.
     let limit = Duration::from_secs(20);
     let back = Instant::now();
     loop {
@@ -132,7 +132,7 @@ async fn stopped_for_ten_seconds_nobody_waits_longer_than_a_deadline() {
     assert_eq!(seen, Some(2));
 }
 
-/// The connections to `server` that are not those of this question.
+/// The connections to `server`, without the one that asks.
 fn connections(server: &RedisServer) -> BTreeSet<String> {
     let list = server.command(&["CLIENT", "LIST"]).text().unwrap();
     list.lines()
@@ -200,7 +200,7 @@ async fn a_thousand_readers_of_a_dead_server_make_one_load() {
         })
         .collect();
     database.entered(1).await;
-    // All have found the server dead by then, and boarded.
+    // All have found the server dead by then, and joined the load.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
@@ -302,7 +302,7 @@ async fn a_master_that_becomes_a_replica_under_the_client_and_a_master_again() {
 async fn a_queue_that_is_full_is_an_error_and_not_silence() {
     let (server, database) = scene();
     server.kill();
-    let config = config(&server.url()).set(|it| it.with_pending_invalidations(2));
+    let config = config(&server.url()).set(|encoded| encoded.with_pending_invalidations(2));
     let service = CacheService::new(RedisBackend::new(config).unwrap());
     for n in 0..2 {
         let pending = service.invalidate::<Row>(&n.to_string()).await.unwrap();

@@ -46,7 +46,7 @@ impl Scene {
         slow
     }
 
-    /// Lets the slow load go on; it must not have been stored, and nothing old may be served.
+    /// Lets the slow load go on; its row must not be stored, and nothing old may be served.
     async fn judge(&self, slow: Answer) {
         self.database.let_through(1);
         let (outcome, seen) = slow.await.unwrap().unwrap();
@@ -166,11 +166,11 @@ async fn an_older_bypass_is_fenced_by_a_newer_store() {
         older.await.unwrap().unwrap().0,
         newer.await.unwrap().unwrap().0,
     ]
-    .map(|it| it.store());
+    .map(|outcome| outcome.store());
     assert_eq!(
         stores
             .iter()
-            .filter(|it| **it == StoreResult::Stored)
+            .filter(|result| **result == StoreResult::Stored)
             .count(),
         1,
         "{stores:?}"
@@ -181,7 +181,7 @@ async fn an_older_bypass_is_fenced_by_a_newer_store() {
 async fn a_lease_that_has_expired_stores_nothing() {
     let scene = Scene::new();
     let config = super::config(&scene.server.url())
-        .set(|it| it.with_lease_lifetime(std::time::Duration::from_millis(20)));
+        .set(|encoded| encoded.with_lease_lifetime(std::time::Duration::from_millis(20)));
     let backend = cache_kit::backend::RedisBackend::new(config).unwrap();
     let short = Service::new(backend);
     let slow = scene.spawn(&short, Refresh);

@@ -1,5 +1,5 @@
-//! Commands that reach the server late, after a connection was lost and what they asked for was done
-//! in another way: no older value, and no older absence, is served after an acknowledgement.
+//! Commands that reach the server late, after a lost connection and a second try: no older value,
+//! and no older absence, is served after an acknowledgement.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ fn runs_a_script(command: &Command) -> bool {
     command.is("EVALSHA") || command.is("EVAL")
 }
 
-/// Only a claim is told what a head begins with.
+/// Only a claim gets the prefixes of a head.
 fn is_claim(command: &Command) -> bool {
     runs_a_script(command) && command.has_arg(HEAD_PREFIXES[0])
 }
 
 const CLAIM: Kind = ("claim", is_claim);
 
-/// It does not wait long for the placeholders that late commands leave.
+/// Short, so that it does not wait long for the placeholders of late commands.
 fn expander(url: &str, time: &ManualClock) -> CacheExpander<RedisBackend> {
-    let config = config(url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     CacheExpander::new(RedisBackend::new(config).unwrap())
         .with_lease_wait(Duration::from_millis(5))
-        // Equal times make equal bytes, if anything does.
+        // With equal times, bytes are as likely to be equal as they can be.
         .with_clock(time.clock())
 }
 
@@ -98,7 +98,7 @@ async fn a_script_that_the_server_does_not_know() {
     let mut tally = Tally::default();
     for strategy in [Refresh, Bypass] {
         for moment in MOMENTS {
-            // What is answered with NOSCRIPT, and what is sent then.
+            // The command that is answered with NOSCRIPT, and the one that is sent then.
             for passed in [0, 1] {
                 let scene = scene(&server);
                 assert!(server.command(&["SCRIPT", "FLUSH"]).is_ok());

@@ -1,4 +1,4 @@
-//! What an entity says of its stored form: how large it may be, and whether it is fit to be served.
+//! Limits of an entity: the size of its stored form, and its validation.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,13 +13,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Service, scene, service};
 
-/// A text of up to 200 bytes of stored form, that goes bad by order.
+/// A text of up to 200 bytes of stored form, which can be made invalid.
 #[derive(Clone, Serialize, Deserialize)]
 struct Note {
     text: String,
 }
 
-/// A note that is fit until it is said not to be.
+/// A note that is valid until the test says otherwise.
 const GOES_BAD: &str = "fresh fish";
 
 static IS_BAD: AtomicBool = AtomicBool::new(false);
@@ -98,8 +98,9 @@ async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten() {
 async fn services_with_different_limits_do_not_delete_each_others_entries() {
     let (server, database) = super::scene();
     let large = super::service(&server.url());
-    let config = super::config(&server.url()).set(|it| {
-        it.with_max_value_bytes(64)
+    let config = super::config(&server.url()).set(|encoded| {
+        encoded
+            .with_max_value_bytes(64)
             .with_operation_deadline(super::PATIENCE)
     });
     let small = CacheService::new(RedisBackend::new(config).unwrap());

@@ -36,13 +36,13 @@ fn config(url: &str) -> RedisConfig {
     RedisConfig::from_url(url).unwrap()
 }
 
-/// Long enough for a machine that is busy with other things.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A service of its own, as another process would have it: it shares the server and nothing else.
-/// It is patient, so that a busy machine does not look like a broken server.
+/// A separate service, as in another process: it shares only the server. It is patient, so that a
+/// busy machine does not look like a broken server.
 fn service(url: &str) -> Service {
-    patient(config(url).set(|it| it.with_operation_deadline(PATIENCE)))
+    patient(config(url).set(|encoded| encoded.with_operation_deadline(PATIENCE)))
 }
 
 fn patient(config: RedisConfig) -> Service {
@@ -51,7 +51,7 @@ fn patient(config: RedisConfig) -> Service {
         .into()
 }
 
-/// A service with the defaults, for what depends on them.
+/// A service with the defaults, for tests that depend on them.
 fn service_by_default(url: &str) -> Service {
     CacheService::new(RedisBackend::new(config(url)).unwrap())
 }

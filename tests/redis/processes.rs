@@ -11,7 +11,7 @@ use cache_kit_tests::servers::{RedisServer, eventually};
 
 use super::{call, service_by_default};
 
-/// A worker process; killed if it is still there in the end.
+/// A worker process; killed if it still runs at the end.
 struct Worker(Child);
 
 impl Worker {
@@ -67,7 +67,7 @@ async fn a_process_that_is_killed_while_it_loads_costs_the_others_a_wait() {
 
     let database = Gated::open();
     database.set("hot", 8);
-    // Its wait for the lease of the dead is the default one.
+    // It waits for the lease of the dead process for the default time.
     let service = service_by_default(&server.url());
     let (outcome, seen) = call(&service, &database, "hot", Refresh).await.unwrap();
     assert_eq!((outcome.source(), seen), (Source::Repository, Some(8)));

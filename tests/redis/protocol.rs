@@ -141,7 +141,7 @@ async fn another_process_waits_for_a_load_that_is_under_way() {
 #[tokio::test]
 async fn what_is_too_large_is_not_kept_and_what_was_there_is_gone() {
     let (server, database) = scene();
-    let config = config(&server.url()).set(|it| it.with_max_value_bytes(64));
+    let config = config(&server.url()).set(|encoded| encoded.with_max_value_bytes(64));
     let small = CacheService::new(RedisBackend::new(config).unwrap());
     call(&service(&server.url()), &database, "k", Refresh)
         .await

@@ -1,4 +1,4 @@
-//! A server that answers and says no, to one key, to one command, to one user: the rest goes on.
+//! A server that refuses one key, one command or one user: everything else goes on.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn allow(server: &RedisServer, rules: &[&str]) {
 fn backend(server: &RedisServer, rules: &[&str]) -> RedisBackend {
     allow(server, rules);
     let url = format!("redis://app:pw@127.0.0.1:{}", server.port());
-    let config = config(&url).set(|it| it.with_operation_deadline(PATIENCE));
+    let config = config(&url).set(|encoded| encoded.with_operation_deadline(PATIENCE));
     RedisBackend::new(config).unwrap()
 }
 
@@ -120,7 +120,7 @@ async fn refused_keys_of_a_batch_are_their_own_affair() {
             );
         }
     }
-    // The first one was refused whole; those after it are sent key by key at once.
+    // The first one was refused as a whole; those after it are sent key by key at once.
     assert_eq!(server.commandstats().get("mget").copied().unwrap_or(0), 0);
     let said = backend.health().last_refusal.unwrap();
     assert!(said.contains("NOPERM for GET"), "{said}");
@@ -229,7 +229,7 @@ async fn a_missing_right_is_told_by_the_name_of_the_command() {
     }
 }
 
-/// As the docs of `RedisBackend` list them.
+/// The permissions that the docs of `RedisBackend` list.
 const RIGHTS: [&str; 10] = [
     "resetkeys",
     "~row:*",
@@ -269,7 +269,7 @@ fn connections(server: &RedisServer) -> usize {
     let info = server.command(&["INFO", "stats"]).text().unwrap();
     let line = info
         .lines()
-        .find_map(|it| it.strip_prefix("total_connections_received:"));
+        .find_map(|line| line.strip_prefix("total_connections_received:"));
     line.unwrap().trim().parse().unwrap()
 }
 
@@ -284,7 +284,7 @@ async fn a_refused_login_is_a_failure_of_the_connection() {
         let info = admin.command(&["INFO", "stats"]).unwrap().text().unwrap();
         let line = info
             .lines()
-            .find_map(|it| it.strip_prefix("total_connections_received:"));
+            .find_map(|line| line.strip_prefix("total_connections_received:"));
         line.unwrap().trim().parse::<usize>().unwrap()
     };
     for url in [

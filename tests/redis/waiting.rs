@@ -1,5 +1,5 @@
-//! Callers that give up, are not polled, or live on a runtime that stands still: nobody waits for
-//! them, and nothing that was begun is thrown away.
+//! Callers that give up, are not polled, or live on a runtime that stands still: no other caller
+//! waits for them, and no work is discarded.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ async fn a_black_hole_is_noticed_by_callers_with_less_patience_than_the_deadline
         let (server, database) = scene();
         let proxy = Proxy::in_front_of(server.addr());
         let service = service_by_default(&server.url_through(&proxy));
-        // Until the connection stands.
+        // Until there is a connection.
         eventually_async("a hit", LIMIT, || {
             proxy.seen("GET") > 1 || {
                 let (service, database) = (service.clone(), database.clone());
@@ -89,7 +89,7 @@ async fn a_black_hole_is_noticed_by_callers_with_less_patience_than_the_deadline
                 unanswered += 1;
             }
         }
-        // Two would do where the machine has nothing else to do.
+        // Two are enough on an idle machine.
         assert!(unanswered < 10, "{unanswered} of 40");
         assert!(database.loads() >= loads + 30 && !service.backend().health().available);
         server.cont();
@@ -103,8 +103,9 @@ async fn a_storm_of_dropped_calls_does_not_open_the_breaker() {
     let (server, database) = scene();
     let proxy = Proxy::in_front_of(server.addr());
     let config = config(&server.url_through(&proxy));
-    let config = config.set(|it| {
-        it.with_operation_deadline(PATIENCE)
+    let config = config.set(|encoded| {
+        encoded
+            .with_operation_deadline(PATIENCE)
             .with_breaker_failures(1)
     });
     let service = CacheService::new(RedisBackend::new(config).unwrap());
@@ -142,7 +143,7 @@ fn a_runtime_that_stands_still_holds_neither_the_queue_nor_the_others() {
     runs.block_on(call(&service, &database, "other", Refresh))
         .unwrap();
     server.kill();
-    // The first failures are here, and so is the task that would send the queue.
+    // The first failures happen on this runtime, and so does the task that would send the queue.
     still.block_on(async {
         for _ in 0..6 {
             let done = service.invalidate::<Row>(&"k".to_owned()).await.unwrap();
@@ -238,7 +239,7 @@ fn a_runtime_without_timer_or_sockets_is_a_clear_error() {
             }
         });
         assert!(service.backend().health().available, "the server is well");
-        // On a whole runtime it works, and the invalidation is made up for.
+        // On a complete runtime it works, and the invalidation is sent.
         one_thread().block_on(async {
             let begun = Instant::now();
             while service.backend().health().pending_invalidations > 0 {

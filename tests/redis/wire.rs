@@ -42,7 +42,7 @@ const TRICKS: [(&str, Trickster); 5] = [
     ("the command comes late", || Trick::HoldCommand),
 ];
 
-/// Two processes on one server; what one of them says goes through a proxy.
+/// Two processes on one server; one of them connects through a proxy.
 struct Scene {
     proxy: Proxy,
     shaky: Service,
@@ -56,11 +56,12 @@ impl Scene {
         let server = RedisServer::start();
         let proxy = Proxy::in_front_of(server.addr());
         let config = config(&server.url_through(&proxy))
-            .set(|it| it.with_operation_deadline(Duration::from_millis(600)));
-        let sound = super::config(&server.url()).set(|it| it.with_operation_deadline(PATIENCE));
+            .set(|encoded| encoded.with_operation_deadline(Duration::from_millis(600)));
+        let sound =
+            super::config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
         let scene = Self {
             shaky: CacheService::new(RedisBackend::new(config).unwrap()),
-            // It does not wait long for the placeholders that lost commands leave.
+            // Short, so that it does not wait long for the placeholders of lost commands.
             sound: CacheService::new(RedisBackend::new(sound).unwrap()),
             proxy,
             database: Gated::closed(),
@@ -91,7 +92,7 @@ impl Scene {
         tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
     }
 
-    /// Nobody gets version 1, now or when what is held back comes through after all.
+    /// No read returns version 1, now or after the held command arrives.
     async fn the_old_value_is_gone(&self, trap: &Trap, what: &str) {
         for round in 0..2 {
             let (_, seen) = call(&self.sound, &self.database, "k", Fresh).await.unwrap();
@@ -128,7 +129,7 @@ async fn each_command_of_a_slow_refresh_against_an_invalidation_elsewhere() {
             scene.database.entered(loads + 1).await;
             scene.database.set("k", 2);
             if command == "swap" {
-                // The load ends with the old row, and its store runs into the trap.
+                // The load ends with the old row, and its store triggers the trap.
                 scene.database.let_through(1);
                 trap.sprung().await;
             }

@@ -17,7 +17,7 @@ async fn a_late_command_arrives_after_its_client_has_gone_on() {
     assert!(has_ended(&mut client));
     late.wait();
     assert_eq!(proxy.connections(), 0);
-    // The client does it again, and somebody removes what it did.
+    // The client does it again, and another client removes the result.
     let mut again = connect(&proxy);
     again.command(&["SELECT", "3"]).unwrap();
     assert!(again.command(&["SET", "k", "again"]).unwrap().is_ok());
@@ -30,7 +30,7 @@ async fn a_late_command_arrives_after_its_client_has_gone_on() {
     assert_eq!(redis.command(&["EXISTS", "k"]).integer(), Some(0));
     eventually("the late connection ends", LIMIT, || {
         let clients = redis.command(&["CLIENT", "LIST"]).text().unwrap();
-        // The one that asks, and the one that goes on.
+        // The connection that asks, and the one that goes on.
         clients.lines().count() == 2
     });
 }
@@ -63,7 +63,7 @@ async fn a_held_command_becomes_late_when_its_client_is_cut() {
     assert!(has_ended(&mut client));
     assert!(other.command(&["PING"]).is_ok(), "no other one is cut");
     assert_eq!(redis.command(&["EXISTS", "k"]).integer(), Some(0));
-    // Nor does a cut of all take what is late along.
+    // Nor does cutting all connections drop the late commands.
     proxy.cut();
     held.deliver().await;
     assert_eq!(redis.command(&["GET", "k"]).text().as_deref(), Some("v"));

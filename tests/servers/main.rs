@@ -1,4 +1,4 @@
-//! The harness that starts servers and stands in the wire, tried on itself.
+//! Tests of the harness that starts servers and runs proxies.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! A proxy that plays no trick on single commands: it passes, is late, holds, cuts, swallows, refuses.
+//! A proxy without tricks on single commands: it passes, delays, holds, cuts, swallows, refuses.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use cache_kit_tests::servers::{
 };
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
-/// Long enough for an answer on loopback, to see that there is none.
+/// Long enough to see that there is no answer on loopback.
 pub(crate) const SOON: Duration = Duration::from_millis(100);
 
 pub(crate) fn pair() -> (RedisServer, Proxy) {
@@ -293,7 +293,7 @@ fn passes_on_the_end_of_either_side() {
     leaving.command(&["PING"]).unwrap();
     drop(leaving);
     eventually("the server saw it leave", LIMIT, || {
-        // The one that stays, and the one that asks.
+        // The connection that stays, and the one that asks.
         redis
             .command(&["CLIENT", "LIST"])
             .text()

@@ -248,7 +248,7 @@ fn another_server_on_its_port_is_not_this_one() {
 fn a_taken_port_makes_it_try_another_one() {
     let first = RedisServer::start();
     let port = first.port().to_string();
-    // The argument wins over every port that is tried.
+    // The argument overrides every port that is tried.
     let failed = catch_unwind(|| RedisServer::options().args(["--port", &port]).start());
     let message = failed.unwrap_err();
     let message = message.downcast_ref::<String>().unwrap();

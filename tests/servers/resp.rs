@@ -9,7 +9,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
-    // Many line ends, which a careless parser takes for its own.
+    // Many line ends, which a careless parser takes for the end of a frame.
     vec(
         prop_oneof![any::<u8>(), Just(b'\r'), Just(b'\n'), Just(b'$')],
         0..12,

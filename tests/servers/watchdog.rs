@@ -65,7 +65,7 @@ impl Victim {
     }
 }
 
-/// The part of the victim: says what it started, and waits until its input ends.
+/// The victim: prints what it started, and waits until its input ends.
 fn wait_for_the_end(redis: &RedisServer) {
     let pid = redis.process().pid().unwrap();
     println!("{MARK} {pid} {}", redis.process().room().display());
@@ -101,7 +101,7 @@ fn a_server_in_a_static_ends_with_its_test_process() {
         return wait_for_the_end(SERVER.get_or_init(RedisServer::start));
     }
     let mut victim = Victim::start("watchdog::a_server_in_a_static_ends_with_its_test_process");
-    // Its input ends, and so does it: in the usual way, in which a static is never dropped.
+    // Its input ends, so it exits in the usual way, in which a static is never dropped.
     drop(victim.child.stdin.take());
     assert!(victim.child.wait().unwrap().success());
     victim.leaves_nothing();

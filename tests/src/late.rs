@@ -1,9 +1,9 @@
-//! A wire that delivers late: one copy of a command reaches the server after all that its client has
-//! done since.
+//! A wire that delivers late: one copy of a command reaches the server after everything that its
+//! client has done since.
 //!
-//! A slow call has read version 1, or that there is no row, and waits with it. The row is updated and
-//! the key invalidated, which is acknowledged. The copy arrives, and the slow call ends. Whoever begins
-//! to read after the acknowledgement gets version 2, from wherever the answer comes.
+//! A slow call has read version 1, or that there is no row, and waits with it. The row is updated
+//! and the key invalidated, which is acknowledged. The copy arrives, and the slow call ends. A read
+//! that begins after the acknowledgement gets version 2, whatever the source of its answer.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,14 +27,14 @@ use crate::{Gated, Ghost, Ghosts};
 /// How many keys a batch has.
 const BATCH: usize = 3;
 
-/// How long a reader is given to end by itself before the slow call ends. One that has not ended
-/// waits for the slow call, or the machine is busy; both are right, and the answer tells.
+/// How long a reader may take to end by itself before the slow call ends. A reader that has not
+/// ended waits for the slow call, or the machine is busy. Both are allowed; its answer is checked.
 const BY_ITSELF: Duration = Duration::from_millis(100);
 
-/// How long a test waits for what must come.
+/// How long a test waits for something that must happen.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a test does to a server behind the back of every service.
+/// What a test does to a server without any service.
 pub trait ByHand {
     /// Removes a key.
     fn delete(&self, key: &str);
@@ -63,17 +63,17 @@ impl ByHand for MemcachedServer {
     }
 }
 
-/// A command that is to be late: its name, and how it is recognized.
+/// A command to delay: its name, and how it is recognized.
 pub type Kind = (&'static str, fn(&Command) -> bool);
 
-/// What stands under the keys before the slow call.
+/// What is under the keys before the slow call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Before {
     /// Nothing.
     Nothing,
     /// An entry in version 1, or the absence.
     Entry,
-    /// Something that is no entry.
+    /// Something that is not an entry.
     Foreign,
 }
 
@@ -97,7 +97,7 @@ pub enum Invalidation {
     Many,
     /// By another process that loads, too.
     Strategy,
-    /// By the process with the shaky wire.
+    /// By the process with the unreliable wire.
     Here,
     /// By a plain removal of the key.
     ByHand,
@@ -112,16 +112,16 @@ pub const INVALIDATIONS: [Invalidation; 5] = [
     Invalidation::ByHand,
 ];
 
-/// When what is late arrives.
+/// When the late command arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// Before the update.
     Early,
     /// After the acknowledgement, while the slow call still loads.
     Acknowledged,
-    /// So, and nobody reads before the slow call has ended.
+    /// The same, without a read before the slow call has ended.
     Unread,
-    /// After the end of the slow call, when nobody has read since.
+    /// After the end of the slow call, without a read since.
     SlowEnded,
     /// When others have read version 2 and stored it.
     Stored,
@@ -136,10 +136,10 @@ pub const MOMENTS: [Moment; 5] = [
     Moment::Stored,
 ];
 
-/// One way in which it may come about.
+/// One possible course of events.
 #[derive(Clone, Copy)]
 pub struct Case<'c> {
-    /// What is late, in the order of its sending.
+    /// The late commands, in the order of sending.
     pub late: &'c [Kind],
     /// What the slow call does.
     pub strategy: CacheStrategy,
@@ -147,13 +147,13 @@ pub struct Case<'c> {
     pub batch: bool,
     /// Whether there is a row at first.
     pub present: bool,
-    /// What stands under the keys.
+    /// What is under the keys.
     pub before: Before,
     /// How the slow call ends.
     pub ending: Ending,
     /// How it is invalidated.
     pub invalidation: Invalidation,
-    /// When what is late arrives.
+    /// When the late command arrives.
     pub moment: Moment,
 }
 
@@ -189,7 +189,7 @@ impl fmt::Debug for Case<'_> {
     }
 }
 
-/// Two processes on one server: what one of them says goes through a proxy.
+/// Two processes on one server: one of them connects through a proxy.
 #[derive(Debug)]
 pub struct Scene<'s, B: CacheBackend, S> {
     /// The process with the proxy.
@@ -202,13 +202,13 @@ pub struct Scene<'s, B: CacheBackend, S> {
     pub server: &'s S,
 }
 
-/// Where an answer came from, and the version that it had.
+/// The source of an answer, and its version.
 pub type Seen = (Source, Option<u64>);
 
 /// Numbers the keys of this process, so that no two cases share one.
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
-/// Keys that nobody else uses.
+/// Keys that no other case uses.
 pub fn fresh_ids(batch: bool) -> Vec<String> {
     let case = CASES.fetch_add(1, Ordering::Relaxed);
     let count = if batch { BATCH } else { 1 };
@@ -238,7 +238,7 @@ pub async fn read<B: CacheBackend>(
         .collect())
 }
 
-/// [`read`], with all that the call tells of itself.
+/// [`read`], with the whole outcome of the call.
 ///
 /// # Errors
 ///
@@ -260,7 +260,7 @@ pub async fn read_all<B: CacheBackend>(
     };
     let versions = feeders
         .into_iter()
-        .map(|it| it.entity.map(|row| row.version));
+        .map(|feeder| feeder.entity.map(|row| row.version));
     Ok(outcomes.into_iter().zip(versions).collect())
 }
 
@@ -276,15 +276,15 @@ pub fn spawn<B: CacheBackend>(
 }
 
 impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
-    /// Plays a case, and says whether all that is to be late was sent.
+    /// Runs a case, and returns whether all late commands were sent.
     ///
     /// # Errors
     ///
-    /// What a reader got that is older than what was acknowledged.
+    /// A reader got something older than an acknowledged version.
     ///
     /// # Panics
     ///
-    /// When a call fails that must not.
+    /// When a call fails unexpectedly.
     pub async fn play(&self, case: Case<'_>) -> Result<bool, String> {
         let ids = fresh_ids(case.batch);
         let database = Gated::closed();
@@ -314,7 +314,7 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
         database.entered(1).await;
         let mut slow = Some(slow);
         if !traps.iter().all(Trap::has_sprung) {
-            // It is what the slow call ends with.
+            // The slow call ends with this command.
             self.end(&database, case.ending, slow.take().unwrap()).await;
             if case.ending == Ending::Dropped {
                 // A task does it.
@@ -332,7 +332,7 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
             deliver(&traps).await;
         }
 
-        // Those who begin now must not join the slow one.
+        // Calls that begin now must not join the slow one.
         let mut readers = Vec::new();
         if !matches!(case.moment, Moment::Unread | Moment::SlowEnded) {
             for service in [&self.shaky, &self.sound] {
@@ -360,7 +360,7 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
         Ok(all)
     }
 
-    /// Plays a trick on the next command for `key` that is of this kind.
+    /// Plays a trick on the next command of this kind for `key`.
     pub fn trap(&self, key: &str, is_it: &fn(&Command) -> bool, trick: Trick) -> Trap {
         let (key, is_it) = (key.to_owned(), *is_it);
         self.proxy.on_next(
@@ -369,11 +369,11 @@ impl<B: CacheBackend, S: ByHand> Scene<'_, B, S> {
         )
     }
 
-    /// What everybody finds is version 2.
+    /// Every read must return version 2.
     ///
     /// # Errors
     ///
-    /// What is older.
+    /// A read returned something older.
     pub async fn nothing_old(&self, open: &Gated, ids: &[String]) -> Result<(), String> {
         for strategy in [Fresh, Refresh, Fresh] {
             for service in [&self.shaky, &self.sound] {
@@ -445,7 +445,7 @@ async fn deliver(traps: &[Trap]) {
 
 /// # Errors
 ///
-/// What is older than version 2, or an absence.
+/// A read returned something older than version 2, or an absence.
 pub fn judge(who: &str, seen: cache_kit::Result<Vec<Seen>>) -> Result<(), String> {
     for (source, version) in seen.unwrap() {
         if source != Source::Nothing && version != Some(2) {
@@ -455,14 +455,14 @@ pub fn judge(who: &str, seen: cache_kit::Result<Vec<Seen>>) -> Result<(), String
     Ok(())
 }
 
-/// What one store calls the commands of a call, and a scene with it.
+/// The names that one store gives to the commands of a call, and a scene with it.
 #[derive(Debug)]
 pub struct Stage<M> {
     /// A scene of its own for each case.
     pub scene: M,
     /// Look-ups.
     pub get: Kind,
-    /// Leases, but for those of an invalidation.
+    /// Leases, except those of an invalidation.
     pub claim: Kind,
     /// The lease of an invalidation.
     pub set: Kind,
@@ -480,7 +480,7 @@ where
     S: ByHand + 's,
     M: Fn() -> Scene<'s, B, S>,
 {
-    /// What a slow call sends, by strategy.
+    /// The commands of a slow call, by strategy.
     fn sent(&self) -> Vec<(CacheStrategy, Kind)> {
         vec![
             (Refresh, self.get),
@@ -550,7 +550,7 @@ where
         tally.report();
     }
 
-    /// What a slow call gives its lease up with.
+    /// The command by which a slow call gives up its lease.
     pub async fn releases(&self) {
         let mut tally = Tally::default();
         for strategy in [Refresh, Bypass, Invalidate] {
@@ -567,7 +567,7 @@ where
         tally.report();
     }
 
-    /// An invalidation whose first copy comes when it has long been acknowledged, and others have
+    /// An invalidation whose first copy arrives long after it was acknowledged, when others have
     /// filled the cache again.
     ///
     /// # Panics
@@ -593,8 +593,8 @@ where
         }
     }
 
-    /// A leader that goes away while its lease is in the wire, and a successor that sends for the
-    /// same lease in the same tick of the clock.
+    /// A leader that goes away while its lease command is in flight, and a successor that requests
+    /// the same lease in the same tick of the clock.
     ///
     /// # Panics
     ///
@@ -663,7 +663,7 @@ where
             asked.release();
         }
         held.sprung().await;
-        // It is polled when its look-up is answered, and boards then.
+        // It is polled when its look-up is answered, and joins the flight then.
         let before = look_ups[0].so_far();
         eventually_async("the successor boards", LIMIT, || {
             look_ups[0].so_far() > before || look_ups[0].so_far() >= 2
@@ -736,17 +736,17 @@ impl Polls {
     }
 }
 
-/// What became of many cases.
+/// The results of many cases.
 #[derive(Debug, Default)]
 pub struct Tally {
     tried: usize,
-    /// By what is to be late: whether all of it was sent in any case.
+    /// By late commands: whether all of them were sent in some case.
     sent: BTreeMap<String, bool>,
     failed: Vec<String>,
 }
 
 impl Tally {
-    /// Plays `case` in `scene`.
+    /// Runs `case` in `scene`.
     pub async fn play<B: CacheBackend, S: ByHand>(
         &mut self,
         scene: Scene<'_, B, S>,

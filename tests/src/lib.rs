@@ -1,4 +1,4 @@
-//! What the integration tests share: an entity, a repository whose loads stop at a gate, and a
+//! Shared by the integration tests: an entity, a repository whose loads stop at a gate, and a
 //! stepper that polls futures by hand.
 
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ pub mod race;
 pub mod schedules;
 pub mod servers;
 
-/// A row with a version, so that a test can tell an older one.
+/// A row with a version, so that a test can recognize an older one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Its key.
@@ -73,8 +73,8 @@ pub fn row(id: &str, version: u64) -> Row {
     }
 }
 
-/// A database whose loads read at once and then stop at a gate until they are let through: what
-/// comes out may be older than the table by then. Clones are one database.
+/// A database whose loads read at once and then stop at a gate until they are let through. So their
+/// row may be older than the table by then. Clones share the database.
 #[derive(Debug, Clone)]
 pub struct Gated {
     table: Arc<Mutex<HashMap<String, u64>>>,
@@ -98,14 +98,14 @@ impl Gated {
         }
     }
 
-    /// A database whose gate stands open.
+    /// A database with an open gate.
     pub fn open() -> Self {
         let database = Self::closed();
         database.gate.add_permits(Semaphore::MAX_PERMITS);
         database
     }
 
-    /// The same table behind a gate of its own, which stands open.
+    /// The same table behind a gate of its own, which is open.
     pub fn with_open_gate(&self) -> Self {
         Self {
             table: Arc::clone(&self.table),
@@ -133,7 +133,7 @@ impl Gated {
         *self.entered.borrow()
     }
 
-    /// What each load has asked for, in the order in which they began.
+    /// The keys of each load, in the order in which they began.
     pub fn queries(&self) -> Vec<Vec<String>> {
         lock(&self.queries).clone()
     }
@@ -157,7 +157,7 @@ impl DataRepository<Row> for Gated {
         Ok(found.pop().flatten())
     }
 
-    /// Is one load, and passes the gate once.
+    /// Counts as one load, and passes the gate once.
     async fn fetch_by_ids(&self, ids: &[String]) -> Result<Vec<Option<Row>>> {
         self.load(ids).await
     }
@@ -227,8 +227,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Is pending once. It wakes at once, where `yield_now` wakes when the runtime has its turn, which a
-/// [`Step`] may not wait for.
+/// Is pending once. It wakes at once, while `yield_now` wakes through the runtime, which a [`Step`]
+/// cannot wait for.
 pub async fn one_turn() {
     let mut taken = false;
     std::future::poll_fn(|cx| {
@@ -296,7 +296,7 @@ impl<'a, O> Step<'a, O> {
         self.future.is_some()
     }
 
-    /// Drops the future where it stands.
+    /// Drops the future in its current state.
     pub fn cancel(&mut self) {
         self.future = None;
     }

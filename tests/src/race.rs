@@ -1,4 +1,4 @@
-//! Callers that miss one key at one moment: one load, in whatever order they run.
+//! Concurrent misses of one key: one load, in whatever order the callers run.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

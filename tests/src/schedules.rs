@@ -1,9 +1,10 @@
 //! Random schedules of two processes that share a store, against an oracle.
 //!
-//! As `contract/oracle.rs` does for memory: whoever begins after an invalidation was acknowledged
-//! must get the version that it made mandatory, or a newer one, and the cache is not left with an
-//! older one. Calls are for one key or for a batch. What the network does in between is up to the
-//! machine, so a seed gives the same commands and not the same order of their answers.
+//! As `contract/oracle.rs` does for memory: a read that begins after an invalidation was
+//! acknowledged must return the version that it made mandatory, or a newer one, and the cache must
+//! not hold an older one in the end. Calls are for one key or for a batch. The timing of the
+//! network depends on the machine, so a seed gives the same commands, but not the same order of
+//! their answers.
 
 #![allow(
     clippy::unwrap_used,
@@ -27,15 +28,15 @@ type Versions = [u64; KEYS];
 struct Running {
     /// The keys that are asked for; a batch may ask twice for one.
     keys: Vec<usize>,
-    /// What was mandatory when the call began.
+    /// The mandatory versions when the call began.
     floors: Versions,
-    /// What the rows were then: what an invalidation makes mandatory.
+    /// The versions of the rows then, which an invalidation makes mandatory.
     rows: Versions,
     invalidates: bool,
     task: JoinHandle<Vec<Option<u64>>>,
 }
 
-/// What one call does; `None` only invalidates.
+/// The strategy of a call; `None` only invalidates.
 async fn perform<B: CacheBackend>(
     service: CacheService<B>,
     database: Gated,
@@ -160,11 +161,11 @@ async fn judge(call: Running, floors: &mut Versions) -> usize {
     1
 }
 
-/// Plays the schedules with these seeds over the two services.
+/// Runs the schedules with these seeds over the two services.
 ///
 /// # Panics
 ///
-/// When somebody got what was too old, or nothing much happened.
+/// When a call got something too old, or when too little happened.
 pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<u64>) {
     let schedules = seeds.end - seeds.start;
     let mut judged = 0;

@@ -38,7 +38,7 @@ pub(super) const WORDS: Words = Words {
 const KEY: &str = "key = \"id\"";
 const PARTS: &str = "key(\"order_id\", \"item_id\")";
 
-/// What stands on the type, as it was written.
+/// The attributes of the type, as they were written.
 #[derive(Default)]
 pub(crate) struct CacheAttr {
     pub(crate) prefix: Option<LitStr>,
@@ -48,7 +48,7 @@ pub(crate) struct CacheAttr {
     pub(crate) key: Option<KeyAttr>,
     /// Whether there is a `key`, a `key_with` or a `key_type` that could not be read.
     pub(crate) key_is_broken: bool,
-    /// Whether there is something that may have been meant as the key.
+    /// Whether some word may have been meant as the key.
     pub(crate) unclear: bool,
     pub(crate) key_with: Option<Word<ExprPath>>,
     pub(crate) key_type: Option<Word<Type>>,
@@ -69,7 +69,7 @@ pub(crate) struct CacheAttr {
 /// The predicates of a where-clause.
 pub(crate) type Predicates = Punctuated<WherePredicate, Token![,]>;
 
-/// A word and its value, so that a mistake can be shown on either.
+/// A word and its value, so that an error can point at either.
 pub(crate) struct Word<T> {
     pub(crate) name: Ident,
     pub(crate) value: T,
@@ -213,11 +213,11 @@ impl<T> Word<T> {
     }
 }
 
-/// What stands on a field.
+/// The attributes of a field.
 #[derive(Default)]
 pub(crate) struct FieldMarks {
     pub(crate) key: Option<Ident>,
-    /// What is lost may be lost.
+    /// The loss of the field is intended.
     pub(crate) skip_ok: Option<Ident>,
     pub(crate) doubts: Doubts,
 }
@@ -228,12 +228,12 @@ impl FieldMarks {
         Self::read(attrs, Place::Field, errors)
     }
 
-    /// Reads the attributes of a field of a variant, where no `key` may stand.
+    /// Reads the attributes of a field of a variant, where `key` is not allowed.
     pub(crate) fn in_variant(attrs: &[Attribute], errors: &mut Errors) -> Self {
         Self::read(attrs, Place::InEnum, errors)
     }
 
-    /// Reads the attributes of a variant, where nothing may stand.
+    /// Reads the attributes of a variant, where nothing is allowed.
     pub(crate) fn of_variant(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut found = Self::in_variant(attrs, errors);
         if let Some(skip_ok) = found.skip_ok.take() {

@@ -29,7 +29,7 @@ const KEY: &str = "key = \"user_id\"";
 const PARTS: &str = "key(\"order_id\", \"item_id\")";
 const NAME: &str = "name = \"UserFeeder\"";
 
-/// What stands on the struct, as it was written.
+/// The attributes of the struct, as they were written.
 #[derive(Default)]
 pub(crate) struct FeederAttr {
     pub(crate) entity: Option<Type>,
@@ -43,7 +43,7 @@ pub(crate) struct FeederAttr {
     pub(crate) entity_is_broken: bool,
     /// Whether there is a `key` that could not be read.
     pub(crate) key_is_broken: bool,
-    /// Whether there is something that may have been meant as any word.
+    /// Whether some word may have been meant as any other.
     pub(crate) unclear: bool,
 }
 
@@ -55,7 +55,7 @@ pub(crate) enum KeyAttr {
     Parts(Group, Vec<LitStr>),
 }
 
-/// The functions that are called on the way.
+/// The hook functions.
 #[derive(Default)]
 pub(crate) struct Hooks {
     pub(crate) validate: Option<ExprPath>,
@@ -64,7 +64,7 @@ pub(crate) struct Hooks {
     pub(crate) on_loaded: Option<ExprPath>,
 }
 
-/// What stands on a field.
+/// The attributes of a field.
 #[derive(Default)]
 pub(crate) struct FieldMarks {
     pub(crate) key: Option<KeyMark>,
@@ -135,7 +135,7 @@ impl FieldMarks {
             } else {
                 alone(name, input).map(|()| None)
             };
-            // The field is the key, whatever is wrong with the value.
+            // The field is the key even if the value is wrong.
             let (part, result) = match part {
                 Ok(part) => (part, Ok(())),
                 Err(error) => (None, Err(error)),
@@ -152,7 +152,7 @@ impl FieldMarks {
     }
 }
 
-/// Sees that a word of a field stands alone.
+/// Checks that a word of a field has no value.
 fn alone(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(());

@@ -1,6 +1,7 @@
 //! The grammar of `#[cache(…)]` and `#[feeder(…)]`: words, separated by commas.
 //!
-//! A word that cannot be read is reported and skipped, so that it hides no other.
+//! A word that cannot be parsed is reported and skipped, so that errors in other words are reported
+//! as well.
 
 pub(crate) mod cache;
 pub(crate) mod feeder;
@@ -18,13 +19,13 @@ use crate::diag::{Errors, as_written, did_you_mean, one_of};
 struct Words {
     /// `cache` or `feeder`.
     attribute: &'static str,
-    /// What may stand in it on a struct.
+    /// The words that are allowed on a struct.
     example: &'static str,
     on_struct: &'static [&'static str],
     on_field: &'static [&'static str],
 }
 
-/// Whose attributes are read.
+/// The item whose attributes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// The struct, or the enum.
@@ -34,26 +35,26 @@ enum Place {
     InEnum,
 }
 
-/// What is not sure after the words have been read.
+/// What is uncertain after the words have been read.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Doubts {
-    /// There was something that could be any word: it is not known what is missing.
+    /// Some word could be any other: it is not known what is missing.
     pub(crate) unclear: bool,
-    /// There was a misspelt word, and what it was taken for may conflict with others.
+    /// There was a misspelt word, and its interpretation may conflict with others.
     pub(crate) guessed: bool,
 }
 
-/// A misspelt word: what it was meant to be, where it stands, and what follows it.
+/// A misspelt word: the intended word, its position, and what follows it.
 struct Misspelt {
     meant: Ident,
     value: TokenStream,
 }
 
 impl Words {
-    /// Calls `word` for each word in the attributes of this name. `word` reads what follows it.
+    /// Calls `word` for each word in the attributes with this name. `word` parses what follows it.
     ///
-    /// A misspelt word is reported, and then read as the one that was meant, so that nothing else is
-    /// reported because of it.
+    /// A misspelt word is reported, and then read as the intended one, so that it causes no further
+    /// errors.
     fn read(
         &self,
         attrs: &[Attribute],
@@ -109,13 +110,13 @@ impl Words {
         for Misspelt { meant, value } in misspelt {
             let mut unseen = Errors::default();
             let read = |input: ParseStream<'_>| word(&meant, input, &mut unseen);
-            // What is wrong with the value is reported when the word is right.
+            // Errors in the value are reported once the word is correct.
             let _ = read.parse2(value);
         }
         doubts
     }
 
-    /// Reads a word with its value, and says whether it is known what was meant.
+    /// Reads a word with its value, and says whether the intended word is known.
     fn read_one(
         &self,
         input: ParseStream<'_>,
@@ -206,7 +207,7 @@ fn set<T>(slot: &mut Option<T>, name: &Ident, value: T, errors: &mut Errors) {
     }
 }
 
-/// Sees that a word stands alone, as in `#[cache(key)]`.
+/// Checks that a word has no value, as in `#[cache(key)]`.
 fn alone(name: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
     if input.is_empty() || input.peek(Token![,]) {
         return Ok(());
@@ -272,8 +273,8 @@ fn ty(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<Type> 
     code(name, input, "a type", example)
 }
 
-/// Reads `= path::to_a::function`, which may say its generics and start at a type, and sees that the
-/// function is named and not called.
+/// Reads `= path::to_a::function`, which may have generic arguments and start at a type, and checks
+/// that the function is named and not called.
 fn function(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<ExprPath> {
     let path: ExprPath = code(name, input, "the path of a function", example)?;
     if input.is_empty() || input.peek(Token![,]) {
@@ -299,7 +300,7 @@ fn is_last(input: ParseStream<'_>) -> bool {
     ahead.parse::<TokenTree>().is_ok() && (ahead.is_empty() || ahead.peek(Token![,]))
 }
 
-/// Reads what is written as code and not as text.
+/// Reads a value that is written as code and not as text.
 fn code<T: Parse>(
     name: &Ident,
     input: ParseStream<'_>,
@@ -316,7 +317,7 @@ fn code<T: Parse>(
             ),
         ));
     }
-    // On a fork, since what is not closed may swallow the words after it.
+    // On a fork, since an unclosed bracket may swallow the words after it.
     if input.fork().parse::<T>().is_err() {
         return Err(syn::Error::new_spanned(
             input.fork().parse::<TokenTree>()?,
@@ -359,7 +360,7 @@ fn texts(group: &Group, errors: &mut Errors, example: &str) -> Vec<LitStr> {
     texts
 }
 
-/// Reads the `=` and sees that something follows.
+/// Reads the `=` and checks that something follows.
 fn equals(name: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<()> {
     let missing =
         || syn::Error::new_spanned(name, format!("`{name}` needs a value, as in `{example}`"));
@@ -384,7 +385,7 @@ fn at_end_of_word(input: ParseStream<'_>) -> syn::Result<()> {
     ))
 }
 
-/// What stands between two places of the same input.
+/// The tokens between two positions of the same input.
 fn until(start: ParseStream<'_>, end: ParseStream<'_>) -> TokenStream {
     let mut between = TokenStream::new();
     while start.cursor() != end.cursor() {
@@ -398,8 +399,8 @@ fn until(start: ParseStream<'_>, end: ParseStream<'_>) -> TokenStream {
 
 /// Skips to the comma before the next word, or to the end.
 ///
-/// Commas also stand inside `Page<A, B>` and `|a, b| c`. Where the `>` is missing, the next word is
-/// one that has a value.
+/// Commas also stand inside `Page<A, B>` and `|a, b| c`. If the `>` is missing, the next word that
+/// has a value ends the search.
 fn skip_word(input: ParseStream<'_>) {
     let mut open = 0_usize;
     let mut in_bars = false;

@@ -16,7 +16,7 @@ pub(super) const WORDS: Words = Words {
 
 const VERSION: &str = "version = 2";
 
-/// What stands on the type, as it was written.
+/// The attributes of the type, as they were written.
 #[derive(Default)]
 pub(crate) struct SchemaAttr {
     pub(crate) version: Option<u32>,
@@ -41,7 +41,7 @@ impl SchemaAttr {
     }
 }
 
-/// Whether there is a word that only an entity has, which brings `CacheSchema` of its own.
+/// Whether there is a word that only an entity has. An entity implements `CacheSchema` already.
 pub(crate) fn is_of_entity(attrs: &[Attribute]) -> bool {
     attrs
         .iter()
@@ -64,7 +64,7 @@ pub(crate) fn skip_ok(attrs: &[Attribute], errors: &mut Errors) -> Option<Ident>
     mark
 }
 
-/// Reports every word on a variant: there is none that belongs there.
+/// Reports every word on a variant: none is allowed there.
 pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) {
     let words = Words {
         on_field: &[],

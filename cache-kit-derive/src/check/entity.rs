@@ -26,15 +26,15 @@ pub(crate) struct Entity<'a> {
     pub(crate) bound: Option<&'a Predicates>,
 }
 
-/// What all keys of an entity start with.
+/// The beginning of all keys of an entity.
 pub(crate) enum Prefix<'a> {
     Text(String),
-    /// What this function gives.
+    /// The return value of this function.
     With(&'a ExprPath),
 }
 
-/// Applies every rule. The entity counts only if none of them was broken; what could be made out of
-/// the key serves the fallback, too.
+/// Applies every rule. The entity is only used if all rules hold. The fallback also uses what is
+/// known about the key.
 pub(crate) fn check<'a>(
     shape: &Shape<'_>,
     attr: &'a CacheAttr,
@@ -135,7 +135,7 @@ fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: 
     }
 }
 
-/// The parts of a typed key stand in a struct that has no parameters.
+/// The parts of a typed key become fields of a struct that has no parameters.
 fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
     let Key::Parts(parts) = key else {
         return;
@@ -197,7 +197,7 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
     Prefix::Text(text)
 }
 
-/// What a crate calls the type of every table, as a prefix.
+/// Names that crates give to the type of every table, as prefixes.
 const COMMON_NAMES: [&str; 4] = ["model", "entity", "row", "record"];
 
 fn stale(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
@@ -217,7 +217,7 @@ fn lasts(literal: &LitStr, errors: &mut Errors) -> Option<Duration> {
         .ok()
 }
 
-/// The types that the key is made of, where they depend on a parameter.
+/// The types that the key consists of, if they depend on a parameter.
 pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a Key<'a>) -> Vec<&'a Type> {
     key.types(target)
         .into_iter()

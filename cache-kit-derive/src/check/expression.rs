@@ -1,7 +1,7 @@
 //! An expression over the fields of a struct, in quotes: `"user.id"`, `"shop.to_owned() + id"`.
 //!
-//! `syn` reads more or less of the language, depending on what other crates of the build ask of
-//! it. So what is taken here is listed, and is the same in every build.
+//! `syn` parses more or less of the language, depending on the features that other crates of the
+//! build enable. So this module lists the accepted expressions, which are the same in every build.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -10,27 +10,27 @@ use syn::{Expr, LitStr};
 
 use crate::ast::{Struct, usable};
 
-/// An expression that gives a key.
+/// An expression that evaluates to a key.
 pub(crate) struct Expression {
-    /// As it was written, but with names of our own for the fields and for `self`: see [`binding`]
+    /// As it was written, except that the fields and `self` have names of our own: see [`binding`]
     /// and [`owner`].
     pub(crate) tokens: TokenStream,
-    /// Whether it names a place, from which a key must be copied, and is no value of its own.
+    /// Whether it is a place, from which a key must be copied, and not a value of its own.
     pub(crate) is_place: bool,
     /// The fields that it names. Numbers are positions in [`Struct::fields`].
     pub(crate) fields: Vec<usize>,
-    /// Those of them that have another name in it.
+    /// Those of them that are renamed in it.
     pub(crate) bound: Vec<usize>,
 }
 
 impl Expression {
-    /// Reads an expression, if the text is one of those that are taken.
+    /// Parses an expression, if the text is an accepted one.
     pub(crate) fn parse(literal: &LitStr, target: &Struct<'_>) -> Option<Self> {
         let expr: Expr = literal.parse().ok()?;
         if !is_taken(&expr) {
             return None;
         }
-        // `&user.id` is the place behind it: not every key can be made of a reference to one.
+        // `&user.id` stands for the place itself: not every key can be made of a reference.
         let mut expr = match expr {
             Expr::Reference(reference) if reference.mutability.is_none() => *reference.expr,
             expr => expr,
@@ -55,14 +55,14 @@ impl Expression {
     }
 }
 
-/// What `self` is called in the generated code: a reference to the struct.
+/// The name of `self` in the generated code: a reference to the struct.
 pub(crate) fn owner() -> Ident {
     Ident::new("__owner", Span::call_site())
 }
 
-/// What a field is called in the generated code: a reference to it.
+/// The name of a field in the generated code: a reference to it.
 ///
-/// Under its own name it would stand before a function of that name.
+/// With its own name it would shadow a function of that name.
 pub(crate) fn binding(field: &str) -> Ident {
     format_ident!("__field_{field}", span = Span::call_site())
 }
@@ -95,13 +95,13 @@ fn is_place(expr: &Expr) -> bool {
     }
 }
 
-/// Gives the fields and `self` their other names.
+/// Renames the fields and `self`.
 struct Names<'a> {
     target: &'a Struct<'a>,
     at: Span,
-    /// The fields that have another name.
+    /// The fields that were renamed.
     bound: Vec<usize>,
-    /// The fields that have their own name in a macro.
+    /// The fields that keep their own name in a macro.
     in_macros: Vec<usize>,
 }
 
@@ -137,7 +137,7 @@ impl Names<'_> {
             }
             Expr::Tuple(expr) => expr.elems.iter_mut().for_each(|elem| self.rename(elem)),
             Expr::Call(expr) => {
-                // What is called is a function, as elsewhere: `(id)(7)` calls a field.
+                // The callee is a function, as elsewhere: `(id)(7)` calls a field.
                 if !matches!(&*expr.func, Expr::Path(_)) {
                     self.rename(&mut expr.func);
                 }
@@ -151,7 +151,7 @@ impl Names<'_> {
         }
     }
 
-    /// The other name of a field or of `self`, at the place of the one that was written.
+    /// The new name of a field or of `self`, with the span of the original.
     fn named(&mut self, name: &Ident) -> Option<Ident> {
         let mut other = if name == "self" {
             owner()
@@ -169,10 +169,10 @@ impl Names<'_> {
         (!self.target.is_tuple).then_some(field)
     }
 
-    /// The tokens of a macro with another name for `self`, and the fields that they name, which
-    /// stand before the macro. What a text like `"{a}:{b}"` names for `format!` counts.
+    /// The tokens of a macro with `self` renamed, and the fields that they name, which are bound
+    /// before the macro. Names inside a text like `"{a}:{b}"` for `format!` count, too.
     ///
-    /// A field that has the name of a function or a constant gets its other name.
+    /// A field that has the name of a function or a constant is renamed.
     fn in_macro(&mut self, tokens: TokenStream) -> (TokenStream, Vec<usize>) {
         let mut called = Vec::new();
         calls(tokens.clone(), &mut called);
@@ -235,14 +235,14 @@ impl Names<'_> {
         renamed.into_iter().collect()
     }
 
-    /// Whether the name of a field may be that of a function or a constant, too, for which a binding
-    /// of that name would be taken.
+    /// Whether the name of a field may also be that of a function or a constant, which a binding of
+    /// that name would shadow.
     fn is_ambiguous(&self, at: usize, called: &[String]) -> bool {
         let name = &self.target.fields[at].name;
         called.contains(name) || name.starts_with(char::is_uppercase)
     }
 
-    /// The macro behind the fields that it names, which have their own names there.
+    /// The macro after bindings of the fields that it names, under their own names.
     fn with_fields(&mut self, fields: &[usize], call: &Expr) -> TokenStream {
         let owner = owner();
         let names = fields.iter().map(|at| {
@@ -273,7 +273,7 @@ pub(crate) fn reference(target: &Struct<'_>, place: &TokenStream) -> TokenStream
     }
 }
 
-/// The names of what is called in the tokens.
+/// The names of functions that the tokens call.
 fn calls(tokens: TokenStream, found: &mut Vec<String>) {
     let mut after_dot = false;
     let mut tokens = tokens.into_iter().peekable();

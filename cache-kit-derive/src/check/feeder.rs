@@ -17,19 +17,19 @@ use crate::diag::{Errors, as_written, one_of};
 pub(crate) enum Slot {
     /// Into this field.
     Field(usize),
-    /// Into the feeder that is generated around the request.
+    /// Into the feeder that is generated for the request.
     Companion,
 }
 
 /// What a feeder asks for. Numbers are positions in [`Struct::fields`].
 pub(crate) enum Key {
-    /// The field, or the fields in it where it is a `Vec` or a slice.
+    /// The field, or its elements if it is a `Vec` or a slice.
     Field(usize),
     /// A typed key of several fields.
     Parts(Vec<Part>),
-    /// A `String` made of fields and text.
+    /// A `String` of fields and text.
     Template(Vec<Piece>),
-    /// Whatever it gives.
+    /// The value of an expression.
     Expression(Expression),
 }
 
@@ -39,15 +39,14 @@ pub(crate) struct Part {
     pub(crate) name: Member,
 }
 
-/// What could be made out. A feeder can be expanded if `entity` and `key` are there and no rule
-/// was broken.
+/// What is known. A feeder can be expanded if `entity` and `key` are there and all rules hold.
 pub(crate) struct Feeder<'a> {
     pub(crate) entity: Option<&'a Type>,
     pub(crate) key: Option<Key>,
     pub(crate) slot: Slot,
     /// How many entities it asks for.
     pub(crate) many: Places,
-    /// What the feeder around a request is called, if the user says.
+    /// The name of the feeder for a request, if the user states one.
     pub(crate) name: Option<Ident>,
 }
 
@@ -121,7 +120,7 @@ pub(crate) fn check<'a>(
     }
 }
 
-/// The type of the entity: what was written, without what it was wrapped in.
+/// The type of the entity: as it was written, without a wrapper.
 fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) -> Option<&'a Type> {
     let Some(written) = &attr.entity else {
         if !attr.entity_is_broken && !attr.unclear {
@@ -161,18 +160,18 @@ fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) ->
     Some(entity)
 }
 
-/// What is marked.
+/// What a field is marked as.
 #[derive(Default)]
 struct Marks {
     /// As the key.
     keys: Vec<(usize, KeyMark)>,
     /// As the place of the entity.
     slots: Vec<(usize, Ident)>,
-    /// Perhaps, with a word that is not known.
+    /// Unclear, because of an unknown word.
     unclear: bool,
 }
 
-/// `is_stated` says that there is a key without one on a field.
+/// `is_stated` says that the struct states a key, so that no field needs one.
 fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     let mut found = Marks::default();
     for (at, field) in target.fields.iter().enumerate() {
@@ -298,7 +297,7 @@ fn no_key(target: &Struct<'_>, slot: Slot, errors: &mut Errors) {
     errors.at(target.ident, message);
 }
 
-/// Whether the feeder asks for many, and whether its place agrees with its key.
+/// Whether the feeder asks for many, and whether the field for the answer agrees with its key.
 fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors) -> Places {
     let place = match slot {
         Slot::Field(at) => Places::of(target.fields[at].ty),

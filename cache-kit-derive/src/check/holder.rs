@@ -1,4 +1,4 @@
-//! What the type of a field says about what it holds, as far as its tokens tell.
+//! What a field holds, as far as the tokens of its type show.
 
 use syn::{GenericArgument, PathArguments, Type};
 
@@ -8,11 +8,11 @@ pub(crate) enum Holder<'a> {
     One { ty: &'a Type, by: By },
     /// Many keys of this type.
     Many { ty: &'a Type, by: By },
-    /// Many keys without an order that the answers could have.
+    /// Many keys without an order for the answers.
     Unordered,
 }
 
-/// How a field holds what it holds.
+/// How a field holds its content.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum By {
     Value,
@@ -20,7 +20,7 @@ pub(crate) enum By {
     Arc,
 }
 
-/// The place of an answer, or of many.
+/// A field for one answer, or for many.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Places {
     One,
@@ -73,7 +73,7 @@ impl Places {
     }
 }
 
-/// What a type is wrapped in that is no entity itself: `Arc<User>` is `("Arc", User)`.
+/// The wrapper of a type, which is not an entity itself: `Arc<User>` is `("Arc", User)`.
 pub(crate) fn wrapped(ty: &Type) -> Option<(&'static str, &Type)> {
     let (name, inner) = last(ty)?;
     let name = ["Arc", "Rc", "Box", "Option", "Vec"]
@@ -82,7 +82,7 @@ pub(crate) fn wrapped(ty: &Type) -> Option<(&'static str, &Type)> {
     Some((name, inner?))
 }
 
-/// Whether a value of this type says nothing: `()` or a `PhantomData`.
+/// Whether a value of this type carries no information: `()` or a `PhantomData`.
 pub(crate) fn is_nothing(ty: &Type) -> bool {
     match ungrouped(ty) {
         Type::Tuple(tuple) => tuple.elems.is_empty(),
@@ -94,7 +94,7 @@ pub(crate) fn is_nothing(ty: &Type) -> bool {
     }
 }
 
-/// Takes off parentheses, and the invisible ones around a macro's `$t:ty`.
+/// Removes parentheses, and the invisible groups around a macro's `$t:ty`.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
@@ -103,7 +103,7 @@ pub(crate) fn ungrouped(ty: &Type) -> &Type {
     }
 }
 
-/// The type of the elements of a slice, or of what stands for one.
+/// The type of the elements of a slice, or of a type that holds one.
 fn many(ty: &Type) -> Option<&Type> {
     match ungrouped(ty) {
         Type::Slice(slice) => Some(ungrouped(&slice.elem)),

@@ -17,26 +17,26 @@ use crate::text::template;
 pub(crate) enum Key<'a> {
     /// The field as it is.
     Field(usize),
-    /// A `String` made of fields and text.
+    /// A `String` of fields and text.
     Template(Vec<Piece>),
     /// A typed key of these fields.
     Parts(Parts<'a>),
-    /// What this function makes of the entity, and its type.
+    /// The result of this function, and its type.
     With(&'a ExprPath, &'a Type),
-    /// What this expression makes of the entity, and its type.
+    /// The value of this expression, and its type.
     Expression(Expression, &'a Type),
 }
 
-/// What could be made out of how an entity is keyed.
+/// What is known about how an entity is keyed.
 pub(crate) enum Keyed<'a> {
     Known(Key<'a>),
-    /// A typed key is meant, and it is called so or has the name that it gets without one.
+    /// A typed key was intended, with this name or the default one.
     Typed(Option<&'a Ident>),
     Unknown,
 }
 
 impl Key<'_> {
-    /// The fields that the key is made of, as far as it says.
+    /// The fields that the key consists of, as far as they are known.
     pub(super) fn fields(&self) -> Vec<usize> {
         match self {
             Self::Field(at) => vec![*at],
@@ -53,7 +53,7 @@ impl Key<'_> {
         }
     }
 
-    /// The types that the key is made of, as often as they stand in it.
+    /// The types that the key consists of, with duplicates.
     pub(super) fn types<'t>(&'t self, target: &Struct<'t>) -> Vec<&'t Type> {
         match self {
             Self::With(_, ty) | Self::Expression(_, ty) => vec![ty],
@@ -69,7 +69,7 @@ impl Key<'_> {
     }
 }
 
-/// Makes out the key, if there is exactly one. `marks` are of the fields of the struct, and
+/// Determines the key, if there is exactly one. `marks` are the marks of the struct's fields, and
 /// `marked_inside` says that there is one in a variant.
 pub(super) fn check<'a>(
     shape: &Shape<'_>,
@@ -80,7 +80,7 @@ pub(super) fn check<'a>(
 ) -> Keyed<'a> {
     let target = shape.target();
     let unclear = attr.unclear || marks.iter().any(|marks| marks.doubts.unclear);
-    // What was guessed conflicts with nothing.
+    // A guessed word is not reported as a conflict.
     let is_stated = attr.key.is_some() || attr.key_with.is_some();
     let marks: Vec<(usize, &Ident)> = marks
         .iter()
@@ -155,7 +155,7 @@ pub(super) fn check<'a>(
     }
 }
 
-/// Whether there is a `key_type` where the type of the key is known without.
+/// Whether there is a `key_type` although the type of the key is known without it.
 fn is_misplaced_type(attr: &CacheAttr) -> bool {
     attr.key_type.is_some() && !matches!(&attr.key, Some(KeyAttr::Text(..)))
 }
@@ -233,8 +233,7 @@ fn stated_key<'a>(
     }
 }
 
-/// What the text behind `key =` means: a field, a template, or an expression of the type that is
-/// stated.
+/// Interprets the text after `key =`: a field, a template, or an expression of the stated type.
 fn text_key<'a>(
     target: &Struct<'_>,
     attr: &'a CacheAttr,
@@ -314,7 +313,7 @@ fn no_key(target: &Struct<'_>, errors: &mut Errors) {
 const FLOAT: &str = "a float cannot be a key, because `NaN` does not equal itself: use an integer \
                      or a `String`";
 
-/// Refuses floats: `NaN` is not itself, and `0.0` is `-0.0` with another text.
+/// Refuses floats: `NaN` does not equal itself, and `0.0` equals `-0.0` but has another text.
 fn no_floats(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) -> bool {
     let used = key.fields();
     let mut none = true;

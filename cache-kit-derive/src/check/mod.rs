@@ -1,4 +1,4 @@
-//! Turns what was written into what is meant, or says why it cannot be.
+//! Turns the written attributes into their meaning, or reports why that is not possible.
 
 pub(crate) mod entity;
 pub(crate) mod expression;
@@ -16,7 +16,7 @@ pub(crate) mod typed_key;
 use proc_macro2::{TokenStream, TokenTree};
 use syn::{GenericParam, Generics, Type};
 
-/// The last name of a path type, with what stands in its angle brackets.
+/// The last segment of a path type, with its generic arguments.
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     match peel(ty) {
         Type::Path(path) => path.path.segments.last(),
@@ -24,7 +24,7 @@ fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
     }
 }
 
-/// Takes off references, parentheses, and the invisible ones around a macro's `$t:ty`.
+/// Removes references, parentheses, and the invisible groups around a macro's `$t:ty`.
 fn peel(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => peel(&group.elem),
@@ -34,7 +34,7 @@ fn peel(ty: &Type) -> &Type {
     }
 }
 
-/// Whether this is `f32` or `f64`, as far as the name tells.
+/// Whether this is `f32` or `f64`, by its name.
 pub(crate) fn is_float(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
 }

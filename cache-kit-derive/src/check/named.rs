@@ -1,10 +1,10 @@
-//! What the names of types tell.
+//! What the names of types show.
 
 use syn::{GenericArgument, Path, PathArguments, Type};
 
 use super::peel;
 
-/// The crates whose types hold any value, and what those types are called.
+/// The crates that have types for any value, and the names of those types.
 const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
     ("serde_json", &["Value", "Map", "Number", "RawValue"]),
     ("serde_yaml", &["Value", "Mapping", "Number"]),
@@ -19,9 +19,9 @@ const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
     ("bigdecimal", &["BigDecimal"]),
 ];
 
-/// The path in `ty` of a type that can only be read from a format that describes itself.
+/// The path in `ty` of a type that can only be read from a self-describing format.
 ///
-/// Only a path that says its crate counts: any module may have a `Value` of its own.
+/// Only a path that names its crate counts: any module may have a `Value` of its own.
 pub(super) fn self_describing(ty: &Type) -> Option<&Path> {
     parts(ty).into_iter().find_map(|part| match part.ty {
         Type::Path(path) if is_self_describing(&path.path) => Some(&path.path),
@@ -39,9 +39,9 @@ fn is_self_describing(path: &Path) -> bool {
         })
 }
 
-/// The path in `ty` of a `sync::Weak` or an `rc::Weak`, which holds nothing that could be stored.
+/// The path in `ty` of a `sync::Weak` or an `rc::Weak`, which has no content to store.
 ///
-/// Only a path that says its module counts, as above.
+/// Only a path that names its module counts, as above.
 pub(super) fn weak(ty: &Type) -> Option<&Path> {
     parts(ty).into_iter().find_map(|part| match part.ty {
         Type::Path(path) => {
@@ -61,15 +61,14 @@ pub(super) fn weak(ty: &Type) -> Option<&Path> {
     })
 }
 
-/// A type that stands in another.
+/// A type inside another.
 pub(crate) struct Part<'t> {
     pub(crate) ty: &'t Type,
-    /// Whether it is no type, perhaps, but a constant: in `Grid<SIZE>` both look the same.
+    /// Whether it may be a constant instead of a type: in `Grid<SIZE>` both look the same.
     pub(crate) may_be_constant: bool,
 }
 
-/// `ty`, and the types that it is made of as far as they are written out: `Option<Vec<A>>`,
-/// `Vec<A>` and `A`.
+/// `ty`, and the types that are written inside it: `Option<Vec<A>>`, `Vec<A>` and `A`.
 pub(crate) fn parts(ty: &Type) -> Vec<Part<'_>> {
     let mut found = Vec::new();
     collect(ty, false, &mut found);
@@ -105,7 +104,7 @@ fn collect<'t>(ty: &'t Type, may_be_constant: bool, found: &mut Vec<Part<'t>>) {
     }
 }
 
-/// Whether this names a type of the standard library that entities are made of.
+/// Whether this names a type of the standard library that is common in entities.
 pub(crate) fn is_of_std(path: &Path) -> bool {
     let (Some(first), Some(last)) = (path.segments.first(), path.segments.last()) else {
         return false;
@@ -116,8 +115,8 @@ pub(crate) fn is_of_std(path: &Path) -> bool {
     (qualified || path.segments.len() == 1) && OF_STD.iter().any(|name| last.ident == name)
 }
 
-/// Whether this is a number, `bool`, `char` or `String`: all of them have an order and are read from
-/// text.
+/// Whether this is a number, `bool`, `char` or `String`: all of them have an order and can be
+/// parsed.
 pub(crate) fn is_plain(ty: &Type) -> bool {
     match peel(ty) {
         Type::Path(path) if path.qself.is_none() && is_of_std(&path.path) => {

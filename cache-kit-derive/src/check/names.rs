@@ -8,15 +8,15 @@ use crate::ast::{Struct, usable};
 use crate::diag::Errors;
 use crate::text::template;
 
-/// A stretch of a template whose fields exist.
+/// A piece of a template whose fields exist.
 pub(crate) enum Piece {
     Text(String),
-    /// A field, and the way from it to what is meant: `{meta.id}`.
+    /// A field, and the path from it to the value: `{meta.id}`.
     Field(usize, Vec<Member>),
 }
 
 impl Piece {
-    /// The field as it is, if that is meant.
+    /// The field itself, if there is no further path.
     pub(crate) fn whole_field(&self) -> Option<usize> {
         match self {
             Self::Field(at, way) if way.is_empty() => Some(*at),
@@ -52,25 +52,25 @@ pub(super) fn lists_fields(literal: &LitStr, text: &str, errors: &mut Errors) ->
     is_list
 }
 
-/// The name of a field, which may be said with `self.` before it.
+/// The name of a field, which may be written with `self.` before it.
 pub(super) fn bare(text: &str) -> &str {
     text.strip_prefix("self.").unwrap_or(text)
 }
 
-/// Whether the text can be meant as nothing but the name of a field.
+/// Whether the text can only be the name of a field.
 pub(super) fn is_name(text: &str) -> bool {
     let text = text.strip_prefix("r#").unwrap_or(text);
     text.chars().all(|c| c == '_' || c.is_alphanumeric())
 }
 
-/// The fields that are the parts of a key, each once.
+/// The fields that are the parts of a key, without duplicates.
 pub(super) fn parts(
     target: &Struct<'_>,
     group: &Group,
     names: &[LitStr],
     errors: &mut Errors,
 ) -> Vec<usize> {
-    // A part that is no text has been reported.
+    // A part that is not text has been reported already.
     if group.stream().is_empty() {
         errors.at(
             group,
@@ -97,7 +97,7 @@ pub(super) fn parts(
     parts
 }
 
-/// What a template is made of.
+/// The pieces of a template.
 pub(super) fn pieces(
     target: &Struct<'_>,
     literal: &LitStr,
@@ -107,7 +107,7 @@ pub(super) fn pieces(
     let pieces = template::parse(text)
         .map_err(|message| errors.at(literal, message))
         .ok()?;
-    // The key is a `String` whatever the fields are, so the fallback can rely on it.
+    // The key is a `String`, whatever the fields are, so the fallback can rely on it.
     let mut known = Vec::new();
     for piece in pieces {
         match piece {
@@ -143,7 +143,7 @@ fn member(name: &str, literal: &LitStr) -> syn::Result<Member> {
     })
 }
 
-/// The field `name`, which stands in `literal`.
+/// The field `name`, which is written in `literal`.
 pub(super) fn field_named(
     target: &Struct<'_>,
     literal: &LitStr,

@@ -11,7 +11,7 @@ use crate::check::names::{self, bare, is_name};
 use crate::diag::Errors;
 use crate::text::template;
 
-/// Makes out what the key is.
+/// Determines the key.
 pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key> {
     match stated {
         KeyAttr::Text(literal) => text(target, literal, errors),
@@ -46,7 +46,7 @@ fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Erro
     let fields = names::parts(target, group, names, errors);
     match names {
         [] => return None,
-        // Another part, which is no text, may have been reported.
+        // Another part, which is not text, may have been reported already.
         [only] if group.stream().into_iter().count() <= 2 => {
             errors.at(
                 only,
@@ -66,8 +66,8 @@ fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Erro
     Some(Key::Parts(parts.collect()))
 }
 
-/// The part of the key that a field fills: the one of its name. The fields of a tuple struct have
-/// numbers, and those of a key count from 0, whichever fields they are.
+/// The part of the key that a field fills: the part with its name. The fields of a tuple struct
+/// have numbers, and the parts of its key count from 0, whichever fields they come from.
 pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
     match &field.member {
         Member::Named(name) => Member::Named(name.clone()),
@@ -82,7 +82,7 @@ pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
 mod tests {
     use super::*;
 
-    /// What a text is taken for, over the fields `a`, `b` and `user`.
+    /// How a text is interpreted, for the fields `a`, `b` and `user`.
     fn taken_for(text: &str) -> &'static str {
         let source = "struct Get { a: String, b: String, user: User }";
         let Ok(input) = syn::parse_str(source) else {

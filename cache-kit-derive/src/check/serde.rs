@@ -1,7 +1,7 @@
-//! What serde allows and postcard cannot carry.
+//! Refuses what serde allows but postcard cannot carry.
 //!
-//! Postcard writes the fields one after the other, without names, and a variant as its number. What
-//! leaves a field out on one side only, or asks the bytes what they are, is read back as something
+//! Postcard writes the fields in order, without names, and a variant as its number. A type that
+//! omits a field on one side only, or needs a self-describing format, is read back as something
 //! else or not at all.
 
 use proc_macro2::{TokenStream, TokenTree};
@@ -12,17 +12,17 @@ use crate::ast::{Field, Shape, Variant};
 use crate::check::holder::is_nothing;
 use crate::diag::Errors;
 
-/// What else than serde says of a field decides what it may be.
+/// What decides about a field besides serde's attributes.
 #[derive(Clone, Default)]
 pub(super) struct Told {
     /// The `skip_ok` of `#[cache(skip_ok)]`.
     pub(super) skip_ok: Option<Ident>,
-    /// Whether the key is made of it.
+    /// Whether it is part of the key.
     pub(super) is_key: bool,
 }
 
-/// Refuses the serde attributes and the field types that postcard cannot carry. `told` is of the
-/// fields of the shape, in their order.
+/// Refuses the serde attributes and the field types that postcard cannot carry. `told` belongs to
+/// the fields of the shape, in their order.
 pub(super) fn check(shape: &Shape<'_>, told: &[Told], errors: &mut Errors) {
     for word in words(shape.target().attrs) {
         let why = match word.to_string().as_str() {
@@ -131,7 +131,7 @@ fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
             check_helper(word, &helper, errors);
         }
     }
-    // Who converts a field says how it is read.
+    // A conversion decides how a field is read.
     if skipped.is_some() || ["with", "deserialize_with"].into_iter().any(has) {
         return;
     }
@@ -150,8 +150,8 @@ fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
     }
 }
 
-/// Modules of other crates that write a value in one way and read it in another, or ask the bytes
-/// what they are.
+/// Modules of other crates that read a value differently from how they write it, or need a
+/// self-describing format.
 const ONE_WAY_MODULES: [&str; 13] = [
     "serde_with::rust::double_option",
     "serde_with::rust::unwrap_or_skip",
@@ -180,7 +180,7 @@ const ONE_WAY_CONVERSIONS: [&str; 8] = [
     "Flexible",
 ];
 
-/// Refuses a `with` that is known never to read what it has written.
+/// Refuses a `with` that is known to be unable to read what it has written.
 fn check_helper(word: &Ident, helper: &LitStr, errors: &mut Errors) {
     if !["with", "serialize_with", "deserialize_with"]
         .iter()
@@ -211,7 +211,7 @@ fn check_helper(word: &Ident, helper: &LitStr, errors: &mut Errors) {
     );
 }
 
-/// The text behind the `=` of `with = "…"`.
+/// The text after the `=` of `with = "…"`.
 fn literal(item: &TokenStream) -> Option<LitStr> {
     let last = item.clone().into_iter().last()?;
     syn::parse2(last.into()).ok()
@@ -235,15 +235,15 @@ fn words(attrs: &[Attribute]) -> Vec<Ident> {
         .collect()
 }
 
-/// What stands in all `#[serde(…)]`, one by one: its first word, and all of it.
+/// The items in all `#[serde(…)]`: the first word of each, and its tokens.
 pub(crate) fn serde_items(attrs: &[Attribute]) -> Vec<Item> {
     items(serde_lists(attrs))
 }
 
-/// One thing that stands in an attribute: its first word, and all of it.
+/// An item in an attribute: its first word, and its tokens.
 pub(super) type Item = (Option<Ident>, TokenStream);
 
-/// What stands between the commas of lists.
+/// The items between the commas of lists.
 pub(super) fn items(lists: impl Iterator<Item = TokenStream>) -> Vec<Item> {
     let mut items = Vec::new();
     for list in lists {
@@ -264,7 +264,7 @@ fn is_comma(token: &TokenTree) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == ',')
 }
 
-/// What stands between the parentheses of each `#[serde(…)]`.
+/// The tokens inside the parentheses of each `#[serde(…)]`.
 fn serde_lists(attrs: &[Attribute]) -> impl Iterator<Item = TokenStream> {
     attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::List(list) if list.path.is_ident("serde") => Some(list.tokens.clone()),

@@ -1,4 +1,4 @@
-//! The table that a type stands for, as other crates are told.
+//! The table of a type, from the attributes of other crates.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
@@ -8,7 +8,7 @@ use syn::{LitStr, Meta};
 use super::serde::items;
 use crate::ast::Struct;
 
-/// The name of a table, and where it stands.
+/// The name of a table, and its span.
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) at: TokenStream,

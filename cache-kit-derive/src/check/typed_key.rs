@@ -1,4 +1,4 @@
-//! A typed key: what it is called, and what it derives.
+//! A typed key: its name, and its derives.
 
 use proc_macro2::Ident;
 use syn::Path;
@@ -12,9 +12,9 @@ use crate::diag::Errors;
 /// A typed key.
 pub(crate) struct Parts<'a> {
     pub(crate) fields: Vec<usize>,
-    /// What it is called, if the user says.
+    /// Its name, if the user states one.
     pub(crate) name: Option<&'a Ident>,
-    /// What it derives besides.
+    /// Its further derives.
     pub(crate) derives: &'a [Path],
 }
 
@@ -36,7 +36,7 @@ pub(super) fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors
     }
 }
 
-/// What every typed key has.
+/// The traits of every typed key.
 const OWN_DERIVES: [&str; 9] = [
     "Clone",
     "Debug",
@@ -49,7 +49,8 @@ const OWN_DERIVES: [&str; 9] = [
     "FromStr",
 ];
 
-/// Sees that a typed key has a name of its own, and derives what it has not.
+/// Checks that a typed key has a name of its own, and derives only traits that it does not have
+/// yet.
 pub(super) fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
     if let Some(name) = &attr.key_name
         && is_entity(target, &name.value)
@@ -75,13 +76,13 @@ fn is_entity(target: &Struct<'_>, name: &Ident) -> bool {
     name.unraw() == target.ident.unraw()
 }
 
-/// What every typed key has, if this is it.
+/// The trait, if every typed key has it.
 fn own_derive(path: &Path) -> Option<&'static str> {
     let last = &path.segments.last()?.ident;
     OWN_DERIVES.into_iter().find(|own| last == own)
 }
 
-/// A typed key, which the fallback writes, too: without what is wrong about it.
+/// A typed key without its invalid parts, which the fallback generates, too.
 pub(super) fn typed<'a>(target: &Struct<'_>, attr: &'a CacheAttr, fields: Vec<usize>) -> Key<'a> {
     let name = attr.key_name.as_ref().map(|name| &name.value);
     let derives = attr.key_derive.as_ref().map(|word| word.value.as_slice());

@@ -1,4 +1,4 @@
-//! The feeder that is generated around a request.
+//! The feeder that is generated for a request.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
@@ -7,9 +7,9 @@ use syn::ext::IdentExt;
 use crate::ast::{Struct, usable};
 use crate::lints::{hidden, private_interfaces};
 
-/// What there is to say about a companion before its `CacheFeed`.
+/// The parts of a companion besides its `CacheFeed`.
 pub(crate) struct Companion {
-    /// `GetUserFeeder`, visible to the user's code, but not taken for code that the user wrote.
+    /// `GetUserFeeder`, resolved like the user's code, but not treated as code that the user wrote.
     pub(crate) name: Ident,
     /// Whether it carries the answers of a batch.
     pub(crate) many: bool,
@@ -28,7 +28,7 @@ impl Companion {
         Self { name, many }
     }
 
-    /// The struct, and how it is made and taken apart.
+    /// The struct, its constructor and its accessors.
     pub(crate) fn items(
         &self,
         target: &Struct<'_>,
@@ -115,7 +115,7 @@ impl Companion {
                 }
             }
 
-            // Neither the request nor the entity is shown, so that neither must be `Debug` and no
+            // Shows neither the request nor the entity, so that neither must be `Debug` and no
             // value gets into a log.
             #lints
             #[automatically_derived]
@@ -128,7 +128,7 @@ impl Companion {
     }
 }
 
-/// A name as a link in rustdoc, which knows no raw ones.
+/// A name as a link in rustdoc, which does not support raw names.
 fn link(ident: &Ident) -> String {
     let name = ident.unraw();
     if *ident == name {

@@ -1,4 +1,4 @@
-//! What `#[derive(CacheEntity)]` writes.
+//! The output of `#[derive(CacheEntity)]`.
 
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ pub(super) fn expand(
     }
 }
 
-/// The generics of the type, with what an entity and its key ask of the parameters.
+/// The generics of the type, with the bounds that an entity and its key need.
 pub(crate) fn generics(
     target: &Struct<'_>,
     key: Option<&Key<'_>>,
@@ -195,7 +195,7 @@ pub(super) fn push(
     match piece {
         Piece::Text(text) => quote!(#private::String::push_str(#key, #text);),
         Piece::Field(at, way) => {
-            // Named, the type is where a missing `Display` is reported.
+            // Because the type is named here, a missing `Display` is reported on it.
             let ty = way.is_empty().then(|| target.fields[*at].ty);
             let ty = ty.map(|ty| quote!(::<#ty>));
             let member = &target.fields[*at].member;
@@ -224,7 +224,7 @@ pub(super) fn bindings(
     }
 }
 
-/// What an expression gives, made a key.
+/// The value of an expression, converted to a key.
 pub(super) fn value(
     target: &Struct<'_>,
     expression: &Expression,
@@ -247,8 +247,8 @@ pub(super) fn value(
 
 /// A call of the user's function with `argument`.
 ///
-/// By way of a pointer, so that a function of another kind is reported where it is named, beside
-/// what it should be.
+/// Through a function pointer, so that a function with another signature is reported where it is
+/// named, together with the expected one.
 fn call(path: &ExprPath, argument: Option<TokenStream>, output: TokenStream) -> TokenStream {
     let first = path.to_token_stream().into_iter().next();
     let named = first.map_or_else(Span::call_site, |first| first.span());
@@ -266,7 +266,7 @@ fn call(path: &ExprPath, argument: Option<TokenStream>, output: TokenStream) -> 
     }
 }
 
-/// A method that gives a length of time.
+/// A method that returns a duration.
 fn duration(
     method: &str,
     duration: Option<Duration>,

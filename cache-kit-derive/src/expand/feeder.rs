@@ -1,4 +1,4 @@
-//! What `#[derive(CacheFeeder)]` writes.
+//! The output of `#[derive(CacheFeeder)]`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -53,13 +53,13 @@ struct Feed<'a> {
     feeder: &'a Ident,
     entity: &'a TokenStream,
     slot: Slot,
-    /// Where what is wrong with the entity is reported: where it is named, and still on no code
-    /// that the user wrote.
+    /// The span for errors about the entity: where it is named, but not as code that the user
+    /// wrote.
     at: Span,
     private: TokenStream,
     /// The type of the entity's key.
     key_type: TokenStream,
-    /// The struct that the derive stands on.
+    /// The struct with the derive.
     request: TokenStream,
 }
 
@@ -137,7 +137,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// The struct's generics, with the bounds that its key needs if it is one of them.
+    /// The struct's generics, with the bounds that its key needs if it is a parameter.
     fn generics(&self, key: &Key) -> Generics {
         let Self {
             private, key_type, ..
@@ -200,8 +200,8 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// The key by reference. Whether the field has the type of the key is for the compiler to
-    /// see: an inherent function, which is there only if it has, comes before that of a trait.
+    /// The key by reference. The compiler decides whether the field has the type of the key: the
+    /// inherent function, which exists only then, takes precedence over that of a trait.
     fn borrowed_id(&self, field: &Field<'_>) -> Option<TokenStream> {
         let Self {
             private, key_type, ..
@@ -252,7 +252,8 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed up.
+    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed
+    /// up.
     fn typed_key(&self, parts: &[Part]) -> TokenStream {
         let Self {
             private, key_type, ..
@@ -271,8 +272,8 @@ impl<'a> Feed<'a> {
         let turbofish = generics
             .as_ref()
             .map(|generics| quote_spanned!(self.at=> ::#generics));
-        // The compiler lists the parts that there are only for what stands in the user's code. A
-        // literal of numbered fields would be a warning there.
+        // The compiler lists the existing parts only for spans of the user's code. There, a literal
+        // with numbered fields would cause a warning.
         let at = match parts.first() {
             Some(Part {
                 name: Member::Named(_),
@@ -297,7 +298,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Says whether the template has a text.
+    /// Checks that the template has a text.
     fn check_template(&self, pieces: &[Piece]) -> TokenStream {
         let Self {
             entity, private, ..
@@ -329,7 +330,7 @@ impl<'a> Feed<'a> {
         quote!(#bindings #value)
     }
 
-    /// The type that a field holds in one piece, and a reference to it.
+    /// The type of a field's value as a whole, and a reference to it.
     fn held<'f>(&self, field: &Field<'f>) -> (&'f Type, TokenStream) {
         let request = &self.request;
         let Field { member, ty, .. } = field;

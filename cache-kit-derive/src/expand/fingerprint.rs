@@ -1,12 +1,12 @@
-//! What of a type only the derive sees, as a number.
+//! A number for what only the derive sees of a type.
 //!
-//! What a stored entry is read by is found out at run time, by asking the type's `Deserialize`: names,
-//! order, kinds and lengths, of nested and foreign types, too. What is left for the derive is what
-//! `Deserialize` does not show: which numbers a `#[repr]` gives to variants, which functions and types
-//! serde is told to convert by, and `version`.
+//! How a stored entry is read is found out at run time, from the type's `Deserialize`: names,
+//! order, kinds and lengths, of nested and foreign types, too. The derive adds what `Deserialize`
+//! does not show: the numbers that a `#[repr]` gives to variants, the functions and types of
+//! serde's conversions, and `version`.
 //!
-//! The number goes into stored entries, so it must come out the same with every compiler and on every
-//! platform: the tokens are written out here, and not by their `Display`, whose blanks differ
+//! The number is part of stored entries, so it must be the same with every compiler and on every
+//! platform. So the tokens are formatted here, and not by their `Display`, whose spaces differ
 //! between compilers.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
@@ -18,7 +18,7 @@ use crate::ast::Shape;
 use crate::check::named::{Part, is_of_std, parts};
 use crate::check::serde::serde_items;
 
-/// What serde is told that changes what bytes mean, and may leave alone what is asked for.
+/// serde's words that may change the meaning of bytes without a change of the requests.
 const CONVERSIONS: [&str; 7] = [
     "deserialize_with",
     "from",
@@ -61,7 +61,7 @@ pub(super) fn of(shape: &Shape<'_>, version: u32) -> u64 {
     hash.state.max(1)
 }
 
-/// What serde converts `name` by, in one order whichever it is written in.
+/// serde's conversions of `name`, in a fixed order.
 fn conversions(name: &str, attrs: &[Attribute]) -> Vec<String> {
     let mut items: Vec<String> = serde_items(attrs)
         .into_iter()
@@ -75,7 +75,7 @@ fn conversions(name: &str, attrs: &[Attribute]) -> Vec<String> {
     items
 }
 
-/// Whether there is a `#[repr(u8)]` or the like: what such an enum is stored as may be its number.
+/// Whether there is a `#[repr(u8)]` or the like: such an enum may be stored as its number.
 fn is_numbered(attrs: &[Attribute]) -> bool {
     let reprs = attrs.iter().filter(|attr| attr.path().is_ident("repr"));
     let lists = reprs.filter_map(|attr| attr.meta.require_list().ok());
@@ -88,7 +88,7 @@ fn is_integer(word: &str) -> bool {
     width.is_some_and(|width| width == "size" || width.parse::<u8>().is_ok())
 }
 
-/// The types in the fields that may have a shape of their own to tell, each once.
+/// The types in the fields that may declare a shape of their own, without duplicates.
 pub(super) fn nested<'s>(shape: &'s Shape<'_>) -> Vec<&'s Type> {
     let mut seen = Vec::new();
     let mut nested = Vec::new();
@@ -126,7 +126,7 @@ fn is_called_like_a_type(name: &Ident) -> bool {
     name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
 }
 
-/// The tokens with one blank between any two.
+/// The tokens, separated by single spaces.
 fn canonical(tokens: TokenStream) -> String {
     let mut words = Vec::new();
     collect(tokens, &mut words);
@@ -141,7 +141,7 @@ fn collect(tokens: TokenStream, words: &mut Vec<String>) {
                     Delimiter::Parenthesis => ("(", ")"),
                     Delimiter::Brace => ("{", "}"),
                     Delimiter::Bracket => ("[", "]"),
-                    // What a macro passes on as `$t:ty` is the type that was written.
+                    // A type that a macro passes on as `$t:ty` counts as it was written.
                     Delimiter::None => {
                         collect(group.stream(), words);
                         continue;

@@ -9,15 +9,15 @@ use crate::ast::Struct;
 use crate::attr::feeder::Hooks;
 use crate::check::feeder::Slot;
 
-/// Who calls: every hook gets the struct that the derive stands on.
+/// The caller: every hook gets the struct with the derive.
 pub(super) struct Caller<'a> {
     pub(super) target: &'a Struct<'a>,
     pub(super) slot: Slot,
-    /// Whether it feeds a batch, whose hooks learn the position of their key, too.
+    /// Whether it feeds a batch, whose hooks also get the position of their key.
     pub(super) many: bool,
     pub(super) entity: &'a TokenStream,
     pub(super) private: &'a TokenStream,
-    /// What the feeder itself finds wrong with the request, once the hook found nothing.
+    /// The feeder's own check of the request, after the hook's.
     pub(super) valid: Option<TokenStream>,
 }
 
@@ -49,8 +49,8 @@ impl Caller<'_> {
         validate.into_iter().chain(methods).collect()
     }
 
-    /// The function is called by a trait, so that one with other arguments is told which there
-    /// should be. It is told so where it is named.
+    /// The function is called through a trait, so that the error for a function with other
+    /// arguments names the expected ones, where the function is named.
     fn method(
         &self,
         name: &str,
@@ -62,7 +62,7 @@ impl Caller<'_> {
         let at = Span::call_site().located_at(span);
         let private = located_at(self.private.clone(), at);
         let name = Ident::new(name, at);
-        // Only `validate` has no argument, and only it changes nothing.
+        // Only `validate` has no argument, and only `validate` takes `&self`.
         let borrow = match argument {
             None => quote_spanned!(at=> &),
             Some(_) => quote_spanned!(at=> &mut),

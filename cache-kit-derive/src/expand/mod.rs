@@ -1,7 +1,7 @@
-//! The way from the user's tokens to ours: `syn → ast → attr → check → expand`.
+//! The pipeline from the user's tokens to ours: `syn → ast → attr → check → expand`.
 //!
-//! A mistake on the way leaves `compile_error!`s and a fallback, so that no second error follows
-//! from the missing impl.
+//! An error produces `compile_error!`s and a fallback, so that the missing impl causes no further
+//! error.
 
 pub(crate) mod companion;
 pub(crate) mod entity;

@@ -1,4 +1,4 @@
-//! What `#[derive(CacheSchema)]` writes, and `#[derive(CacheEntity)]` beside its own impl.
+//! The output of `#[derive(CacheSchema)]`, which is also part of that of `#[derive(CacheEntity)]`.
 
 use proc_macro2::{Literal, TokenStream};
 use quote::{ToTokens, quote};
@@ -21,7 +21,7 @@ pub(super) fn expand(shape: &Shape<'_>, version: u32, private: &TokenStream) -> 
     of_shape(target, &generics, &number, &nested, private)
 }
 
-/// The impl of a type whose own shape is `number`, and that holds the types in `nested`.
+/// The impl of a type whose own shape is `number` and that contains the types in `nested`.
 pub(super) fn of_shape(
     target: &Struct<'_>,
     generics: &Generics,

@@ -1,10 +1,10 @@
-//! What the derives write, as a person would read it: `snapshots/*.rs`, each an input and what
-//! came of it.
+//! The output of the derives, formatted for reading: `snapshots/*.rs`, each an input and its
+//! output.
 //!
 //! `::cache_kit::__private` is `kit` in them.
 //!
-//! `CACHE_KIT_BLESS=1 cargo test -p cache-kit-derive snapshots` writes them anew. Read the
-//! difference before it is committed.
+//! `CACHE_KIT_BLESS=1 cargo test -p cache-kit-derive snapshots` writes them again. Read the
+//! difference before you commit it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use proc_macro2::TokenStream;
 
 use super::{cache_entity, cache_feeder};
 
-/// Stands between the input and what came of it.
+/// The separator between input and output.
 const EXPANDED: &str = "\n// ↓ expands to\n\n";
 
 type Derive = fn(TokenStream) -> TokenStream;

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 
 use super::{cache_entity, cache_feeder};
 
-/// Constructs that the derives know, right and wrong.
+/// Constructs that the derives know, valid and invalid.
 pub(crate) const SOURCES: &[&str] = &[
     "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", version = 2)] pub struct User { id: String, #[cache(skip_ok)] #[serde(skip)] name: Option<Name> }",
     "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\")] pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",

@@ -1,4 +1,4 @@
-//! Small things about tokens and their spans.
+//! Functions on tokens and their spans.
 
 use std::iter::Peekable;
 
@@ -27,7 +27,7 @@ pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
     })
 }
 
-/// The tokens with `ty` for `Self`, which would be another type where they are written to.
+/// The tokens with `ty` instead of `Self`, which would be another type at their new position.
 pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut replaced = TokenStream::new();
@@ -55,7 +55,7 @@ pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     replaced
 }
 
-/// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if it is there: the type has its own.
+/// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if there is one: the type has its own.
 fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
     let is_punct = |token: Option<&TokenTree>, sign: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
     let mut ahead = tokens.clone();

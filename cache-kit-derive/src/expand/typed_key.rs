@@ -11,8 +11,8 @@ use crate::check::named::is_plain;
 use crate::check::typed_key::Parts;
 use crate::lints::{hidden, private_interfaces};
 
-/// `OrderItemKey`, or the name that was given, visible to the user's code, but not taken for code
-/// that the user wrote.
+/// `OrderItemKey`, or the stated name, resolved like the user's code, but not treated as code that
+/// the user wrote.
 pub(crate) fn name(target: &Struct<'_>, stated: Option<&Ident>) -> Ident {
     let generated = |ident: &Ident| Span::call_site().located_at(ident.span());
     match stated {
@@ -79,10 +79,11 @@ struct Part<'a> {
     /// The field of the entity.
     field: &'a Field<'a>,
     member: Member,
-    /// What it is called where it has no number.
+    /// Its name, if it is not numbered.
     argument: Ident,
     ty: TokenStream,
-    /// Whether its type is known to have an order and to be read from text. That of others may.
+    /// Whether its type is known to have an order and to be parsed from text. Other types may as
+    /// well.
     is_plain: bool,
 }
 
@@ -92,7 +93,7 @@ impl<'a> Part<'a> {
         let ty = field.ty.to_token_stream();
         Self {
             field,
-            // The parts of a tuple struct's key count from 0, whichever fields they are.
+            // The parts of a tuple struct's key count from 0, whichever fields they come from.
             member: match &field.member {
                 Member::Named(ident) => Member::Named(ident.clone()),
                 Member::Unnamed(_) => Member::Unnamed(number.into()),
@@ -101,7 +102,7 @@ impl<'a> Part<'a> {
                 Member::Named(ident) => ident.clone(),
                 Member::Unnamed(_) => format_ident!("part_{number}"),
             },
-            // In the key it would be that.
+            // Inside the key, `Self` would be the key.
             ty: if mentions(ty.clone(), &[self_ident]) {
                 with_self(ty, &target.ty())
             } else {
@@ -113,7 +114,7 @@ impl<'a> Part<'a> {
 }
 
 impl TypedKey<'_> {
-    /// Whether all is known of the parts that an order needs, and the derives of the language.
+    /// Whether all parts are known to have what an order and the standard derives need.
     fn is_plain(&self) -> bool {
         self.parts.iter().all(|part| part.is_plain)
     }
@@ -234,7 +235,7 @@ impl TypedKey<'_> {
         })
     }
 
-    /// A key of one part is made of that.
+    /// A key of one part implements `From` for that part.
     fn of_one_part(&self) -> Option<TokenStream> {
         let Self { name, private, .. } = self;
         let [Part { ty, .. }] = self.parts else {
@@ -249,9 +250,9 @@ impl TypedKey<'_> {
         })
     }
 
-    /// What is derived where all parts are plain.
+    /// The derives, if all parts are plain.
     ///
-    /// All is asked of a part by one trait, so that it is reported once what it lacks.
+    /// One trait has all requirements on a part, so that a missing one is reported only once.
     fn without_derives(&self) -> Option<TokenStream> {
         if self.is_plain() {
             return None;
@@ -267,13 +268,13 @@ impl TypedKey<'_> {
             let ty = &part.ty;
             quote!(<#ty as #private::Part>)
         };
-        let clones = self.parts.iter().map(|it| {
-            let (part, member) = (part(it), &it.member);
+        let clones = self.parts.iter().map(|key_part| {
+            let (part, member) = (part(key_part), &key_part.member);
             quote!(#member: #part::copy(&self.#member))
         });
         let shown = name.unraw().to_string();
-        let shows = self.parts.iter().map(|it| {
-            let (part, member, name) = (part(it), &it.member, &it.field.name);
+        let shows = self.parts.iter().map(|key_part| {
+            let (part, member, name) = (part(key_part), &key_part.member, &key_part.field.name);
             if target.is_tuple {
                 quote!(__debug.field(#part::debug(&self.#member));)
             } else {
@@ -285,17 +286,17 @@ impl TypedKey<'_> {
         } else {
             quote!(debug_struct)
         };
-        let equals = self.parts.iter().map(|it| {
-            let (part, member) = (part(it), &it.member);
+        let equals = self.parts.iter().map(|key_part| {
+            let (part, member) = (part(key_part), &key_part.member);
             quote!(#part::equals(&self.#member, &__other.#member))
         });
-        let hashes = self.parts.iter().map(|it| {
-            let (part, member) = (part(it), &it.member);
+        let hashes = self.parts.iter().map(|key_part| {
+            let (part, member) = (part(key_part), &key_part.member);
             quote!(#part::feed(&self.#member, __state);)
         });
         let where_ord = self.if_all(&quote!(Ord));
-        let mut compares = self.parts.iter().map(|it| {
-            let member = &it.member;
+        let mut compares = self.parts.iter().map(|key_part| {
+            let member = &key_part.member;
             quote!(#private::Ord::cmp(&self.#member, &__other.#member))
         });
         let first = compares.next();
@@ -356,10 +357,10 @@ impl TypedKey<'_> {
         })
     }
 
-    /// The bound that holds if all parts of other types have it.
+    /// The bound on all parts that are not plain.
     ///
-    /// A bound that names no parameter is an error where it does not hold, unless it has a lifetime
-    /// of its own. What such a bound keeps from being compiled must not be exported: hence `inline`.
+    /// A bound without a parameter is an error if it does not hold, unless it has a lifetime of its
+    /// own. Code that such a bound keeps from being compiled must not be exported: hence `inline`.
     fn if_all(&self, bound: &TokenStream) -> Option<TokenStream> {
         let Self { private, .. } = self;
         let others = self.parts.iter().filter(|part| !part.is_plain);

@@ -1,4 +1,4 @@
-//! `"1h30m"`: the length of time of a `ttl`.
+//! `"1h30m"`: the duration of a `ttl`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What stands between the quotes: pure functions of text.
+//! The contents of quoted values: pure functions of text.
 
 pub(crate) mod duration;
 pub(crate) mod prefix;

@@ -1,9 +1,9 @@
 //! The prefix that all cache keys of an entity share.
 
-/// The longest prefix, in bytes. It stands in front of every key, and a memcached key has 250.
+/// The longest prefix, in bytes. It is part of every key, and a memcached key has at most 250.
 pub(crate) const MAX_BYTES: usize = 64;
 
-/// Says what is wrong with a prefix, and how to mend it.
+/// Says what is wrong with a prefix, and how to fix it.
 pub(crate) fn check(prefix: &str) -> Result<(), String> {
     if prefix.is_empty() {
         return Err(

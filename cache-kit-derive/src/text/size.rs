@@ -9,7 +9,7 @@ const UNITS: [(&str, u32); 4] = [
 
 /// Reads a number of bytes, or says how to write one.
 ///
-/// A whole number and a unit, with at most one blank between them.
+/// A whole number and a unit, with at most one space between them.
 pub(crate) fn parse(text: &str) -> Result<u32, String> {
     let malformed = || {
         format!(

@@ -1,9 +1,9 @@
-//! `"{order_id}:{item_id}"`: a key made of fields and of text between them.
+//! `"{order_id}:{item_id}"`: a key of fields and text.
 
-/// A stretch of a template.
+/// A piece of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece {
-    /// Goes into the key as it is.
+    /// Text that goes into the key unchanged.
     Text(String),
     /// The name of the field whose text goes into the key.
     Field(String),
@@ -14,7 +14,7 @@ pub(crate) fn is_template(text: &str) -> bool {
     text.contains(['{', '}'])
 }
 
-/// Takes a template apart, or says what is wrong with it.
+/// Splits a template into pieces, or says what is wrong with it.
 pub(crate) fn parse(template: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! What derived feeders are written against: fields that hold keys, fields that take answers.
+//! What derived feeders use: fields that hold keys, and fields that take answers.
 
 use std::fmt::{Debug, Formatter, Result as FmtResult};
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use crate::error::Result;
 /// The key of an entity.
 pub type Key<T> = <T as CacheEntity>::Key;
 
-/// A field that the key of an entity is made of: whatever is `Into` it when it is owned.
+/// A field from which the key of an entity is made: its owned form is `Into` the key.
 #[diagnostic::on_unimplemented(
     message = "a field of type `{Self}` cannot be the key: the entity's key is `{K}`",
     label = "neither `{K}` nor `Into<{K}>`",
@@ -34,7 +34,7 @@ where
     }
 }
 
-/// A field that a part of a typed key is made of.
+/// A field from which a part of a typed key is made.
 #[diagnostic::on_unimplemented(
     message = "a field of type `{Self}` cannot be this part of the key, which is a `{K}`",
     label = "neither `{K}` nor `Into<{K}>`",
@@ -82,8 +82,8 @@ pub fn to_keys_behind<F: ?Sized + KeyField<K>, K>(fields: &[&F]) -> Vec<K> {
     fields.iter().map(|field| F::to_key(field)).collect()
 }
 
-/// Whether a field has the type of the key. Where it has, `Same::cast` is the inherent function;
-/// where it hasn't, it is that of [`Different`].
+/// Whether a field has the type of the key. If it has, `Same::cast` is the inherent function;
+/// otherwise it is that of [`Different`].
 pub struct Same<F: ?Sized, K>(PhantomData<fn(&F) -> K>);
 
 impl<K> Same<K, K> {
@@ -103,7 +103,7 @@ pub trait Different<F: ?Sized, K> {
 
 impl<F: ?Sized, K> Different<F, K> for Same<F, K> {}
 
-/// A function that is called on the way, with these arguments.
+/// A hook function with these arguments.
 #[diagnostic::on_unimplemented(
     message = "this hook is called as a `fn{Args} -> cache_kit::Result<()>`, and `{Self}` is something \
                else",
@@ -115,7 +115,7 @@ pub trait Hook<Args> {
     /// Calls it.
     ///
     /// # Errors
-    /// What the function says.
+    /// The error of the function.
     fn call(self, args: Args) -> Result<()>;
 }
 
@@ -128,7 +128,7 @@ macro_rules! hooks {
             }
         }
 
-        // Never applies, and has the compiler report that `Hook` is missing: see `Storable`.
+        // Never applies. It makes the compiler report that `Hook` is missing: see `Storable`.
         #[diagnostic::do_not_recommend]
         impl<F, $($arg),*> Hook<($($arg,)*)> for F
         where
@@ -154,7 +154,7 @@ hooks! {
     note = "`Option<Arc<{T}>>` shares the cache's own copy, `Option<{T}>` clones it"
 )]
 pub trait EntityField<T> {
-    /// Puts an answer of one's own.
+    /// Puts an owned answer.
     fn put(&mut self, entity: Option<T>);
 
     /// Puts the answer as the cache holds it.
@@ -210,7 +210,7 @@ impl<T: Clone> EntitiesField<T> for Vec<Option<T>> {
     }
 }
 
-/// The `Debug` of a feeder that was generated around a request.
+/// The `Debug` of a feeder that is generated for a request.
 pub fn debug_feeder(f: &mut Formatter<'_>, name: &str, answered: bool) -> FmtResult {
     f.debug_struct(name)
         .field("answered", &answered)

@@ -1,4 +1,4 @@
-//! The fields that derived keys are made of.
+//! The fields from which derived keys are made.
 
 use std::any::TypeId;
 use std::fmt::{Debug, Display, Formatter, Result as FmtResult, Write as _};
@@ -9,8 +9,8 @@ use crate::error::Result;
 use crate::key::typed::write_part;
 use crate::key::{UNWRITTEN, is_unwritten, unwritten};
 
-/// A part of a typed key: one trait for all that is asked of it, so that the compiler reports once
-/// what is missing.
+/// A part of a typed key. One trait for all requirements, so that the compiler reports a missing
+/// one only once.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a part of a key: it is missing `Display`, `Debug`, `Clone`, `Eq` \
                or `Hash`",
@@ -51,7 +51,7 @@ pub trait Part: Display + Debug + Clone + Eq + Hash + Send + Sync + 'static {
 #[diagnostic::do_not_recommend]
 impl<T: Display + Debug + Clone + Eq + Hash + Send + Sync + 'static> Part for T {}
 
-// Never applies, and has the compiler report that `Part` is missing, once: see `Storable`.
+// Never applies. It makes the compiler report only once that `Part` is missing: see `Storable`.
 #[diagnostic::do_not_recommend]
 impl<T> Part for T
 where
@@ -73,7 +73,7 @@ pub trait TemplateField {
 
 #[diagnostic::do_not_recommend]
 impl<T: Display + ?Sized> TemplateField for T {
-    /// The key of a field whose `Display` fails is refused where it is written.
+    /// The key of a field whose `Display` fails is refused when it is written.
     fn push_to(&self, key: &mut String) {
         let whole = key.len();
         if write!(key, "{self}").is_err() {
@@ -88,13 +88,13 @@ pub fn push_part<T: TemplateField + ?Sized>(key: &mut String, part: &T) {
     part.push_to(key);
 }
 
-/// Whether a template of a request, which `write` writes, has a text. The key of a `T` that is made of
-/// it may not show any more that it has none.
+/// Checks that a template of a request, which `write` writes, has a text. Once a key of type `T` is
+/// made of the text, a failure may no longer be visible.
 ///
 /// # Errors
 /// The `Display` of a part fails.
 pub fn check_template<T: CacheEntity>(write: impl FnOnce(&mut String)) -> Result<()> {
-    // A `String` is the text itself, and is looked at where it is written.
+    // A `String` is the text itself, which is checked when the key is written.
     if TypeId::of::<T::Key>() == TypeId::of::<String>() {
         return Ok(());
     }

@@ -7,11 +7,11 @@ use crate::answers::one_each;
 use crate::codec;
 use crate::error::Result;
 
-/// How many bytes the head of a value has; a placeholder is shorter and is all head.
+/// The length of a value's head in bytes. A placeholder is shorter than that, so all of it is head.
 pub const HEAD_BYTES: usize = codec::HEAD_LEN;
 
-/// What every head begins with: that of an entry, and that of a placeholder. For a store that
-/// judges heads on the server; one that has the bytes at hand asks [`is_head`].
+/// The prefixes of a head: that of an entry, and that of a placeholder. For a store that checks
+/// heads on the server. A store that has the bytes itself calls [`is_head`].
 pub const HEAD_PREFIXES: [[u8; 5]; 2] = codec::PREFIXES;
 
 /// Whether `value` begins with a head of this format.
@@ -26,9 +26,9 @@ pub fn head(value: &[u8]) -> &[u8] {
 
 /// A store of bytes that other processes share: Redis, Memcached, yours.
 ///
-/// It knows keys and bytes and nothing of entries; [`Encoded::over`](super::Encoded::over) makes a
-/// [`CacheBackend`](super::CacheBackend) of it, with leases, fences, deadlines, a breaker and a
-/// queue of invalidations.
+/// It knows keys and bytes, and nothing about entries. [`Encoded::over`](super::Encoded::over)
+/// turns it into a [`CacheBackend`](super::CacheBackend) with leases, fences, deadlines, a breaker
+/// and a queue of invalidations.
 ///
 /// # Heads
 /// The first [`HEAD_BYTES`] of a value (all of a shorter one) are its *head*. Every value and every
@@ -36,51 +36,53 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// [`is_head`] accepts is ever a fence: an empty, short or foreign value fences nothing.
 ///
 /// # Sent at most once
-/// A command that is delivered late must not be able to bring back what it once put there. So a store
-/// transmits the bytes it is given at most once. If the connection is lost and sending again makes
-/// sense, it answers [`Error::ConnectionLost`](crate::Error::ConnectionLost): the command is then
-/// given to it once more, within the same deadline, a placeholder with another id.
+/// A command that is delivered late must not bring back what it once stored. So a store transmits
+/// the bytes of one command at most once. If the connection is lost and a second try makes sense,
+/// it answers [`Error::ConnectionLost`](crate::Error::ConnectionLost). The command is then given to
+/// it once more, within the same deadline, and a placeholder has a new id.
 ///
 /// # Errors and cancellation
-/// An error says that the command may or may not have been done;
-/// [`Error::BackendRefused`](crate::Error::BackendRefused) that the store answered and did not do
-/// it, so that it counts as alive. Commands for many keys answer for each key, in order. A future may
-/// be dropped at any await, and what it sent may still be done later; a store must not answer one
-/// caller with what another one asked for.
+/// After an error, the command may or may not have been done.
+/// [`Error::BackendRefused`](crate::Error::BackendRefused) says that the store answered and did not
+/// do it, so the store counts as alive. Commands for many keys answer for each key, in order. A
+/// future may be dropped at any await, and what it sent may still be done later. A store must never
+/// give one caller the answer to another's question.
 pub trait ByteStore: Send + Sync + 'static {
     /// What [`swap`](Self::swap) compares with: a head, or the store's own number for a value.
     type Token: Send + Sync + 'static;
 
-    /// Whether the store writes some keys in a shorter form. Then the full key stands in every entry,
-    /// and an entry that is found under another key is a miss, whatever its checksums say.
+    /// Whether the store writes some keys in a shorter form. Then every entry contains its full
+    /// key, and an entry that is found under another key is a miss, whatever its checksums say.
     const NARROW_KEYS: bool = false;
 
-    /// How many look-ups of single keys go to the store each by itself. Where more are under way, new
-    /// ones travel together, in one [`get_many`](Self::get_many). The default suits a connection that
-    /// takes the next command before the last one is answered; less suits one that does not, and
-    /// more a store for which many keys cost as much as many commands.
+    /// How many look-ups of single keys are sent as commands of their own. While more are in
+    /// flight, new ones are sent together, in one [`get_many`](Self::get_many). The default suits a
+    /// connection that pipelines: it takes the next command before the last one is answered. Use
+    /// less for a connection that does not pipeline, and more for a store where a command for many
+    /// keys costs as much as many commands.
     const LOOK_UPS_ALONE: usize = 16;
 
-    /// How many keys one [`get_many`](Self::get_many) asks for at most; with zero it does not compile.
-    /// A longer batch is cut, so that what has come is decoded while the store answers the rest.
+    /// How many keys one [`get_many`](Self::get_many) asks for at most; zero does not compile. A
+    /// longer batch is cut into parts, so that one part is decoded while the store answers the
+    /// next.
     const KEYS_AT_ONCE: usize = 256;
 
-    /// How many commands of one batch of leases, stores or releases are under way at a time. They
-    /// share what the store has of connections, and the deadline of each runs from when it is sent:
-    /// behind ten thousand others it would pass.
+    /// How many commands of one batch of leases, stores or releases are in flight at a time. They
+    /// share the store's connections, and the deadline of each begins when it is sent. Without this
+    /// bound, a command behind ten thousand others would time out.
     const COMMANDS_AT_ONCE: usize = 1_024;
 
     /// Waits for room in the store's own queue, for one command. The command's deadline begins when
-    /// there is room, and what this gives is dropped when the command has ended. By default there
-    /// always is.
+    /// there is room. The returned guard is dropped when the command has ended. By default there is
+    /// always room.
     ///
-    /// Waiting here is bounded by a deadline of its own. To wait in vain, or an error, ends the command
-    /// before it is sent, and is no failure of the server.
+    /// This wait has a deadline of its own. A timeout or an error here ends the command before it
+    /// is sent, and does not count as a failure of the server.
     fn admit(&self) -> impl Future<Output = Result<impl Send>> + Send {
         async { Ok(()) }
     }
 
-    /// The value under `key`. By default it is asked for as a batch of one.
+    /// The value under `key`. By default a batch of one.
     fn get(&self, key: &str) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send {
         async move {
             let values = one_each(1, self.get_many(&[key]).await);
@@ -91,8 +93,8 @@ pub trait ByteStore: Send + Sync + 'static {
     /// The values under `keys`: an answer for each, in order; `None` where there is none.
     fn get_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<Option<Vec<u8>>>>> + Send;
 
-    /// Puts `placeholder` under `key`, unless a value stands there whose head
-    /// [`is_head`] accepts: then that head and its token are the answer.
+    /// Puts `placeholder` under `key`, unless the key has a value whose head [`is_head`] accepts.
+    /// Then the answer is that head and its token.
     fn claim(
         &self,
         key: &str,
@@ -100,8 +102,8 @@ pub trait ByteStore: Send + Sync + 'static {
         lifetime: Duration,
     ) -> impl Future<Output = Result<Claim<Self::Token>>> + Send;
 
-    /// Replaces what `token` stands for by `value`; `false` if something else stands there by now,
-    /// or nothing. Without a lifetime the value stays. A value larger than the store takes is
+    /// Replaces what `token` stands for by `value`; `false` if the key has another value by now, or
+    /// none. Without a lifetime the value stays. A value larger than the store takes is
     /// [`Error::TooLarge`](crate::Error::TooLarge).
     fn swap(
         &self,
@@ -111,11 +113,11 @@ pub trait ByteStore: Send + Sync + 'static {
         lifetime: Option<Duration>,
     ) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Removes what `token` stands for; `false` if something else stands there by now, or nothing.
+    /// Removes what `token` stands for; `false` if the key has another value by now, or none.
     fn remove(&self, key: &str, token: &Self::Token) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Puts `value` under `key`, whatever stands there, and answers with its token. A store that
-    /// has no room for it removes what stands there and answers `None`.
+    /// Puts `value` under `key`, whatever is there now, and answers with its token. A store without
+    /// room for it removes what is under the key and answers `None`.
     fn set(
         &self,
         key: &str,
@@ -123,23 +125,23 @@ pub trait ByteStore: Send + Sync + 'static {
         lifetime: Duration,
     ) -> impl Future<Output = Result<Option<Self::Token>>> + Send;
 
-    /// Removes whatever stands under `keys`: an answer for each, in order.
+    /// Removes whatever is under `keys`: an answer for each, in order.
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<()>>> + Send;
 
-    /// Finds out whether the store answers. It touches no key, a refusal is an answer, too, and it does
-    /// not wait for room: commands without an answer may have taken it all.
+    /// Finds out whether the store answers. It touches no key, and a refusal is an answer, too. It
+    /// does not wait for room: commands without an answer may occupy all of it.
     ///
-    /// Sent while commands are given up, and while the store is away. A connection that gives no answer
-    /// to it is to be replaced.
+    /// Sent while commands are given up, and while the store is unavailable. The store must replace
+    /// a connection that does not answer it.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// What [`ByteStore::claim`] answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim<K> {
-    /// The placeholder stands there now.
+    /// The placeholder is there now.
     Taken(K),
-    /// Something else stands there, and stays.
+    /// The key has another value, which stays.
     Standing {
         /// Its head.
         head: Vec<u8>,

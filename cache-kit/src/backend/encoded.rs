@@ -1,4 +1,4 @@
-//! [`Encoded`]: makes a [`CacheBackend`] of a [`ByteStore`]. The only user of the codec.
+//! [`Encoded`]: turns a [`ByteStore`] into a [`CacheBackend`]. The only user of the codec.
 
 mod config;
 mod sendings;
@@ -31,7 +31,7 @@ use crate::unwind::caught;
 pub use config::EncodedConfig;
 use sendings::{Sendings, is_of};
 
-/// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known of it.
+/// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known about it.
 pub struct Encoded<S: ByteStore> {
     guard: Guard<S>,
     gather: Arc<Gather<S>>,
@@ -49,9 +49,10 @@ pub struct EncodedLease<K> {
     /// lease is given up.
     own: bool,
     /// Whether the token stands for an entry that was a miss only because it is larger than this
-    /// service takes. Another one serves it, so it is replaced and never removed for nothing.
+    /// service takes. Another service may serve it, so it may be replaced but is never just
+    /// removed.
     beyond: bool,
-    /// Tells whether an invalidation in vain came after the lease.
+    /// Tells whether a failed invalidation came after the lease.
     mark: u64,
 }
 
@@ -60,8 +61,8 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// How many of the commands that look up one large batch are under way at a time. What has come is
-/// decoded while the store answers the next.
+/// How many commands that look up one large batch are in flight at a time. One answer is decoded
+/// while the store works on the next.
 const PARTS_AT_ONCE: usize = 4;
 
 /// A buffer that grew larger than this is not kept.
@@ -155,7 +156,7 @@ impl<S: ByteStore> Encoded<S> {
         Leased::Granted { lease, fence }
     }
 
-    /// What a lease comes to where something stands under the key already.
+    /// The outcome of a lease where something is under the key already.
     fn over_standing<T: CacheEntity>(
         &self,
         key: &str,
@@ -165,17 +166,20 @@ impl<S: ByteStore> Encoded<S> {
         token: S::Token,
     ) -> Leased<EncodedLease<S::Token>> {
         match head_of(key, head) {
-            Head::Placeholder(it) if it.kind == PlaceholderKind::Write => Leased::Writing,
-            // A copy of this command came before it.
-            Head::Placeholder(it) if is_of(it.fence, request.id) => {
-                self.granted(token, true, mark, it.fence)
+            Head::Placeholder(placeholder) if placeholder.kind == PlaceholderKind::Write => {
+                Leased::Writing
             }
-            Head::Placeholder(it) if request.take == Take::IfMissing => {
-                Leased::Busy { fence: it.fence }
+            // An earlier copy of this command has arrived.
+            Head::Placeholder(placeholder) if is_of(placeholder.fence, request.id) => {
+                self.granted(token, true, mark, placeholder.fence)
             }
-            // A miss to this reader, and it stays for others. A smaller value replaces it.
-            Head::Entry(it)
-                if request.take == Take::IfMissing && it.envelope_len() > self.limit::<T>() =>
+            Head::Placeholder(placeholder) if request.take == Take::IfMissing => Leased::Busy {
+                fence: placeholder.fence,
+            },
+            // A miss to this reader, but others may read it, so it stays. A smaller value replaces
+            // it.
+            Head::Entry(entry)
+                if request.take == Take::IfMissing && entry.envelope_len() > self.limit::<T>() =>
             {
                 Leased::Granted {
                     lease: EncodedLease {
@@ -184,19 +188,19 @@ impl<S: ByteStore> Encoded<S> {
                         beyond: true,
                         mark,
                     },
-                    fence: it.fence,
+                    fence: entry.fence,
                 }
             }
-            Head::Entry(it)
+            Head::Entry(entry)
                 if request.take == Take::IfMissing
-                    && it.schema == self.codec::<T>().schema()
-                    && request.now < it.expires =>
+                    && entry.schema == self.codec::<T>().schema()
+                    && request.now < entry.expires =>
             {
                 Leased::Found
             }
-            Head::Placeholder(it) => self.granted(token, false, mark, it.fence),
-            Head::Entry(it) => self.granted(token, false, mark, it.fence),
-            // What cannot be read can still be replaced, and by nobody twice.
+            Head::Placeholder(placeholder) => self.granted(token, false, mark, placeholder.fence),
+            Head::Entry(entry) => self.granted(token, false, mark, entry.fence),
+            // A value that cannot be read can still be replaced, and by one lease only.
             Head::Nothing => self.granted(token, false, mark, Fence(request.id.0)),
         }
     }
@@ -218,7 +222,8 @@ impl<S: ByteStore> Encoded<S> {
             .await
     }
 
-    /// Removes what a lease was taken over: an older value must not stay where a newer one was loaded.
+    /// Removes what the lease was taken over: an older value must not outlive the load of a newer
+    /// one.
     async fn remove_under(&self, key: &str, lease: &EncodedLease<S::Token>) -> Result<bool> {
         match lease.beyond {
             true => Ok(true),
@@ -226,7 +231,7 @@ impl<S: ByteStore> Encoded<S> {
         }
     }
 
-    /// Looks up as many keys as one command asks for.
+    /// Looks up as many keys as fit into one command.
     async fn get_part<T: CacheEntity>(
         &self,
         keys: &[&str],
@@ -235,7 +240,8 @@ impl<S: ByteStore> Encoded<S> {
         let get = |keys: Vec<_>| async move { self.store().get_many(&keys).await };
         let values = self.guard.run_many(keys, get).await;
         let codec = self.codec::<T>();
-        // Each value is dropped when it has been decoded: the next entity takes its room.
+        // Each value is dropped as soon as it is decoded, so that the next entity can use its
+        // memory.
         let entries = keys.iter().zip(values);
         entries
             .map(|(key, value)| Ok(lookup(&codec, key, value?.as_deref(), now)))
@@ -301,11 +307,12 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         let mut buffer = BUFFER.take();
         let encoded = self.encode(&mut buffer, key, stamp, &entry);
         let stored = match encoded {
-            // It has expired by now, and a lifetime of zero means something else to some stores.
+            // An entry that has expired by now is not sent: a lifetime of zero means something else
+            // to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
                 let swap = || self.store().swap(key, &lease.token, &buffer, lifetime);
                 match self.guard.run(key, swap).await {
-                    // Not every store drops what stood there.
+                    // Not every store drops the old value in this case.
                     Err(Error::TooLarge(_)) => {
                         let removed = self.remove_under(key, &lease).await;
                         removed.map(|_| Stored::TooLarge)
@@ -380,7 +387,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         &self,
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<Self::Lease>>> {
-        // Side by side, two requests for one key would have no order.
+        // Two concurrent requests for one key would have no order.
         let mut seen = HashSet::with_capacity(requests.len());
         let (first, again): (Vec<usize>, Vec<usize>) =
             (0..requests.len()).partition(|place| seen.insert(requests[*place].0));
@@ -425,7 +432,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     }
 }
 
-/// What `value`, found under `key`, is to a reader.
+/// What a reader makes of `value`, found under `key`.
 fn lookup<T: CacheEntity>(
     codec: &Codec<T>,
     key: &str,
@@ -440,8 +447,8 @@ fn lookup<T: CacheEntity>(
     };
     let miss = |reason| Lookup::Miss {
         fence: match head_of(key, value) {
-            Head::Placeholder(it) => Some(it.fence),
-            Head::Entry(it) => Some(it.fence),
+            Head::Placeholder(placeholder) => Some(placeholder.fence),
+            Head::Entry(entry) => Some(entry.fence),
             Head::Nothing => None,
         },
         reason,
@@ -462,7 +469,7 @@ fn lookup<T: CacheEntity>(
     }
 }
 
-/// An entity that panics over the question is not.
+/// Whether the entity accepts itself. If its `cache_validate` panics, it does not.
 fn is_valid<T: CacheEntity>(entry: &Entry<T>) -> bool {
     let value = entry.value.as_deref();
     value.is_none_or(|entity| matches!(caught(|| entity.cache_validate()), Some(Ok(()))))

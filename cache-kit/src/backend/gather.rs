@@ -1,8 +1,8 @@
-//! [`Gather`]: look-ups of many callers that travel in one command.
+//! [`Gather`]: sends the look-ups of many callers in one command.
 //!
 //! A store, its connection and the scheduler handle a command for many keys at little more than the
-//! cost of one for a single key. So where many callers ask at a time, they travel together. A caller
-//! that finds few others goes alone: waiting for company would only add latency.
+//! cost of one for a single key. So concurrent look-ups are sent together. With few look-ups in
+//! flight, each is sent at once: waiting for a batch would only add latency.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -24,16 +24,16 @@ type Value = Option<Vec<u8>>;
 
 pub(super) struct Gather<S> {
     guard: Guard<S>,
-    /// Callers who have no answer yet.
+    /// How many callers have no answer yet.
     under_way: AtomicUsize,
-    /// Keys of large values, which travel alone.
+    /// Keys of large values, which are sent alone.
     large: Large,
-    /// Shared with the tasks that fetch for those who wait.
+    /// Shared with the tasks that fetch for the waiters.
     stop: Arc<Stop>,
 }
 
-/// Where callers wait for company: with those of their own runtime. The task that fetches for them
-/// runs there, and may never run again while another runtime does.
+/// The waiting callers, by runtime. The task that fetches for them runs on the same runtime: a task
+/// of another one might stand still while this runtime goes on.
 #[derive(Default)]
 struct Stop(Mutex<Vec<Crowd>>);
 
@@ -57,7 +57,7 @@ impl<S: ByteStore> Gather<S> {
         }
     }
 
-    /// The value under `key`. Both ways are boxed: a hit has room for one of them only.
+    /// The value under `key`. Both branches are boxed, so that the future of a hit stays small.
     pub(super) async fn get(&self, key: &str) -> Result<Value> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let _caller = Caller(&self.under_way);
@@ -76,7 +76,7 @@ impl<S: ByteStore> Gather<S> {
         value
     }
 
-    /// Waits with the others of this runtime.
+    /// Joins the waiters of this runtime; `None` outside of a runtime.
     fn join(&self, key: &str) -> Option<oneshot::Receiver<Result<Value>>> {
         let runtime = Handle::try_current().ok()?;
         let here = runtime.id();
@@ -98,7 +98,7 @@ impl<S: ByteStore> Gather<S> {
         crowd.push(waiting);
         let first = crowd.len() == 1;
         let full = (crowd.len() >= S::KEYS_AT_ONCE).then(|| mem::take(crowd));
-        // A task may be dropped as it is spawned, and what it does then takes the lock.
+        // A task may be dropped as it is spawned, and its `Drop` takes the lock.
         drop(crowds);
         if first {
             let departure = Departure(Some((self.stop.clone(), here)));
@@ -110,8 +110,8 @@ impl<S: ByteStore> Gather<S> {
         Some(answer)
     }
 
-    /// Waits for what another task fetches, but not for ever: its thread may be busy with something
-    /// that blocks it.
+    /// Waits for the answer that another task fetches, within the deadline: its thread may be
+    /// blocked.
     async fn wait(&self, answer: oneshot::Receiver<Result<Value>>) -> Result<Value> {
         let answer = async {
             let given_up = |_| Err(Error::BackendError("a look-up was given up".into()));
@@ -121,32 +121,32 @@ impl<S: ByteStore> Gather<S> {
     }
 }
 
-/// Lets everything run that is ready, and fetches for all who wait by then.
+/// Lets everything that is ready run, and then fetches for all waiters.
 async fn depart<S: ByteStore>(guard: Guard<S>, departure: Departure) {
     behind_the_others().await;
     fetch(guard, departure.take()).await;
 }
 
-/// Fetches for all of `crowd` but those who have gone.
+/// Fetches for all of `crowd`, except callers that have gone.
 async fn fetch<S: ByteStore>(guard: Guard<S>, mut crowd: Vec<Waiting>) {
-    crowd.retain(|it| !it.answer.is_closed());
+    crowd.retain(|waiting| !waiting.answer.is_closed());
     if crowd.is_empty() {
         return;
     }
-    let keys: Vec<&str> = crowd.iter().map(|it| &*it.key).collect();
+    let keys: Vec<&str> = crowd.iter().map(|waiting| &*waiting.key).collect();
     let get = |keys: Vec<_>| {
         let guard = &guard;
         async move { guard.store().get_many(&keys).await }
     };
     let values = guard.run_many(&keys, get).await;
-    for (it, value) in crowd.into_iter().zip(values) {
-        // Who has gone needs no answer.
-        let _ = it.answer.send(value);
+    for (waiting, value) in crowd.into_iter().zip(values) {
+        // A caller that has gone needs no answer.
+        let _ = waiting.answer.send(value);
     }
 }
 
-/// The one task that takes away those who wait on a runtime. If the runtime drops it before, they
-/// have an error.
+/// Held by the one task that fetches for the waiters of a runtime. If the runtime drops the task
+/// first, the waiters get an error.
 struct Departure(Option<(Arc<Stop>, Id)>);
 
 impl Departure {
@@ -159,13 +159,13 @@ impl Departure {
 impl Drop for Departure {
     fn drop(&mut self) {
         if let Some((stop, runtime)) = self.0.take() {
-            // Wakes those who waited, outside of the lock.
+            // Wakes the waiters, outside of the lock.
             drop(stop.take(runtime));
         }
     }
 }
 
-/// Counts as under way.
+/// Counts as in flight while it lives.
 struct Caller<'g>(&'g AtomicUsize);
 
 impl Drop for Caller<'_> {
@@ -179,7 +179,7 @@ impl Stop {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All who wait on a runtime.
+    /// Takes all waiters of a runtime.
     fn take(&self, runtime: Id) -> Vec<Waiting> {
         let mut crowds = self.lock();
         let place = crowds.iter().position(|crowd| crowd.runtime == runtime);
@@ -187,19 +187,20 @@ impl Stop {
     }
 }
 
-/// A value of so many bytes takes as long as many look-ups. Whoever travels with it would wait for it.
+/// From this size on, in bytes, a value takes as long as many look-ups and would delay the others
+/// of its batch.
 const LARGE: usize = 64 << 10;
 
-/// Of so many large values the keys are remembered.
+/// How many keys of large values are remembered.
 const REMEMBERED: usize = 1_024;
 
-/// Keys under which the last look-up found a large value. The first look-up of one delays those who
-/// travel with it; later ones travel alone.
+/// Keys under which the last look-up found a large value. The first look-up of such a key delays
+/// its batch; later ones are sent alone.
 #[derive(Default)]
 struct Large {
-    /// How many there are. Nearly always none, and then nobody takes the lock.
+    /// How many there are. It is nearly always 0, and then the lock is not taken.
     count: AtomicUsize,
-    /// Their hashes. Of two keys with one hash, the other travels alone for nothing.
+    /// Their hashes. After a collision, the other key is sent alone without need.
     keys: Mutex<HashSet<u64>>,
     hasher: RandomState,
 }
@@ -209,7 +210,7 @@ impl Large {
         self.count.load(Ordering::Relaxed) > 0 && self.lock().contains(&self.hasher.hash_one(key))
     }
 
-    /// Notes how large the value was that has been found under `key`.
+    /// Notes the size of the value that was found under `key`.
     fn note(&self, key: &str, bytes: usize) {
         if bytes < LARGE && self.count.load(Ordering::Relaxed) == 0 {
             return;

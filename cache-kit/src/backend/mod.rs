@@ -1,7 +1,8 @@
 //! [`CacheBackend`]: where entries are kept.
 //!
-//! A backend knows neither strategies nor loads nor time to live policies: it looks up, grants
-//! leases, stores under them, and invalidates. Most users only choose one ([`InMemoryBackend`]).
+//! A backend looks up, grants leases, stores under them, and invalidates. It knows nothing about
+//! strategies, loads and policies for the time to live. Most users only choose one
+//! ([`InMemoryBackend`]).
 //!
 //! # Leases and fences
 //!
@@ -9,7 +10,7 @@
 //! Every key has at most one current *fence*: an id that changes with every invalidation and every
 //! store. A lease carries the fence it was taken under, and a store goes through only while that
 //! fence is still the current one. So a slow load that began before an invalidation can never put
-//! the old value back: its lease has become worthless.
+//! the old value back: its lease is worthless.
 
 #[cfg(feature = "codec")]
 mod bytes;
@@ -64,7 +65,7 @@ pub use types::{EntityType, EntityTypes};
 ///
 /// # Cancellation
 /// Every future may be dropped at any await. What the dropped command still does later must be
-/// harmless: a lease that nobody holds is released or expires.
+/// harmless: an abandoned lease is released or expires.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a cache backend",
     label = "not a backend",
@@ -75,8 +76,8 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// up, at once or when it expires.
     type Lease: Send + Sync + 'static;
 
-    /// The entry under `key`, where it is at hand without waiting and fresh. `None` says nothing: ask
-    /// with [`get_again`](Self::get_again). By default `None`.
+    /// The entry under `key`, if it is available without waiting and fresh. `None` says nothing:
+    /// ask with [`get_again`](Self::get_again). By default `None`.
     fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
         let _ = (key, now);
         None
@@ -90,9 +91,9 @@ pub trait CacheBackend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Lookup<T>>> + Send;
 
     /// [`get`](Self::get) for a call that has looked `key` up before, with
-    /// [`try_get`](Self::try_get), `get` or [`get_many`](Self::get_many): the same answer, and no use
-    /// of the entry. By default `get`; a backend that counts look-ups, or evicts by them, overrides
-    /// it.
+    /// [`try_get`](Self::try_get), `get` or [`get_many`](Self::get_many): the same answer, but it
+    /// does not count as a use of the entry. By default `get`; a backend that counts look-ups, or
+    /// evicts by them, overrides it.
     fn get_again<T: CacheEntity>(
         &self,
         key: &str,
@@ -108,8 +109,8 @@ pub trait CacheBackend: Send + Sync + 'static {
         request: LeaseRequest,
     ) -> impl Future<Output = Result<Leased<Self::Lease>>> + Send;
 
-    /// Stores `entry` if the fence of `lease` is still the current one of `key`, and gives the
-    /// lease up in any case.
+    /// Stores `entry` if the fence of `lease` is still the current one of `key`. Gives up the lease
+    /// in any case.
     fn store<T: CacheEntity>(
         &self,
         key: &str,
@@ -118,7 +119,7 @@ pub trait CacheBackend: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Stored>> + Send;
 
-    /// Gives up a lease that will not be filled, without touching what others put there since.
+    /// Gives up a lease that will not be filled, without touching what was stored there since.
     fn release<T: CacheEntity>(
         &self,
         key: &str,
@@ -127,10 +128,10 @@ pub trait CacheBackend: Send + Sync + 'static {
 
     /// Removes what is under `key` and makes every lease on it worthless.
     ///
-    /// Entries of other types under the same key may go, too.
+    /// Entries of other types under the same key may be removed, too.
     ///
-    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up of anybody gives what was
-    /// there, and no earlier lease can put it back.
+    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up, by any caller, returns what
+    /// was there, and no earlier lease can put it back.
     ///
     /// # Errors
     /// The invalidation has not been done and will not be sent again.
@@ -139,31 +140,33 @@ pub trait CacheBackend: Send + Sync + 'static {
         key: &str,
     ) -> impl Future<Output = Result<Invalidated>> + Send;
 
-    /// How long an entry lives that nobody gave a time to live; `None` is for ever.
+    /// How long an entry lives if neither its call, its service nor its type sets a time to live;
+    /// `None` is for ever.
     fn default_ttl(&self) -> Option<Duration> {
         None
     }
 
-    /// Tells `listener`, while it lives, of what happens while nobody calls: an invalidation that is
-    /// given up, say. Called by [`CacheExpander::with_metrics`](crate::CacheExpander::with_metrics);
-    /// a backend that wraps another one hands it on. By default nobody is told.
+    /// Tells `listener`, while it lives, what happens in the background, such as an invalidation
+    /// that is given up. Called by
+    /// [`CacheExpander::with_metrics`](crate::CacheExpander::with_metrics); a backend that wraps
+    /// another one forwards the call. By default does nothing.
     fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         let _ = listener;
     }
 
     /// Called when a service over this backend meets an entity type. A backend that keeps an
-    /// [`EntityTypes`] sees two services that use one prefix for two types; one that wraps another
-    /// hands it on. By default nothing is refused.
+    /// [`EntityTypes`] notices two services that use one prefix for two types; a backend that wraps
+    /// another one forwards the call. By default nothing is refused.
     ///
     /// # Errors
-    /// The type must not be used with this backend. No key of it is asked for.
+    /// The type must not be used with this backend. None of its keys is looked up.
     fn meet(&self, entity: EntityType<'_>) -> Result<()> {
         let _ = entity;
         Ok(())
     }
 
-    /// [`get`](Self::get) for many keys: an answer for each, in order; one failure spoils only
-    /// itself. By default one after the other; a store that takes many at once overrides it.
+    /// [`get`](Self::get) for many keys: an answer for each, in order; a failure affects only its
+    /// own key. By default one after the other; a store that takes many keys at once overrides it.
     fn get_many<T: CacheEntity>(
         &self,
         keys: &[&str],
@@ -236,14 +239,14 @@ pub trait CacheBackend: Send + Sync + 'static {
     }
 }
 
-/// The id of what stands under a key at one moment: an entry, or somebody's lease. Ids are never
-/// used twice for one key.
+/// The id of what is under a key at one moment: an entry or a lease. An id is never used twice for
+/// one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence(pub u64);
 
-/// Stands for one load and all that is sent for it, so that an earlier copy of a command is
-/// recognized. A remote store numbers what it sends in the low 24 bits:
-/// [`Leased::Granted`] tells the fence that stands.
+/// The id of one load and everything that is sent for it, so that an earlier copy of a command is
+/// recognized. A remote store numbers its sendings in the low 24 bits; [`Leased::Granted`] gives
+/// the resulting fence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LeaseId(pub u64);
 
@@ -259,8 +262,7 @@ pub enum Lookup<T> {
     },
     /// Nothing that can be used.
     Miss {
-        /// The fence of what stands there and is of no use, a lease or an entry, where the store
-        /// knows it.
+        /// The fence of the unusable entry or lease that is there, where the store knows it.
         fence: Option<Fence>,
         /// Why it is a miss.
         reason: MissReason,
@@ -275,34 +277,34 @@ pub enum MissReason {
     Absent,
     /// There is an entry that has expired.
     Expired,
-    /// There is something that is no entry of this key.
+    /// There is something that is not an entry of this key.
     Damaged,
     /// There is an entry of another schema.
     OtherSchema,
-    /// There is an entry that is larger than this service takes. It stays: others may take more.
+    /// There is an entry that is larger than this service takes. It stays: another service may
+    /// accept it.
     TooLarge,
-    /// There is an entity that finds itself unfit to be served:
-    /// [`cache_validate`](crate::CacheEntity::cache_validate).
+    /// There is an entity that its [`cache_validate`](crate::CacheEntity::cache_validate) rejects.
     Invalid,
 }
 
 /// What a lease is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseRequest {
-    /// The id to grant it under.
+    /// The id of the load that asks for it.
     pub id: LeaseId,
-    /// What to do about what stands there.
+    /// What to do if the key is not empty.
     pub take: Take,
     /// The caller's clock.
     pub now: Timestamp,
 }
 
-/// What a lease does about what stands under its key.
+/// What a lease does about the entry or lease that is under its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Take {
-    /// Take the lease only if there is neither an entry nor somebody's lease.
+    /// Take the lease only if there is neither an entry nor another lease.
     IfMissing,
-    /// Take it over what is there, entry or lease, and leave that standing until the store.
+    /// Take it over what is there, entry or lease, and leave that in place until the store.
     Over,
     /// Remove what is there, make every lease on it worthless, and take the lease.
     Invalidating,
@@ -313,20 +315,21 @@ pub enum Take {
 pub enum Leased<L> {
     /// The lease.
     Granted {
-        /// To be handed to [`store`](CacheBackend::store) or [`release`](CacheBackend::release).
+        /// Pass it to [`store`](CacheBackend::store) or [`release`](CacheBackend::release).
         lease: L,
         /// The fence that the lease was taken under.
         fence: Fence,
     },
     /// There is an entry by now; asked with [`Take::IfMissing`].
     Found,
-    /// Somebody else is loading the key; asked with [`Take::IfMissing`]. One may wait for that
-    /// load, or take a lease over it.
+    /// Another call is loading the key; asked with [`Take::IfMissing`]. Wait for that load, or take
+    /// a lease over it.
     Busy {
         /// The fence of the other lease.
         fence: Fence,
     },
-    /// Somebody is writing the key through the cache and alone may fill it: load, don't store.
+    /// Another call is writing the key through the cache, and only that call may fill it: load,
+    /// don't store.
     Writing,
     /// The store has no room for a lease: load, don't store. Asked with [`Take::Invalidating`],
     /// the invalidation has been done.
@@ -336,7 +339,7 @@ pub enum Leased<L> {
     Pending,
 }
 
-/// What became of an entry that was to be stored.
+/// The result of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Stored {
@@ -344,17 +347,17 @@ pub enum Stored {
     Stored,
     /// The lease had become worthless; nothing was changed.
     Fenced,
-    /// It is larger than the store takes. What stood under its key is gone, but for an entry that is
-    /// too large for this service to read: that one stays for those who can. Under a worthless lease
-    /// the answer is `Fenced`, whatever the size.
+    /// It is larger than the store takes. The old entry is gone, except one that is too large for
+    /// this service to read: that one stays for services that can. Under a worthless lease the
+    /// answer is `Fenced`, whatever the size.
     TooLarge,
 }
 
-/// How far an invalidation has come.
+/// The state of an invalidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Invalidated {
-    /// Done, for everybody who shares the store.
+    /// Done, for all processes that share the store.
     Done,
     /// The store could not be reached. The backend sends it again, first of all when the store is
     /// back, and serves nothing for the key until then.

@@ -1,8 +1,7 @@
 //! [`EntityTypes`]: which entity type has which prefix.
 //!
-//! A store that keeps bytes knows a key's text and no type. Two types under one prefix, of one
-//! shape, would answer for each other there, and in memory not: so the second one is an error
-//! everywhere.
+//! A store of bytes knows a key's text but not its type. Two types of one shape under one prefix
+//! would answer for each other there, but not in memory. So the second type is an error everywhere.
 
 use std::any::{TypeId, type_name};
 use std::sync::{Mutex, PoisonError};
@@ -31,8 +30,8 @@ impl<'n> EntityType<'n> {
     }
 }
 
-/// The entity types that a backend has met, for the author of one: keep it where the clones of a
-/// backend share it, and answer [`CacheBackend::meet`](super::CacheBackend::meet) with it.
+/// The entity types that a backend has met. For the author of a backend: keep it where all clones
+/// share it, and answer [`CacheBackend::meet`](super::CacheBackend::meet) with it.
 #[derive(Debug, Default)]
 pub struct EntityTypes(Mutex<Vec<Known>>);
 
@@ -45,7 +44,7 @@ struct Known {
 }
 
 impl EntityTypes {
-    /// None so far.
+    /// An empty set.
     pub fn new() -> Self {
         Self::default()
     }
@@ -53,9 +52,9 @@ impl EntityTypes {
     /// Notes `met`.
     ///
     /// # Errors
-    /// [`Error::ConfigError`] if its prefix is none, or if keys of it could be those of another
-    /// type: one of the same prefix in the same namespace, or one without a namespace whose prefix is
-    /// the namespace of the other.
+    /// [`Error::ConfigError`] if its prefix is not valid, or if its keys could be those of another
+    /// type: one with the same prefix in the same namespace, or one without a namespace whose
+    /// prefix is the namespace of the other.
     pub fn meet(&self, met: EntityType<'_>) -> Result<()> {
         let EntityType {
             id,

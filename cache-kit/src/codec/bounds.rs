@@ -1,9 +1,9 @@
-//! The bounds of a value, and a deserializer that keeps to them.
+//! The bounds of a value, and a deserializer that enforces them.
 //!
-//! A value is read by functions that call themselves for every level of it, and an overflow of the
-//! stack ends the process. A sequence of elements that take no bytes, `Vec<()>`, has a length that
-//! the size of the entry does not bound. What is written keeps to both bounds
-//! ([`strict`](super::strict)), and what is read keeps to the same, whoever wrote it.
+//! A value is read recursively, level by level, and a stack overflow ends the process. A sequence
+//! of elements that take no bytes, `Vec<()>`, has a length that the size of the entry does not
+//! bound. Both bounds are enforced on what is written ([`strict`](super::strict)) and on everything
+//! that is read, whatever wrote it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,26 +13,26 @@ use serde::de::{
     Visitor,
 };
 
-/// How many levels a value may have. A level is a part of what holds it: a field, an element, a key
-/// or value of a map, the content of an `Option`, of a newtype, of a variant. A `Box` is none.
+/// How many levels a value may have. Every part adds a level: a field, an element, a key or value
+/// of a map, the content of an `Option`, of a newtype, of a variant. A `Box` adds none.
 pub(super) const MAX_DEPTH: u32 = 256;
 
 /// How many elements that take no bytes the sequences and maps of a value may have together.
 pub(super) const EMPTY_ELEMENTS: usize = 1 << 16;
 
-/// How many elements there may be in `bytes` bytes.
+/// How many elements a value of `bytes` bytes may have.
 #[inline]
 pub(super) fn max_elements(bytes: usize) -> usize {
     bytes.saturating_add(EMPTY_ELEMENTS)
 }
 
-/// A deserializer, or a part of one, that keeps to the bounds. It is made for postcard, which
-/// answers every request with the one kind of value that was asked for: a scalar has no parts, and
-/// goes straight through.
+/// A deserializer, or a part of one, that enforces the bounds. It is made for postcard, which
+/// answers every request with exactly the kind of value that was asked for. A scalar has no parts,
+/// and passes straight through.
 pub(super) struct Within<'a, D> {
     inner: D,
     depth: u32,
-    /// How many more elements there may be.
+    /// How many more elements are allowed.
     elements: &'a Cell<usize>,
 }
 
@@ -62,8 +62,8 @@ struct Parts<'a, P> {
     inner: P,
     depth: u32,
     elements: &'a Cell<usize>,
-    /// Whether its elements are to be taken from `elements`: their number stands in the payload, and
-    /// not in the type.
+    /// Whether its elements count against `elements`: their number comes from the payload, not from
+    /// the type.
     counted: bool,
 }
 
@@ -79,7 +79,7 @@ impl<'a, P> Parts<'a, P> {
         }
     }
 
-    /// What reads a part of this value, one level further in.
+    /// Reads a part of this value, one level deeper.
     #[inline]
     fn inside<'de, D: Deserializer<'de>>(&self, inner: D) -> Result<Within<'a, D>, D::Error> {
         if self.depth >= MAX_DEPTH {
@@ -92,8 +92,8 @@ impl<'a, P> Parts<'a, P> {
         })
     }
 
-    /// Takes the elements of a sequence or map of this length. Postcard does not tell a length that
-    /// is greater than the number of bytes that are left; then they are taken one by one.
+    /// Counts the elements of a sequence or map of this length. Postcard gives no length if it is
+    /// greater than the number of remaining bytes; then they are counted one by one.
     #[inline]
     fn take_all<E: serde::de::Error>(&mut self, length: Option<usize>) -> Result<(), E> {
         if let Some(length) = length
@@ -238,7 +238,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Within<'_, D> {
     }
 }
 
-/// What postcard answers a request for a compound with.
+/// Postcard's answers to a request for a compound value.
 impl<'de, V: Visitor<'de>> Visitor<'de> for Parts<'_, V> {
     type Value = V::Value;
 

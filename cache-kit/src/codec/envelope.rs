@@ -12,7 +12,7 @@ use super::placeholder::Placeholder;
 use super::proof;
 use super::{Codec, Decoded, Encoding, Shape, Stamp};
 
-/// The width of the length before a key that stands in the body.
+/// The width of the length before a key in the body.
 const KEY_LEN: usize = 4;
 
 impl<T: CacheEntity> Codec<T> {
@@ -35,11 +35,11 @@ impl<T: CacheEntity> Codec<T> {
         encoding
     }
 
-    /// Proves that what [`encode_into`](Self::encode_into) wrote comes back as `entry`.
+    /// Proves that what [`encode_into`](Self::encode_into) wrote decodes to `entry`.
     ///
     /// # Errors
-    /// [`Error::SerializationError`](crate::Error::SerializationError) if it does not, with the path
-    /// of the field as far as it is known.
+    /// [`Error::SerializationError`](crate::Error::SerializationError) if it does not, with the
+    /// path of the field if it is known.
     pub(crate) fn prove(
         &self,
         shape: &Shape,
@@ -105,7 +105,7 @@ impl<T: CacheEntity> Codec<T> {
         Ok(Encoding::Complete)
     }
 
-    /// Reads what stands under `key`.
+    /// Reads what is under `key`.
     pub(crate) fn decode(&self, key: &str, bytes: &[u8]) -> Decoded<T> {
         if let Some(placeholder) = Placeholder::decode(key, bytes) {
             return Decoded::Placeholder(placeholder);
@@ -123,7 +123,7 @@ impl<T: CacheEntity> Codec<T> {
         let value = match (head.absence, payload) {
             (true, []) => None,
             (true, _) => return Decoded::Damaged,
-            // The bytes stand as they were written, so it is the type that has changed.
+            // The checksums hold, so the bytes are intact and the type has changed.
             (false, payload) => match payload::read(payload) {
                 Some(value) => Some(Arc::new(value)),
                 None => return Decoded::OtherSchema { stamp },
@@ -141,7 +141,7 @@ impl<T: CacheEntity> Codec<T> {
         }
     }
 
-    /// The head and the payload of an envelope that stands as it was written under `key`.
+    /// The head and the payload of an envelope that is intact and was written under `key`.
     #[inline]
     fn open<'a>(&self, key: &str, bytes: &'a [u8]) -> Option<(EntryHead, &'a [u8])> {
         if bytes.len() > self.max_bytes {
@@ -239,7 +239,7 @@ mod tests {
             codec.decode("user:42", &mine),
             Decoded::Entry { .. }
         ));
-        // What a forger would plant under another key: the same body under new checksums.
+        // A forged envelope under another key: the same body with new checksums.
         let forged = seal_anew(&mine, "user:42", "user:43");
         assert!(matches!(codec.decode("user:43", &forged), Decoded::Damaged));
 

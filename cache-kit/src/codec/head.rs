@@ -1,4 +1,4 @@
-//! The fixed-width head of an entry, and what a head tells without its body.
+//! The fixed-width head of an entry, and what it says without the body.
 //!
 //! All numbers are little-endian. The first 16 bytes have one layout in entries and placeholders.
 //!
@@ -26,10 +26,10 @@ use crate::clock::Timestamp;
 use super::placeholder::Placeholder;
 use super::seal;
 
-/// Says "an entry". Neither magic is UTF-8, so no text is ever taken for ours; each is the
+/// Marks an entry. Neither magic is UTF-8, so no text is taken for one of ours. Each is the
 /// complement of the other, so no small damage turns one into the other.
 pub(super) const ENTRY_MAGIC: [u8; 4] = [0xCE, b'k', b'i', b't'];
-/// Says "a placeholder".
+/// Marks a placeholder.
 pub(super) const PLACEHOLDER_MAGIC: [u8; 4] = [0x31, 0x94, 0x96, 0x8B];
 /// The version of both formats. Raise it with every change of a golden file.
 pub(super) const VERSION: u8 = 1;
@@ -46,8 +46,8 @@ pub(super) const VERSION_AT: usize = MAGIC_AT + 4;
 pub(super) const KIND_AT: usize = VERSION_AT + 1;
 pub(super) const RESERVED_AT: usize = KIND_AT + 1;
 pub(super) const ID_AT: usize = RESERVED_AT + 2;
-/// The shortest prefix that tells what stands under a key from all that ever stood there: a script
-/// that compares this much, compares the fence.
+/// The shortest prefix that differs between any two values that a key ever had. A script that
+/// compares this prefix compares the fence.
 pub(crate) const FENCE_LEN: usize = ID_AT + 8;
 
 const SCHEMA_AT: usize = FENCE_LEN;
@@ -70,7 +70,7 @@ const CARRIES_KEY: u8 = 2;
 /// The bytes of one head.
 pub(super) type HeadBytes = [u8; HEAD_LEN];
 
-/// What the head of an entry says. Its own checksum held; the body's was not asked.
+/// The contents of an entry's head. Its own checksum was verified; the body's was not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EntryHead {
     pub(crate) fence: Fence,
@@ -84,11 +84,11 @@ pub(crate) struct EntryHead {
     pub(crate) absence: bool,
     /// The body begins with the full cache key.
     pub(crate) carries_key: bool,
-    /// The envelope is this much longer than its head.
+    /// The length of the envelope after the head.
     pub(crate) body_len: u32,
 }
 
-/// What stands under a key, as far as its head tells.
+/// What is under a key, as far as its head says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
     /// An entry. Its body may still be damaged.
@@ -99,7 +99,7 @@ pub(crate) enum Head {
     Nothing,
 }
 
-/// Tells what stands under `key` from the first [`HEAD_LEN`] bytes of it, or from all of it.
+/// Says what is under `key`, from the first [`HEAD_LEN`] bytes of it, or from all of it.
 pub(crate) fn head_of(key: &str, bytes: &[u8]) -> Head {
     if let Some(placeholder) = Placeholder::decode(key, bytes) {
         return Head::Placeholder(placeholder);
@@ -111,7 +111,7 @@ pub(crate) fn head_of(key: &str, bytes: &[u8]) -> Head {
 }
 
 impl Head {
-    /// The fence of what stands there.
+    /// The fence of the entry or placeholder.
     pub(crate) fn fence(&self) -> Option<Fence> {
         match self {
             Self::Entry(head) => Some(head.fence),
@@ -155,7 +155,7 @@ impl EntryHead {
         head
     }
 
-    /// What `head` says, if it is the head of an entry under `key`.
+    /// The contents of `head`, if it is the head of an entry under `key`.
     #[inline]
     pub(super) fn read(key: &str, head: &HeadBytes) -> Option<Self> {
         let flags = head[KIND_AT];
@@ -185,8 +185,7 @@ impl EntryHead {
     }
 }
 
-/// Writes a field. Every offset is a constant that lies inside, checked by the tests of the
-/// layout.
+/// Writes a field. Every offset is a constant inside the head, which the layout tests check.
 #[inline]
 pub(super) fn put<const N: usize, const L: usize>(head: &mut [u8; L], at: usize, field: [u8; N]) {
     head[at..at + N].copy_from_slice(&field);

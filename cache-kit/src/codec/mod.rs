@@ -1,24 +1,24 @@
-//! The codec: the only place that knows bytes.
+//! The codec: the only place that knows the byte format.
 //!
-//! A store that speaks bytes keeps one of two things under a key. An *envelope* is a stored entry:
-//! a fixed-width head and a body. A *placeholder* is a lease, or a write, that stands in the
-//! value's own key. Both say their fence at the same place, so that a store compares a head and
-//! never reads a value ([`head`] has the layout).
+//! A store of bytes keeps one of two things under a key. An *envelope* is a stored entry: a
+//! fixed-width head and a body. A *placeholder* is a lease, or a write, under the value's own key.
+//! Both have their fence at the same place, so that a store only compares heads and never parses a
+//! value ([`head`] has the layout).
 //!
 //! Invariants:
 //!
-//! - Nothing is believed before its checksum is. Postcard alone accepts most flipped bits, a value
-//!   of another type and a length of 2⁶⁴; it sees only bytes that stand as they were written, by
+//! - Nothing is used before its checksum is verified. Postcard alone accepts most flipped bits, a
+//!   value of another type and a length of 2⁶⁴. So it only gets bytes that are intact: written in
 //!   this format, under this key, by a type of this schema.
-//! - What cannot be read is a miss, never an error and never a panic: [`Decoded::Damaged`] or
+//! - An unreadable value is a miss, never an error and never a panic: [`Decoded::Damaged`] or
 //!   [`Decoded::OtherSchema`].
-//! - The full cache key is part of every checksum. An envelope that is found under another key is
-//!   damaged, whoever put it there.
-//! - A type is known by what its `Deserialize` asks for, all the way down ([`trace`]), and a value is
-//!   stored only if it has been seen to come back ([`proof`]).
-//! - Lengths are exact. A byte too many is damage just like a byte too few.
-//! - The checksums find accidents. They are no signature: who may write to the store may write
-//!   what it serves.
+//! - The full cache key is part of every checksum. An envelope that is found under another key
+//!   counts as damaged, however it got there.
+//! - A type is identified by what its `Deserialize` asks for, at every depth ([`trace`]). A value
+//!   is stored only after it has been decoded again and compared ([`proof`]).
+//! - Lengths are exact: a byte too many is damage just like a byte too few.
+//! - The checksums detect accidents. They are no signature: any client that may write to the store
+//!   decides what it serves.
 //!
 //! The golden files pin every byte. Changing one of them means a new format version, and the
 //! entries of the old one are misses.
@@ -50,7 +50,7 @@ pub(crate) use proof::of_sample;
 pub(crate) use shapes::Shapes;
 pub(crate) use trace::Shape;
 
-/// What every envelope begins with, and every placeholder: magic and format version.
+/// The prefixes of every envelope and every placeholder: magic and format version.
 pub(crate) const PREFIXES: [[u8; 5]; 2] = [
     head::prefix(head::ENTRY_MAGIC),
     head::prefix(head::PLACEHOLDER_MAGIC),
@@ -67,13 +67,13 @@ pub(crate) struct Codec<T> {
 /// What the head of an entry says besides the entry's own stamps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// The id of this store: 64 random bits that no other store of the key ever had.
+    /// The id of this store operation: 64 random bits that no other store of the key has.
     pub(crate) fence: Fence,
     /// The generation that the entry belongs to, 0 if its type has none.
     pub(crate) generation: u64,
 }
 
-/// How an encoding ended.
+/// The result of encoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Encoding {
@@ -83,7 +83,7 @@ pub(crate) enum Encoding {
     TooLarge,
 }
 
-/// What stands under a key.
+/// What is under a key.
 #[derive(Debug, Clone)]
 pub(crate) enum Decoded<T> {
     /// An entry, fresh or not: the caller has the clock.
@@ -93,7 +93,7 @@ pub(crate) enum Decoded<T> {
         /// Its fence and generation.
         stamp: Stamp,
     },
-    /// Somebody is loading or writing the key.
+    /// The key is being loaded or written.
     Placeholder(Placeholder),
     /// A whole entry of another schema, or one that the type does not accept.
     OtherSchema {
@@ -101,7 +101,7 @@ pub(crate) enum Decoded<T> {
         stamp: Stamp,
     },
     /// Nothing of this format and this key: empty, foreign, damaged, too large, of another format
-    /// version, or put under another key. Its head may still be whole: ask [`head_of`] for the
+    /// version, or written under another key. Its head may still be intact: [`head_of`] gives its
     /// fence.
     Damaged,
 }
@@ -124,8 +124,8 @@ impl<T: CacheEntity> Codec<T> {
         Self::of(SHAPES.of::<T>(), max_bytes)
     }
 
-    /// For a store whose keys are narrower than cache keys: the full key stands in every envelope
-    /// and is compared, and an envelope without it is damaged.
+    /// For a store whose keys are narrower than cache keys: every envelope contains its full key,
+    /// which is compared. An envelope without it counts as damaged.
     pub(crate) fn carrying_key(mut self) -> Self {
         self.carries_key = true;
         self

@@ -28,14 +28,14 @@ pub(super) fn append<T: Serialize>(
         },
     };
     let watch = Watch::new(max_elements(max_bytes));
-    // After a panic the buffer is of no use, and the caller empties it.
+    // After a panic the contents of the buffer are useless, and the caller empties it.
     let written = caught(|| value.serialize(Strict::new(&mut serializer, &watch)));
     let refused = |reason: String| Err(Error::SerializationError(reason));
     let Some(written) = written else {
         return refused("its `Serialize` panicked".to_owned());
     };
-    // What was noted is asked whatever `written` says: on their way out, errors may have been
-    // swallowed by the type or renamed by postcard.
+    // The notes are checked whatever `written` says: the type may have swallowed an error, and
+    // postcard may have replaced it.
     if let Some(field) = watch.skipped.get() {
         return refused(format!(
             "field `{field}` is skipped for some values, and postcard reads every field back: \
@@ -59,8 +59,8 @@ pub(super) fn append<T: Serialize>(
     Ok(Encoding::Complete)
 }
 
-/// The value that `payload` is, if it is one and nothing more. A type that panics over it does not
-/// accept it.
+/// Decodes `payload`, if it is exactly one value. A type that panics while decoding does not accept
+/// it.
 #[inline]
 pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     let elements = Cell::new(max_elements(payload.len()));
@@ -72,8 +72,8 @@ pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
     }
 }
 
-/// Why a type could not be serialized. The type's own words are lost in postcard, and with them
-/// any value that they might hold.
+/// Why a type could not be serialized. Postcard drops the type's own message, and with it any value
+/// that the message may contain.
 fn reason(error: &postcard::Error) -> &'static str {
     match error {
         postcard::Error::SerializeSeqLengthUnknown => {

@@ -1,4 +1,4 @@
-//! Placeholders: a lease, or a write, that stands in the value's own key.
+//! Placeholders: a lease, or a write, under the value's own key.
 
 use crate::backend::Fence;
 use crate::clock::Timestamp;
@@ -20,7 +20,7 @@ const _: () = assert!(PLACEHOLDER_LEN == 32, "the layout is pinned");
 const LEASE: u8 = 0x0F;
 const WRITE: u8 = 0xF0;
 
-/// What stands under a key while somebody is loading or writing it.
+/// What is under a key while it is being loaded or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Placeholder {
     /// What its owner is doing.
@@ -58,7 +58,7 @@ impl Placeholder {
         bytes
     }
 
-    /// The placeholder that `bytes` are under `key`, if they are one and nothing more.
+    /// Decodes `bytes` under `key`, if they are exactly one placeholder.
     #[inline]
     pub(super) fn decode(key: &str, bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; PLACEHOLDER_LEN] = bytes.try_into().ok()?;

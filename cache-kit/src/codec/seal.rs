@@ -7,19 +7,19 @@
 
 use twox_hash::XxHash3_64;
 
-/// Of a head, up to its checksum, under `key`.
+/// The checksum of a head, up to the checksum field, under `key`.
 #[inline]
 pub(super) fn head(head: &[u8], key: &str) -> u64 {
     next(XxHash3_64::oneshot(head), key.as_bytes())
 }
 
-/// Of a body behind a head with this checksum.
+/// The checksum of a body after a head with this checksum.
 #[inline]
 pub(super) fn body(head_sum: u64, body: &[u8]) -> u64 {
     next(head_sum, body)
 }
 
-/// One more step of a chain.
+/// The next step of the chain.
 #[inline]
 pub(super) fn next(seed: u64, bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot_with_seed(seed, bytes)

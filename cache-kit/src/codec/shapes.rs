@@ -13,10 +13,10 @@ use super::proof;
 use super::seal;
 use super::trace::{self, Shape};
 
-/// The shapes of all types that a backend has met. A type is traced when it is met first.
+/// The shapes of all types that a backend has met. A type is traced the first time.
 ///
-/// Every look-up asks, so that finding a shape must cost next to nothing: it takes no lock and
-/// writes nothing. A shape never goes away again.
+/// Every look-up needs a shape, so finding one must cost next to nothing: it takes no lock and
+/// writes nothing. Shapes are never removed.
 #[derive(Default)]
 pub(crate) struct Shapes {
     first: Table,
@@ -58,7 +58,8 @@ impl Shapes {
         }
     }
 
-    /// Traces `T`. Where two threads meet a type at a time, both do, and one shape stays.
+    /// Traces `T`. If two threads meet a type at the same time, both trace it, and one shape is
+    /// kept.
     #[cold]
     fn add<T: CacheEntity>(&self, of: TypeId) -> &Shape {
         // Two types whose keys can be one text have different prefixes, or are one type's versions.
@@ -83,7 +84,7 @@ impl Shapes {
 }
 
 impl Shape {
-    /// Refuses an entry whose type never comes back.
+    /// Refuses an entry of a type none of whose values can be read back.
     pub(crate) fn admit<T: CacheEntity>(&self, entry: &Entry<T>) -> Result<()> {
         match &entry.value {
             Some(_) => proof::of_type::<T>(self),
@@ -93,7 +94,7 @@ impl Shape {
 }
 
 impl Table {
-    /// The slots in the order in which those of a type are taken.
+    /// The order in which the slots are tried for a type.
     #[inline]
     fn row(&self, of: TypeId) -> impl Iterator<Item = &OnceLock<Known>> {
         let mut hasher = Fold(0);
@@ -146,7 +147,7 @@ mod tests {
 
     use super::*;
 
-    /// A type for each number, of which two ask for the same only if the numbers are alike.
+    /// A type for each number; two of them ask for the same only if their numbers are equal.
     #[derive(Clone, Serialize, Deserialize)]
     struct Numbered<const N: usize>;
 

@@ -1,10 +1,10 @@
-//! A serializer that refuses what would not come back.
+//! A serializer that refuses values that could not be read back.
 //!
-//! Postcard writes no field names. It silently leaves out a field that `skip_serializing_if`
-//! skips, and then reads the next one in its place: the entry never decodes, or decodes as
-//! something else. The derive refuses the attribute on an entity's own fields; this finds it in
-//! whatever they hold. It also keeps to the [`bounds`](super::bounds) that the reader has.
-//! Everything else goes straight through.
+//! Postcard writes no field names. It silently leaves out a field that `skip_serializing_if` skips,
+//! and then reads the next one in its place: the entry never decodes, or decodes as something else.
+//! The derive refuses the attribute on an entity's own fields; this serializer finds it in nested
+//! types. It also enforces the [`bounds`](super::bounds) of the reader. Everything else passes
+//! straight through.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -23,7 +23,7 @@ pub(super) struct Strict<'a, S> {
     depth: u32,
 }
 
-/// What has been seen of a value.
+/// What was noticed about a value.
 #[derive(Default)]
 pub(super) struct Watch {
     /// The first skipped field.
@@ -31,7 +31,7 @@ pub(super) struct Watch {
     pub(super) too_deep: Cell<bool>,
     /// The lengths of all sequences and maps together.
     pub(super) elements: Cell<usize>,
-    /// How many elements there may be.
+    /// How many elements are allowed.
     max_elements: usize,
 }
 
@@ -43,7 +43,7 @@ impl Watch {
         }
     }
 
-    /// Whether there are more elements than could be stored.
+    /// Whether there are more elements than allowed.
     pub(super) fn is_too_long(&self) -> bool {
         self.elements.get() > self.max_elements
     }

@@ -13,12 +13,12 @@ use super::CacheExpander;
 #[derive(Default)]
 pub(super) struct Admitted {
     known: RwLock<Vec<TypeId>>,
-    /// For a backend that keeps none.
+    /// For a backend that does not keep the types itself.
     types: EntityTypes,
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// Lets `T` pass.
+    /// Admits `T`.
     ///
     /// # Errors
     /// As [`EntityTypes::meet`].
@@ -36,7 +36,7 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     #[cold]
     fn meet<T: CacheEntity>(&self) -> Result<()> {
-        let namespace = self.namespace.as_ref().map(|it| it.as_str());
+        let namespace = self.namespace.as_ref().map(|namespace| namespace.as_str());
         let met = EntityType::of::<T>(namespace);
         self.backend.meet(met)?;
         self.admitted.types.meet(met)?;

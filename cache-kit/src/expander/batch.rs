@@ -1,4 +1,5 @@
-//! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at once.
+//! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at
+//! once.
 
 use crate::answers::one_each;
 use crate::backend::CacheBackend;
@@ -15,8 +16,8 @@ use super::load::{Loads, Query};
 use super::{CacheExpander, OperationConfig};
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// Answers the requests that `feeder` carries, as `strategy` allows, and tells for each what it
-    /// did, in the order of [`CacheFeedMany::entity_ids`].
+    /// Answers the requests that `feeder` carries, as `strategy` allows. Returns what happened for
+    /// each, in the order of [`CacheFeedMany::entity_ids`].
     ///
     /// ```
     /// # use cache_kit::CacheEntity;
@@ -44,20 +45,19 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # }
     /// ```
     ///
-    /// Every key is treated as a call of its own would treat it; what differs is the cost. The cache
-    /// is asked once for all keys, and the repository once ([`DataRepository::fetch_by_ids`]) for
-    /// those that the cache does not have and nobody is loading. A key that comes twice is looked up
-    /// and loaded once. An entry that is damaged, too large or invalidated meanwhile spoils only
-    /// itself.
+    /// Every key is treated as in a call of its own, at a lower cost: the cache is asked once for
+    /// all keys, and the repository once ([`DataRepository::fetch_by_ids`]) for the misses that no
+    /// other call is loading. A key that comes twice is looked up and loaded once. An entry that is
+    /// damaged, too large or invalidated meanwhile affects no other key.
     ///
     /// # Errors
-    /// As [`with`](Self::with), for the whole call: if one key fails, nothing is fed. A load that
-    /// fails does so for all keys that this call was loading, and for everybody who joined those
-    /// loads; so does a repository that gives another number of rows than it was asked for. What the
-    /// cache has by then, it keeps.
+    /// As [`with`](Self::with), for the whole call: if one key fails, nothing is fed. A failed load
+    /// fails all keys that this call was loading, and all calls that joined those loads. So does a
+    /// repository that returns a different number of rows than it was asked for. What has been
+    /// stored by then stays in the cache.
     ///
     /// # Cancellation
-    /// As [`with`](Self::with): each of the loads goes on where somebody waits for it.
+    /// As [`with`](Self::with): each of the loads goes on if another call waits for it.
     pub fn with_many<T, F, R>(
         &self,
         feeder: &mut F,
@@ -116,7 +116,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
         drop(found);
 
-        // What the cache could do is settled before anything is loaded, so that a hook that refuses
+        // All hits and misses are reported before anything is loaded, so that a hook that refuses
         // costs no load.
         let mut to_load = Vec::new();
         for (position, slot) in keys.slots().iter().enumerate() {
@@ -181,7 +181,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     async fn look_up_many<T: CacheEntity>(&self, calls: &[Call<'_, T>]) -> Vec<LookedUp<T>> {
         let keys: Vec<&str> = calls.iter().map(|call| call.key).collect();
         let since = self.stopwatch();
-        // Before the look-up, which is what a flight's lease is compared with.
+        // Taken before the look-up: a flight's lease is compared with this moment.
         let began = self.flights.tick();
         let now = self.clock.now();
         let answers = self.backend.get_many::<T>(&keys, now).await;

@@ -1,4 +1,4 @@
-//! One key of a call, and what a look-up of it found.
+//! One key of a call, and the result of its look-up.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -22,7 +22,7 @@ pub(super) struct Call<'c, T: CacheEntity> {
     pub(super) id: &'c T::Key,
 }
 
-/// An entity, or none, and where it came from.
+/// An entity, or none, and its source.
 pub(super) type Answer<T> = (Option<Arc<T>>, Outcome);
 
 /// A look-up and its answer.
@@ -57,7 +57,7 @@ impl<T> LookedUp<T> {
 }
 
 impl Situation {
-    /// What an entry is to a call. Whether its last load failed, the entry does not know.
+    /// What an entry means for a call. The entry itself does not know whether its last load failed.
     #[inline]
     pub(super) fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
         match entry.freshness(now) {
@@ -70,10 +70,10 @@ impl Situation {
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// What the call with the key `key`, at place `slot`, does after its look-up, or without one.
+    /// What the call for `key`, at place `slot`, does after its look-up, or without one.
     ///
     /// # Errors
-    /// What the look-up failed with, where there is no other source.
+    /// The error of the look-up, where there is no other source.
     pub(super) fn next<T: CacheEntity>(
         &self,
         slot: usize,
@@ -90,7 +90,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             Step::Load(take) => Some(take),
             Step::LoadUnstored => None,
             Step::Feed | Step::FeedStale => return self.found(key, found).map(Next::Answer),
-            // The look-up is behind us: another one would find the same.
+            // Another look-up would find the same.
             Step::FeedNone | Step::LookUp => {
                 return Ok(Next::Answer((None, Outcome::of(Source::Nothing))));
             }
@@ -164,8 +164,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         Ok(self.served(key, entry, now))
     }
 
-    /// What is answered instead of a load that failed: the stale entry, if it is still there. The
-    /// one that the look-up found may have been invalidated since.
+    /// The answer instead of a failed load: the stale entry, if it is still there. The one that the
+    /// look-up found may have been invalidated since.
     pub(super) async fn stale_instead<T: CacheEntity>(&self, key: &str) -> Option<Answer<T>> {
         let now = self.clock.now();
         let Ok(Lookup::Hit { entry, .. }) = self.backend.get_again(key, now).await else {
@@ -201,7 +201,7 @@ const REPOSITORY_FAILED: Degraded = Degraded {
     repository: true,
 };
 
-/// The error of a look-up that nothing can stand in for.
+/// The error of a look-up that has no fallback.
 fn unanswered<T>(found: Option<LookedUp<T>>) -> Error {
     match found.map(|found| found.answer) {
         Some(Err(error)) => error,

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::expander::call::Call;
 use crate::key::{KeyText, Namespace};
 
-/// The keys of one batch, each once, in the order in which they first come.
+/// The keys of one batch without duplicates, in the order of their first occurrence.
 pub(super) struct Keys {
     /// For every position of the batch, the slot of its key.
     slots: Vec<usize>,

@@ -1,7 +1,6 @@
-//! Hands what happens to the user's [`CacheMetrics`].
+//! Reports events to the user's [`CacheMetrics`].
 //!
-//! A listener that panics loses what it was told, and decides nothing: neither who loads nor who is
-//! answered.
+//! A listener that panics loses that event. It does not affect loads or answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,7 +52,7 @@ impl Listener {
     }
 
     fn tell(&self, what: impl FnOnce(&dyn CacheMetrics)) {
-        // The panic hook has told of it.
+        // The panic hook has reported it.
         let _ = caught(|| what(&*self.metrics));
     }
 }

@@ -1,4 +1,4 @@
-//! [`CacheExpander`]: the one place where strategies, policies, flights and a backend meet.
+//! [`CacheExpander`]: combines strategies, policies, flights and a backend.
 
 mod admitted;
 mod batch;
@@ -33,7 +33,7 @@ use load::{Completion, Held};
 use pauses::Pauses;
 use single::Begun;
 
-/// How long a load may take where its call does not say otherwise.
+/// How long a load may take, unless its call sets another deadline.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
 
 /// How long a caller waits for another process's load of its key.
@@ -59,10 +59,10 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 /// ```
 ///
 /// # Runtime
-/// A hit needs no runtime of its own. A load wants a tokio runtime with its timer enabled, for
-/// its deadline; without a runtime it ends as [`Error::ConfigError`].
+/// A hit in memory needs no runtime. A load needs a tokio runtime with its timer enabled, for its
+/// deadline; without one it ends as [`Error::ConfigError`].
 pub struct CacheExpander<B: CacheBackend> {
-    /// Shared with the tasks that release what a caller left behind.
+    /// Shared with the tasks that release abandoned leases.
     backend: Arc<B>,
     flights: Arc<Flights<Held<B>, Completion>>,
     pauses: Pauses,
@@ -76,7 +76,7 @@ pub struct CacheExpander<B: CacheBackend> {
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// An expander over `backend`, with the defaults of everything else.
+    /// An expander over `backend`, with the defaults for everything else.
     pub fn new(backend: B) -> Self {
         Self {
             backend: Arc::new(backend),
@@ -92,7 +92,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// Tells `metrics` of everything that happens. Default: nobody listens, and it costs nothing.
+    /// Reports everything that happens to `metrics`. Default: no listener, at no cost.
     pub fn with_metrics(mut self, metrics: Box<dyn CacheMetrics>) -> Self {
         let metrics: Arc<dyn CacheMetrics> = Arc::from(metrics);
         self.backend.watch(Arc::downgrade(&metrics));
@@ -110,7 +110,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Puts a word in front of every key: `{namespace}:{prefix}:{key}`. Default: none.
     ///
     /// # Errors
-    /// [`Error::ConfigError`] unless it has 1 to 64 bytes without colons, blanks and control
+    /// [`Error::ConfigError`] unless it has 1 to 64 bytes without colons, spaces and control
     /// characters.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Result<Self> {
         self.namespace = Some(Namespace::parse(namespace.into())?);
@@ -123,16 +123,17 @@ impl<B: CacheBackend> CacheExpander<B> {
         self
     }
 
-    /// How long a load may take, retries included, before it ends as [`Error::Timeout`]; so long a
-    /// call waits for another call's load, too. Default 8 s.
+    /// How long a load may take, retries included, before it ends as [`Error::Timeout`]. A call
+    /// waits as long for another call's load. Default 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = deadline;
         self
     }
 
     /// How long a caller waits for another process that is loading the same key, before it loads
-    /// for itself. Default 500 ms: what a process costs the others that dies in the middle of a
-    /// load. Within one service callers follow the load, and wait for it up to their load deadline.
+    /// for itself. Default 500 ms. A process that dies in the middle of a load delays the others by
+    /// this time. Within one service callers follow the load, and wait for it up to their load
+    /// deadline.
     pub fn with_lease_wait(mut self, wait: Duration) -> Self {
         self.lease_wait = wait;
         self
@@ -148,26 +149,27 @@ impl<B: CacheBackend> CacheExpander<B> {
         self.flights.len()
     }
 
-    /// Answers the request that `feeder` carries, as `strategy` allows, and tells what it did.
+    /// Answers the request that `feeder` carries, as `strategy` allows, and returns what it did.
     ///
-    /// Concurrent misses of one key make one load, made by one of the callers with *its*
-    /// repository and configuration; all get what it brought, be it an entity, `None` or an error,
-    /// as soon as the load has ended. The caller that loads waits for the store as well. A caller
-    /// waits for another one's load as long as its own load deadline allows.
+    /// Concurrent misses of one key make one load. One of the callers makes it, with *its*
+    /// repository and configuration. All get the result (an entity, `None` or an error) as soon as
+    /// the load has ended. The caller that loads waits for the store as well. A caller waits for
+    /// another one's load as long as its own load deadline allows.
     ///
     /// # Errors
-    /// - [`Error::ConfigError`] if the prefix of the entity is none, or belongs to another type,
-    /// - what [`CacheFeed::validate`] or another hook refused,
-    /// - what the repository failed with, once the retries are used up; [`Error::Timeout`] past the
+    /// - [`Error::ConfigError`] if the prefix of the entity is not valid, or belongs to another
+    ///   type,
+    /// - the error of [`CacheFeed::validate`] or another hook,
+    /// - the error of the repository, once the retries are used up; [`Error::Timeout`] after the
     ///   load deadline; [`Error::Panicked`] if it panicked,
-    /// - what the backend failed with, for [`CacheStrategy::Fresh`], which has no other source,
-    ///   and for an invalidation that the backend will not send again.
+    /// - the error of the backend, for [`CacheStrategy::Fresh`], which has no other source, and for
+    ///   an invalidation that the backend will not send again.
     ///
     /// # Cancellation
-    /// The future may be dropped at any await. If it was loading for others, one of them goes on
-    /// in its place; else nothing is left behind, and nothing is fed. Mind that a handler which is
-    /// dropped between the commit of an update and its invalidation never invalidates: web servers
-    /// do that when a client hangs up. Run both in a task of their own (`tokio::spawn`).
+    /// The future may be dropped at any await. If it was loading for others, one of them takes
+    /// over; otherwise nothing is left behind. Nothing is fed. A handler that is dropped between
+    /// the commit of an update and its invalidation never invalidates, and web servers drop
+    /// handlers when a client hangs up. So run both in a task of their own (`tokio::spawn`).
     pub fn with<T, F, R>(
         &self,
         feeder: &mut F,
@@ -208,17 +210,18 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// Drops what the cache has under `key` and loads nothing; loads of it that are under way will
-    /// not be stored. For use after an update has been committed, where nobody wants the new row.
+    /// Drops what the cache has under `key` and loads nothing. Loads of the key that are in flight
+    /// will not be stored. For use after an update has been committed, if the caller does not need
+    /// the new row.
     ///
-    /// [`Invalidated::Done`] is an acknowledgement: whoever begins to read after it gets nothing
-    /// older. [`Invalidated::Pending`] is none; a backend that answers so will send it again.
+    /// [`Invalidated::Done`] is an acknowledgement: a read that begins after it returns nothing
+    /// older. [`Invalidated::Pending`] is not; the backend will send the invalidation again.
     ///
     /// # Errors
-    /// The invalidation has not been done, and nobody will send it again.
+    /// The invalidation has not been done, and will not be sent again.
     ///
     /// # Cancellation
-    /// As long as the future has not ended, the invalidation may or may not have been done.
+    /// If the future is dropped, the invalidation may or may not have been done.
     pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
         self.admit::<T>()?;
         let mut text = KeyText::new();
@@ -229,15 +232,15 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
-    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the backend
-    /// will send some of them again.
+    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the
+    /// backend will send some of them again.
     ///
     /// # Errors
-    /// At least one of the invalidations has not been done, and nobody will send it again. The
-    /// others have been sent.
+    /// At least one of the invalidations has not been done, and will not be sent again. The others
+    /// have been sent.
     ///
     /// # Cancellation
-    /// As long as the future has not ended, each of them may or may not have been done.
+    /// If the future is dropped, each of them may or may not have been done.
     pub async fn invalidate_many<T: CacheEntity>(&self, keys: &[T::Key]) -> Result<Invalidated> {
         self.admit::<T>()?;
         let texts = Keys::of::<T>(self.namespace.as_ref(), keys)?;
@@ -255,7 +258,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         all
     }
 
-    /// Tells the listener how far an invalidation has come.
+    /// Tells the listener the state of an invalidation.
     fn judge_invalidation(
         &self,
         key: &str,
@@ -271,7 +274,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         answer.map_err(|error| error.during("invalidate", key))
     }
 
-    /// A precise clock, read only if somebody listens to durations.
+    /// A precise clock, read only if the listener wants durations.
     #[inline]
     fn stopwatch(&self) -> Option<Instant> {
         match &self.listener {

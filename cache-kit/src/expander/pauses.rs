@@ -1,9 +1,8 @@
-//! [`Pauses`]: keys whose load failed while a stale entry stood in for it.
+//! [`Pauses`]: keys whose load failed and that have a stale entry.
 //!
 //! While a database hangs, every reader of such a key would wait for the load deadline, only to get
 //! the stale entry in the end. So after a failed load the key has a pause, in which readers get the
-//! stale entry at once. Then one reader tries again, and the others go on getting the stale entry
-//! until that has ended.
+//! stale entry at once. Then one reader tries again, while the others still get the stale entry.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,15 +15,15 @@ use crate::shards::{Shards, TypedKey};
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A pause that ended so long ago belongs to a key that is not read any more.
+/// A pause that ended this long ago belongs to a key that is not read any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// How many keys one part of the table has before those are dropped.
+/// At how many keys in one shard of the table these are dropped.
 const PRUNE_AT: usize = 256;
 
 pub(super) struct Pauses {
     table: Shards<Pause>,
-    /// How many keys have one, so that a load takes no lock while none has.
+    /// How many keys have a pause. While there are none, a load takes no lock.
     keys: AtomicUsize,
 }
 
@@ -43,8 +42,8 @@ impl Pauses {
         }
     }
 
-    /// Whether a reader that has found a stale entry is to take it. Where the pause is over, this
-    /// caller is the one to try again, and has `deadline` for it.
+    /// Whether a reader should serve the stale entry that it has found. If the pause is over, this
+    /// caller tries again, and has `deadline` for it.
     pub(super) fn hold<T: CacheEntity>(
         &self,
         key: &str,
@@ -67,12 +66,12 @@ impl Pauses {
         false
     }
 
-    /// A load of `key` failed, and a stale entry stood in.
+    /// A load of `key` failed, and a stale entry was served.
     pub(super) fn failed<T: CacheEntity>(&self, key: &str, now: Timestamp) {
         let key = TypedKey::of::<T>(key);
         let mut table = self.table.lock(&key);
         match table.get_mut(&key) {
-            // All that waited for one load report it.
+            // All callers that waited for one load report it.
             Some(pause) if !pause.trying && now < pause.until => {}
             Some(pause) => {
                 pause.length = (pause.length * 2).min(LONGEST);
@@ -96,7 +95,7 @@ impl Pauses {
         }
     }
 
-    /// A load of `key` brought a row.
+    /// A load of `key` succeeded.
     pub(super) fn succeeded<T: CacheEntity>(&self, key: &str) {
         if self.keys.load(Ordering::Acquire) == 0 {
             return;
@@ -141,7 +140,7 @@ mod tests {
         assert!(!holds(0), "nothing has failed");
         let mut now = 0;
         for pause in [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000] {
-            // All that waited for the load report it, and count once.
+            // All callers that waited for the load report it; they count once.
             pauses.failed::<Row>("row:1", at(now));
             pauses.failed::<Row>("row:1", at(now));
             assert!(holds(now) && holds(now + pause - 1), "{pause}");

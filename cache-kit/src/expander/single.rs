@@ -1,4 +1,4 @@
-//! A call for one key: what a hit does at once, and what everything else does.
+//! A call for one key: the fast path of a hit, and everything else.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::call::{Answer, Call, LookedUp, Next};
 use super::load::{Loads, Query};
 use super::{CacheExpander, OperationConfig};
 
-/// How far a call comes without awaiting.
+/// The result of a call's first step, which does not await.
 pub(super) enum Begun<A> {
     /// Answered from the cache.
     Hit {
@@ -27,7 +27,7 @@ pub(super) enum Begun<A> {
         now: Timestamp,
     },
     Refused(Error),
-    /// The rest of it. Boxed, so that the future of a hit has no room for what a hit does not need.
+    /// The rest of the call. Boxed, to keep the future of a hit small.
     Asking(Pin<Box<A>>),
 }
 
@@ -56,7 +56,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         if let Err(error) = feeder.validate() {
             return Begun::Refused(error);
         }
-        // The key is copied only where the feeder cannot lend it, or when it must be loaded.
+        // The key is copied only if the feeder cannot lend it, or if it must be loaded.
         let mut key = KeyText::new();
         let mut id = None;
         let written = match feeder.borrowed_id() {
@@ -74,7 +74,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             let since = self.stopwatch();
             let began = self.flights.tick();
             let now = self.clock.now();
-            // A stamp of the future may make stale what the backend takes for fresh.
+            // With a stamp in the future, an entry that the backend takes for fresh may be stale.
             if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
                 && next_step(strategy, Situation::of(&entry, now)) == Step::Feed
             {
@@ -113,7 +113,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        // What hits in memory has come this way before.
+        // A type with hits in memory has passed this before.
         self.admit::<T>()?;
         let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
@@ -151,13 +151,13 @@ impl<B: CacheBackend> CacheExpander<B> {
             config: &config,
         };
         let mut answers = [None];
-        // Boxed apart, so that a hit of a remote store carries no room for it either.
+        // Boxed separately, to keep the future of a hit of a remote store small, too.
         Box::pin(loads.answer(vec![miss], &mut answers)).await?;
         let [answer] = answers;
         deliver(feeder, key, answer)
     }
 
-    /// Looks up what was not at hand, and reports it.
+    /// Looks up with an await, and reports it.
     async fn look_up<T: CacheEntity>(&self, key: &str, look_up: LookUp) -> LookedUp<T> {
         let found = LookedUp {
             began: look_up.began,
@@ -193,7 +193,7 @@ where
         .map_err(|error| error.during("miss", key))
 }
 
-/// Feeds what a load brought.
+/// Feeds the result of a load.
 fn deliver<T, F>(feeder: &mut F, key: &str, answer: Option<Answer<T>>) -> Result<Outcome>
 where
     T: CacheEntity,

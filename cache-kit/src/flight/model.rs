@@ -2,8 +2,8 @@
 //!
 //! `RUSTFLAGS="--cfg cache_kit_model" cargo test -p cache-kit --lib --release model`
 //!
-//! A caller that is never woken shows as a deadlock. What only the tests look at stands in locks of
-//! `std`, which the checker does not see and so does not try orders of.
+//! A caller that is never woken shows as a deadlock. State that only the tests look at is in locks
+//! of `std`, which the checker does not see, so it does not try their orders.
 
 #![allow(clippy::panic, reason = "the callers of a test fail by it")]
 
@@ -15,11 +15,11 @@ use loom::thread;
 use super::*;
 use world::{NEW, came_about, check, key};
 
-/// All orders, where a thread takes few steps.
+/// All orders, for threads with few steps.
 const ALL: Option<usize> = None;
 
-/// Up to so many preemptions, where three threads take many steps and all orders are too many.
-/// Every mistake that was planted to test the models showed with two.
+/// The limit of preemptions, for three threads with many steps, where there are too many orders to
+/// try all. Every mistake that was planted to test the models was found with two.
 const THREE: Option<usize> = Some(3);
 const FOUR: Option<usize> = Some(4);
 

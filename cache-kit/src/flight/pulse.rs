@@ -1,9 +1,9 @@
-//! [`Pulse`]: shows whether a caller that leads is polled.
+//! [`Pulse`]: shows whether a leader is polled.
 //!
 //! A future that was woken and is not polled for a second belongs to a task that does something
-//! else: it waits in another branch of a `select!`, or a stream holds it whose consumer does not read.
-//! What it leads would never end. A future that has not been woken has a reason to wait, and is not
-//! taken for stalled: its own deadlines end it.
+//! else: the task waits in another branch of a `select!`, or the future is in a stream whose
+//! consumer does not read. The flight that it leads would never end. A future that has not been
+//! woken has a reason to wait and does not count as stalled: its own deadlines end it.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -14,16 +14,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A caller that was woken so long ago, and has not been polled since, does not run. Long enough
-/// for a thread that is busy, and for a machine that is.
+/// A caller that was woken this long ago, and has not been polled since, has stalled. Long enough
+/// to tolerate a busy thread or a busy machine.
 pub(crate) const STALLED: Duration = Duration::from_secs(1);
 
-/// Shows whether a caller that leads is polled.
+/// Shows whether a leader is polled.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     origin: Instant,
-    /// When it was woken first since its last poll: milliseconds since `origin` and one; 0 if it
-    /// was not.
+    /// When it was first woken since its last poll, in milliseconds since `origin` plus one; 0 if
+    /// it was not.
     woken: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Pulse {
         })
     }
 
-    /// Of callers that are woken now.
+    /// The value for a caller that is woken now.
     pub(super) fn of_woken() -> Arc<Self> {
         let pulse = Self::new();
         pulse.woke();
@@ -57,7 +57,7 @@ impl Pulse {
     }
 
     fn woke(&self) {
-        // A later one changes nothing.
+        // A later wake changes nothing.
         let _ = self
             .woken
             .compare_exchange(0, self.now(), Ordering::AcqRel, Ordering::Relaxed);
@@ -79,7 +79,7 @@ pub(crate) async fn beating<F: Future>(pulse: &Arc<Pulse>, mut future: Pin<&mut 
         beat.belongs_to(cx.waker());
         let polled = future.as_mut().poll(&mut Context::from_waker(waker));
         if polled.is_ready() {
-            // It goes on without waiting for anything that a follower needs.
+            // It never waits for anything that a follower holds.
             pulse.polled();
         }
         polled
@@ -94,7 +94,7 @@ struct Beat {
 }
 
 impl Beat {
-    /// The task may be another one at every poll.
+    /// The future may be polled by a different task each time.
     fn belongs_to(&self, task: &Waker) {
         let replaced = {
             let mut known = self.task.lock().unwrap_or_else(PoisonError::into_inner);

@@ -22,7 +22,7 @@ impl Tickets {
         Ticket(ticket)
     }
 
-    /// Keeps `waker` for the holder of `ticket`; gives back the one it replaces.
+    /// Keeps `waker` for the holder of `ticket`; returns the one that it replaces.
     pub(super) fn wait(&mut self, ticket: Option<Ticket>, waker: &Waker) -> Option<Waker> {
         let kept = self.wakers.get_mut(&ticket?.0)?;
         match kept {
@@ -35,7 +35,7 @@ impl Tickets {
         self.wakers.remove(&ticket.0).flatten()
     }
 
-    /// The wakers of all; they stay until they leave.
+    /// The wakers of all callers; the callers stay until they leave.
     pub(super) fn wake(&mut self) -> Vec<Waker> {
         self.wakers.values_mut().filter_map(Option::take).collect()
     }

@@ -1,12 +1,12 @@
-//! The texts of typed keys: parts joined by `:`, so written that the parts can be read off again.
+//! The texts of typed keys: parts joined by `:`, escaped so that they can be parsed again.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::str::{FromStr, Split};
 
-/// Why a text is not the key that it was to be parsed into.
+/// Why a text could not be parsed as a typed key.
 ///
-/// Given by the `FromStr` of the typed keys that `#[derive(CacheEntity)]` makes.
+/// Returned by the `FromStr` of the typed keys that `#[derive(CacheEntity)]` generates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParseKeyError {
     key: &'static str,
@@ -29,7 +29,7 @@ pub enum ParseKeyErrorKind {
         /// The name of the part.
         part: &'static str,
     },
-    /// A part is not what its type can be made of.
+    /// A part could not be parsed as its type.
     Part {
         /// The name of the part.
         part: &'static str,
@@ -64,7 +64,7 @@ impl Display for ParseKeyError {
 
 impl std::error::Error for ParseKeyError {}
 
-/// The parts of a text that are still to be read.
+/// The remaining parts of a text.
 #[derive(Debug)]
 pub struct KeyParts<'a> {
     key: &'static str,
@@ -72,7 +72,7 @@ pub struct KeyParts<'a> {
 }
 
 impl<'a> KeyParts<'a> {
-    /// Takes apart the text of a `key` of `expected` parts.
+    /// Splits the text of a `key` with `expected` parts.
     ///
     /// # Errors
     /// The text has more or fewer.
@@ -106,7 +106,7 @@ impl<'a> KeyParts<'a> {
     }
 }
 
-/// The part that was escaped as `text`, if any was.
+/// Unescapes `text`; `None` if it is not valid.
 fn unescaped(text: &str) -> Option<Cow<'_, str>> {
     let Some((plain, mut rest)) = text.split_once('%') else {
         return Some(Cow::Borrowed(text));
@@ -138,12 +138,12 @@ pub fn write_part<T: Display>(f: &mut Formatter<'_>, part: &T) -> fmt::Result {
     write!(Escaped { inner: f }, "{part}")
 }
 
-/// Writes what stands between two parts of a typed key.
+/// Writes the separator between two parts of a typed key.
 pub fn write_separator(f: &mut Formatter<'_>) -> fmt::Result {
     f.write_char(':')
 }
 
-/// Escapes what would make two lists of parts the same text.
+/// Escapes characters that could make two lists of parts the same text.
 struct Escaped<'a, 'f> {
     inner: &'a mut Formatter<'f>,
 }

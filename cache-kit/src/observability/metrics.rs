@@ -49,19 +49,19 @@ pub trait CacheMetrics: Send + Sync {
         let _ = (key, error);
     }
 
-    /// Everything that has no method of its own.
+    /// Any event that has no method of its own.
     fn record_event(&self, key: &str, event: &CacheEvent) {
         let _ = (key, event);
     }
 
-    /// Whether the durations are wanted. A precise clock is read twice for each of them; answer
-    /// `false` and every duration is zero. Asked once, when the service is made.
+    /// Whether durations are wanted. Each costs two reads of a precise clock. With `false`, every
+    /// duration is zero. Called once, when the service is made.
     fn wants_durations(&self) -> bool {
         true
     }
 }
 
-/// What [`CacheMetrics::record_event`] is told.
+/// An event for [`CacheMetrics::record_event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CacheEvent {
@@ -72,7 +72,7 @@ pub enum CacheEvent {
     },
     /// The call joined another call's load.
     Shared,
-    /// A load failed and is tried again.
+    /// A load failed and is retried.
     Retried {
         /// Which retry it is, from 1.
         retry: u32,
@@ -81,22 +81,22 @@ pub enum CacheEvent {
     Fenced,
     /// A loaded entity was larger than the store takes.
     TooLarge,
-    /// A loaded entity was not sent to the store, because it would not come back as it is.
+    /// A loaded entity was not sent to the store, because it could not be read back as it is.
     Unstorable {
         /// The Rust name of its type.
         entity: &'static str,
-        /// Why: the path of the field as far as it is known, and never a value.
+        /// Why: the path of the field if it is known, never a value.
         reason: String,
     },
     /// A stale entry was served.
     StaleServed,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,
-    /// The store has refused an invalidation for too long, and it is not sent any more: what stands
-    /// under the key may be served until its own time to live ends.
+    /// The store has refused an invalidation for too long, and it is not sent any more: the old
+    /// value may be served until its own time to live ends.
     InvalidationGivenUp,
-    /// The look-up found something that is no entry of this key, an entry of another schema, or an
-    /// entity that finds itself unfit. It counts as a miss, and the next load overwrites it.
+    /// The look-up found something that is not an entry of this key, an entry of another schema, or
+    /// an entity that fails its validation. It counts as a miss, and the next load overwrites it.
     Discarded {
         /// [`MissReason::Damaged`], [`MissReason::OtherSchema`] or [`MissReason::Invalid`].
         reason: MissReason,

@@ -1,5 +1,5 @@
-//! What the cache did: [`Outcome`] for the caller of one call, [`CacheMetrics`] for whoever
-//! watches all of them.
+//! What the cache did: [`Outcome`] for the caller of one call, [`CacheMetrics`] for a listener to
+//! all calls.
 
 mod metrics;
 mod outcome;

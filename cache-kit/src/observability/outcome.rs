@@ -13,9 +13,9 @@ pub struct Outcome {
     age_millis: u64,
 }
 
-/// Source, store result and flags, a byte each. Moved as one word, and without a value that is
-/// never used, so that a `Result<Outcome>` is moved as whole words, too: with plain enum fields
-/// the moves alone cost a hit a quarter of its time.
+/// Source, store result and flags, a byte each, moved as one word. It has no unused values, so that
+/// a `Result<Outcome>` is moved as whole words, too. With plain enum fields the moves alone took a
+/// quarter of a hit's time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(align(8))]
 struct Marks([u8; 8]);
@@ -38,11 +38,11 @@ pub enum Source {
     Repository,
     /// Another call's load of the same key, which this one joined.
     Shared,
-    /// Nowhere: a Fresh call found nothing in the cache.
+    /// There is no answer: a Fresh call found nothing in the cache.
     Nothing,
 }
 
-/// What became of a loaded entity in the cache.
+/// Whether a loaded entity was stored in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum StoreResult {
@@ -60,16 +60,16 @@ pub enum StoreResult {
     Failed,
 }
 
-/// What did not work and was worked around.
+/// Failures that the call worked around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub struct Degraded {
     /// The cache could not be read; the repository answered instead.
     pub read: bool,
-    /// The loaded entity could not be stored: no lease could be had, or the store failed.
+    /// The loaded entity could not be stored: no lease was available, or the store failed.
     pub store: bool,
     /// The invalidation has not been confirmed yet; the backend goes on sending it, and serves
-    /// nothing for the key until it is through. Other processes may still see the old value.
+    /// nothing for the key until it succeeds. Other processes may still see the old value.
     pub invalidation_pending: bool,
     /// The repository failed, and a stale entry was served in its place.
     pub repository: bool,
@@ -104,7 +104,7 @@ impl Outcome {
         }
     }
 
-    /// This outcome, with an answer that was loaded at `created`.
+    /// This outcome with an answer that was loaded at `created`.
     #[inline]
     pub(crate) fn aged(mut self, created: Timestamp, now: Timestamp) -> Self {
         self.age_millis = now.as_millis().saturating_sub(created.as_millis());
@@ -148,7 +148,7 @@ impl Outcome {
         self.marks.0[STALE] != 0
     }
 
-    /// What became of the loaded entity in the cache.
+    /// Whether the loaded entity was stored in the cache.
     pub fn store(&self) -> StoreResult {
         let all = [
             StoreResult::NotTried,
@@ -160,7 +160,7 @@ impl Outcome {
         store.copied().unwrap_or(StoreResult::Failed)
     }
 
-    /// What did not work and was worked around.
+    /// Failures that the call worked around.
     pub fn degraded(&self) -> Degraded {
         let marks = self.marks.0;
         Degraded {
@@ -190,7 +190,7 @@ impl fmt::Debug for Outcome {
 }
 
 impl Degraded {
-    /// Whether anything did not work.
+    /// Whether there was any failure.
     pub fn any(&self) -> bool {
         self.read || self.store || self.invalidation_pending || self.repository
     }

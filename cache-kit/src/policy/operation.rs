@@ -1,8 +1,8 @@
-//! [`OperationConfig`]: what one call does otherwise than its service.
+//! [`OperationConfig`]: settings of one call that override its service's.
 
 use std::time::Duration;
 
-/// What one call does otherwise than its service. The default changes nothing.
+/// Settings of one call that override its service's. The default changes nothing.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,15 +21,15 @@ pub struct OperationConfig {
 }
 
 impl OperationConfig {
-    /// How long what this call stores is served from the cache, before any policy.
+    /// How long the entity that this call stores is served from the cache. Overrides every policy.
     /// [`Duration::ZERO`] stores nothing; [`Duration::MAX`] never expires.
     pub fn with_ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// How often a failed load is tried again, if its error
-    /// [is retryable](crate::Error::is_retryable). Default 0.
+    /// How often a failed load is retried, if its error [is retryable](crate::Error::is_retryable).
+    /// Default 0.
     ///
     /// The pause before each retry is drawn at random between zero and a bound that starts at
     /// 50 ms and doubles up to 1 s ("full jitter"). All tries together stay within the load
@@ -40,16 +40,16 @@ impl OperationConfig {
     }
 
     /// How long the load may take, retries included, before it ends as
-    /// [`Error::Timeout`](crate::Error::Timeout); so long the call waits for another call's load,
-    /// too. Default: the service's, 8 s.
+    /// [`Error::Timeout`](crate::Error::Timeout). The call waits as long for another call's load.
+    /// Default: the service's, 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = Some(deadline);
         self
     }
 
     /// Makes an invalidation that the store has not confirmed an error. By default the call goes
-    /// on, the backend sends the invalidation again until it is through, and
-    /// [`Outcome::degraded`](crate::Outcome) says so.
+    /// on, the backend sends the invalidation again until it succeeds, and
+    /// [`Outcome::degraded`](crate::Outcome) shows it.
     pub fn with_strict_invalidation(mut self) -> Self {
         self.strict_invalidation = true;
         self

@@ -1,20 +1,20 @@
-//! [`Span`]: for how long an entry answers, and for how long it may stand in.
+//! [`Span`]: how long an entry is fresh, and how long it is kept.
 
 use std::time::Duration;
 
 use super::Lifetime;
 
-/// For how long an entry is good; [`Duration::MAX`] is for ever.
+/// How long an entry lives; [`Duration::MAX`] is for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// So long it is an answer.
+    /// How long it is fresh.
     pub(crate) fresh: Duration,
-    /// So long it is kept, its grace included.
+    /// How long it is kept, its grace included.
     pub(crate) whole: Duration,
 }
 
 impl Span {
-    /// Of an entity with this lifetime, and a grace after it; `None` if it is not stored.
+    /// The span of an entity with this lifetime, and a grace after it; `None` if it is not stored.
     pub(crate) fn of_entity(lifetime: Lifetime, grace: Option<Duration>) -> Option<Self> {
         let fresh = bound(lifetime)?;
         Some(Self {
@@ -23,7 +23,8 @@ impl Span {
         })
     }
 
-    /// Of an absence, which lives no longer than an entity would; `None` if it is not remembered.
+    /// The span of an absence, which lives no longer than an entity would; `None` if it is not
+    /// remembered.
     pub(crate) fn of_absence(lifetime: Lifetime, negative_ttl: Option<Duration>) -> Option<Self> {
         let fresh = bound(lifetime)?.min(negative_ttl.filter(|ttl| !ttl.is_zero())?);
         Some(Self {
@@ -66,7 +67,8 @@ mod tests {
 
     #[test]
     fn an_absence_lives_its_own_time_but_no_longer_than_an_entity() {
-        let fresh = |lifetime, negative| Span::of_absence(lifetime, negative).map(|it| it.fresh);
+        let fresh =
+            |lifetime, negative| Span::of_absence(lifetime, negative).map(|span| span.fresh);
         assert_eq!(fresh(Lifetime::For(HOUR), Some(MINUTE)), Some(MINUTE));
         assert_eq!(fresh(Lifetime::For(MINUTE), Some(HOUR)), Some(MINUTE));
         assert_eq!(fresh(Lifetime::Unbounded, Some(MINUTE)), Some(MINUTE));

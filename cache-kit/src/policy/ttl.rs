@@ -1,4 +1,4 @@
-//! [`TtlPolicy`]: how long entities live, and which of four voices decides.
+//! [`TtlPolicy`]: how long entities live, and which of four settings decides.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 /// How long a service's entities are served from the cache.
 ///
-/// Four voices are asked in this order, and the first that says something decides: the call
+/// The first of these that sets a time to live decides: the call
 /// ([`OperationConfig::with_ttl`](crate::OperationConfig::with_ttl)), this policy, the entity
 /// ([`CacheEntity::cache_ttl`](crate::CacheEntity::cache_ttl)), the backend's default.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum TtlPolicy {
-    /// Says nothing: the entity decides, and after it the backend.
+    /// Sets nothing: the entity decides, and after it the backend.
     #[default]
     Default,
     /// The same for every entity.
@@ -64,7 +64,7 @@ impl fmt::Debug for TtlPolicy {
     }
 }
 
-/// What becomes of a loaded entity.
+/// How long to store a loaded entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifetime {
     /// It is not stored.
@@ -85,7 +85,7 @@ impl Lifetime {
     }
 }
 
-/// The lifetime of an entity: the call's word, then the policy's, the entity's, the backend's.
+/// The lifetime of an entity: set by the call, else the policy, the entity, or the backend.
 pub(crate) fn lifetime(
     call: Option<Duration>,
     policy: &TtlPolicy,

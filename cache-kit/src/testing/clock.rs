@@ -1,4 +1,4 @@
-//! [`ManualClock`]: time that passes when it is told to.
+//! [`ManualClock`]: a clock that is set by hand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, Timestamp};
 
-/// Time that passes when it is told to. Clones show the same time.
+/// A clock that is set by hand. Clones show the same time.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct ManualClock {
 }
 
 impl ManualClock {
-    /// A clock that stands at some whole second long after the epoch.
+    /// A clock that shows some whole second long after the epoch.
     pub fn new() -> Self {
         Self {
             millis: Arc::new(AtomicU64::new(1_000_000_000_000)),
@@ -37,7 +37,7 @@ impl ManualClock {
         self.millis.fetch_add(millis, Ordering::AcqRel);
     }
 
-    /// What it shows.
+    /// The time that it shows.
     pub fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.millis.load(Ordering::Acquire))
     }

@@ -1,4 +1,4 @@
-//! [`CountingRepository`]: how often was the database asked?
+//! [`CountingRepository`]: counts the queries of a repository.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,7 @@ use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::repository::DataRepository;
 
-/// Wraps a repository and counts what it is asked. Clones count together.
+/// Wraps a repository and counts its queries. Clones share the count.
 ///
 /// ```
 /// # use cache_kit::CacheEntity;
@@ -31,7 +31,7 @@ pub struct CountingRepository<R> {
 }
 
 impl<R> CountingRepository<R> {
-    /// Counts what `inner` is asked.
+    /// Counts the queries of `inner`.
     pub fn new(inner: R) -> Self {
         Self {
             inner: Arc::new(inner),

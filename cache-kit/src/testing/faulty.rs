@@ -1,4 +1,4 @@
-//! [`FaultyBackend`]: a store that fails when told to.
+//! [`FaultyBackend`]: a backend that fails on demand.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -14,7 +14,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::observability::CacheMetrics;
 
-/// Wraps a backend and fails the commands that it is told to fail. Clones fail together.
+/// Wraps a backend and fails commands on demand. Clones fail together.
 ///
 /// ```
 /// use cache_kit::backend::InMemoryBackend;
@@ -57,12 +57,12 @@ impl<B> FaultyBackend<B> {
         }
     }
 
-    /// Fails what `fault` says from now on, and nothing else.
+    /// Fails the commands of `fault` from now on, and no others.
     pub fn fail(&self, fault: Fault) {
         self.fault.store(fault as u8, Ordering::Release);
     }
 
-    /// Fails nothing any more.
+    /// Stops failing.
     pub fn recover(&self) {
         self.fault.store(0, Ordering::Release);
     }

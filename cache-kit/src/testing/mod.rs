@@ -1,6 +1,6 @@
-//! Tools for the tests of a service (feature `testing`): a clock that is set by hand, a
-//! repository that counts, a backend that fails when told to. And what the tests of a backend want:
-//! the [conformance] suite. With feature `codec`, whether an entity comes back from a remote store.
+//! Tools for the tests of a service (feature `testing`): a clock that is set by hand, a repository
+//! that counts, a backend that fails on demand. For the tests of a backend: the [conformance]
+//! suite. With feature `codec`: a check that an entity can be read back from a remote store.
 
 mod clock;
 pub mod conformance;

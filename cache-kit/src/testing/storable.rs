@@ -1,15 +1,15 @@
-//! [`assert_storable`]: whether an entity comes back from a remote store.
+//! [`assert_storable`]: checks that an entity can be read back from a remote store.
 
 use crate::codec;
 use crate::entity::CacheEntity;
 
-/// Asserts that `sample` comes back from a remote store as it is, and that its type has no values
-/// that never do.
+/// Asserts that `sample` can be read back from a remote store unchanged, and that its type has no
+/// values that never can.
 ///
-/// A service finds out by itself, value by value: what would not come back is not stored, and
-/// [`CacheEvent::Unstorable`](crate::observability::CacheEvent::Unstorable) says why. This finds out
-/// in a test, without a store. Fill the sample well: an empty list shows nothing of its elements but
-/// their type.
+/// A service checks this itself for every value: a value that could not be read back is not stored,
+/// and [`CacheEvent::Unstorable`](crate::observability::CacheEvent::Unstorable) says why. This
+/// function checks it in a test, without a store. Fill all of the sample: an empty list shows only
+/// the type of its elements.
 ///
 /// ```
 /// use cache_kit::CacheEntity;
@@ -38,7 +38,7 @@ use crate::entity::CacheEntity;
 /// ```
 ///
 /// # Panics
-/// If it does not, with the type and, as far as it is known, the path of the field.
+/// If it cannot, with the type and, if it is known, the path of the field.
 #[track_caller]
 pub fn assert_storable<T: CacheEntity>(sample: &T) {
     let refusal = codec::of_sample(sample).err();

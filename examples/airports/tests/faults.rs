@@ -1,4 +1,4 @@
-//! What is answered while the database fails or dawdles.
+//! The answers while the database fails or hangs.
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ async fn stopping_removes_the_temporary_database() {
     let (server, client) = serve().await;
     let directory = server.database().directory().unwrap();
     assert!(directory.join("airports.sqlite").is_file());
-    // An idle connection must not hold it up.
+    // An idle connection must not delay it.
     server.stop().await.unwrap();
     assert!(!directory.exists());
     drop(client);
@@ -29,7 +29,7 @@ async fn stopping_lets_a_request_in_flight_end() {
     let asking = tokio::spawn(async move { client.airport("EDDF", false).await.unwrap() });
     assert!(held.reached().await);
     let stopping = tokio::spawn(server.stop());
-    // The listener is closed first, so a refused connection says that stopping has begun.
+    // The listener is closed first, so a refused connection shows that stopping has begun.
     while Client::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }

@@ -42,7 +42,7 @@ fn statements(server: &Server) -> Statements {
     server.app().airports().statements()
 }
 
-/// The origin as the header says it.
+/// The origin as in the header.
 fn x_cache(reply: &Reply) -> &str {
     reply
         .headers
@@ -50,7 +50,7 @@ fn x_cache(reply: &Reply) -> &str {
         .map_or("", |value| value.to_str().unwrap())
 }
 
-/// An error is JSON with one text in it, whatever went wrong.
+/// An error is JSON with one text in it, whatever the cause.
 fn assert_error(reply: &Reply, status: StatusCode) {
     assert_eq!(reply.status, status, "{:?}", reply.body);
     let Some(Value::Object(body)) = reply.json() else {

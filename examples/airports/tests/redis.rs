@@ -1,4 +1,4 @@
-//! The routes over a real Redis, and over one that is dead, locked or comes back.
+//! The routes over a real Redis, and over one that is dead, refuses the login or comes back.
 
 use axum::body::Bytes;
 use axum::http::{Method, StatusCode};
@@ -12,7 +12,7 @@ use crate::tour::{Client, Reply};
 
 const PASSWORD: &str = "hunter2";
 
-/// What `x-cache-degraded` says.
+/// The value of `x-cache-degraded`.
 fn degraded(reply: &Reply) -> &str {
     reply
         .headers
@@ -28,7 +28,7 @@ async fn delete(client: &mut Client, icao: &str) -> Reply {
         .unwrap()
 }
 
-/// `/healthz` says what `/stats` says of the cache, and neither shows the password.
+/// `/healthz` says the same as `/stats` about the cache, and neither shows the password.
 async fn health(client: &mut Client) -> Value {
     let healthz = client.get("/healthz").await.unwrap();
     let stats = client.get("/stats").await.unwrap();

@@ -22,7 +22,7 @@ pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
 }
 
-/// What came back, and how long it took.
+/// An answer, and how long it took.
 #[derive(Debug, Clone)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -37,7 +37,8 @@ impl Client {
         let stream = TcpStream::connect(address)
             .await
             .map_err(Failure::when("connect"))?;
-        // Small requests, answered one by one: waiting to fill a packet would be measured.
+        // Requests are small and sequential; without this, the wait to fill a packet would be
+        // measured.
         stream.set_nodelay(true).map_err(Failure::when("connect"))?;
         let (sender, connection) = handshake(TokioIo::new(stream))
             .await
@@ -54,7 +55,7 @@ impl Client {
         self.send(Method::GET, path, &[], Bytes::new()).await
     }
 
-    /// Asks for an airport through the cache, or past it.
+    /// Asks for an airport through the cache, or with the cache bypassed.
     pub(crate) async fn airport(&mut self, icao: &str, bypass: bool) -> Result<Reply, Failure> {
         let headers: &[_] = if bypass {
             &[(header::CACHE_CONTROL, "no-cache")]
@@ -111,7 +112,7 @@ impl Client {
 }
 
 impl Reply {
-    /// What `x-cache` says; `None` on an error.
+    /// The value of `x-cache`; `None` on an error.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.headers.get(X_CACHE)?.to_str().ok()?.parse().ok()
     }
@@ -134,7 +135,7 @@ impl Reply {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// The airport's name; nothing if there is none.
+    /// The airport's name; empty if there is none.
     pub(crate) fn name(&self) -> String {
         self.airport()
             .map(|airport| airport.name)

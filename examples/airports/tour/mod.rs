@@ -1,4 +1,4 @@
-//! The tour: real HTTP against a service of its own, and what that shows of the cache.
+//! The tour: real HTTP against a service of its own, and checks of the cache.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -31,11 +31,11 @@ mod zipf;
 /// A loopback port that the system chooses.
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// How much of everything.
+/// The size of each phase.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    /// Reads of the skewed mix, made twice: through the cache and past it.
+    /// Reads of the skewed mix, made twice: through the cache, and with the cache bypassed.
     pub(crate) reads: usize,
     /// Connections of the skewed mix.
     pub(crate) clients: usize,
@@ -64,7 +64,7 @@ impl Plan {
     }
 }
 
-/// What every phase of the first part works with.
+/// The context of every phase of the first part.
 struct Tour<'a> {
     plan: &'a Plan,
     server: &'a Server,
@@ -106,7 +106,7 @@ async fn alone(
     stopped
 }
 
-/// Gives `part` up when `stop` ends, so that what it works with can be stopped in order.
+/// Gives up `part` when `stop` ends, so that its resources can be stopped in order.
 async fn unless_stopped<T>(
     part: impl Future<Output = Result<T, Failure>>,
     stop: &mut (impl Future<Output = ()> + Unpin),
@@ -144,7 +144,7 @@ async fn visit(plan: &Plan, server: &Server, report: &mut Report) -> Result<(), 
     outage::visit(&mut tour).await
 }
 
-/// What `/stats` of the service at `address` tells everybody.
+/// The contents of `/stats` of the service at `address`.
 async fn stats(address: SocketAddr) -> Result<Value, Failure> {
     let stats = Client::connect(address).await?.get("/stats").await?;
     stats

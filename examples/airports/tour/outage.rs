@@ -1,4 +1,4 @@
-//! The database is away for a moment.
+//! The database fails for a moment.
 
 use axum::http::StatusCode;
 use serde_json::json;
@@ -15,13 +15,13 @@ const UPDATES: usize = 20;
 pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let before = tour.statements().await?;
     let warm: Vec<String> = tour.airports.iter().take(WARM).cloned().collect();
-    // The first two were asked for by the stampede and the race.
+    // The first two were used by the stampede and the race.
     let cold = tour.cold_airports(2 + COLD)?.split_off(2);
     let cold = &cold[..COLD];
     let mut client = tour.client().await?;
     let mut tally = Tally::default();
 
-    // Whatever the mix left out of these is cached now.
+    // Those that the mix left out are cached now.
     let expected = read(&mut client, &warm, &mut tally).await?;
     let faults = tour.server.app().airports().faults().clone();
     faults.set_failing(true);
@@ -99,7 +99,7 @@ pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was answered while the database was away.
+/// The answers while the database was failing.
 struct During {
     updates: Vec<Reply>,
     served: Vec<Reply>,

@@ -1,4 +1,4 @@
-//! The race that makes caches lie: a slow reader has the old row in hand while it is updated.
+//! The race that makes caches stale: a slow reader has the old row while the row is updated.
 
 use serde_json::json;
 
@@ -10,7 +10,7 @@ use crate::tour::{Tally, Tour};
 pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let before = tour.statements().await?;
     let fenced = tour.cache_counter("fenced").await?;
-    // The first is the stampede's.
+    // The stampede uses the first one.
     let icao = tour.cold_airports(2)?.swap_remove(1);
     let mut slow = tour.client().await?;
     let mut other = tour.client().await?;

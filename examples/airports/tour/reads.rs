@@ -1,4 +1,4 @@
-//! Skewed reads, through the cache and past it.
+//! Skewed reads, through the cache and with the cache bypassed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::report::grouped;
 use crate::tour::{Tally, Tour};
 
-/// A hash of what was answered for every airport that was asked for; `Err` if it changed.
+/// A hash of the answer for every requested airport; `Err` if it changed.
 type Bodies = Vec<Option<Result<u64, ()>>>;
 
 pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
@@ -84,7 +84,7 @@ async fn mix(tour: &Tour<'_>, bypass: bool) -> Result<(Tally, Bodies), Failure> 
     Ok((tally, bodies))
 }
 
-/// Nobody writes during these phases: a second body must be the first.
+/// There are no writes during these phases, so a second body must equal the first.
 fn note(body: &mut Option<Result<u64, ()>>, seen: Result<u64, ()>) {
     match body {
         None => *body = Some(seen),

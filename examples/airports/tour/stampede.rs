@@ -1,4 +1,4 @@
-//! Everybody asks for one airport that nobody has cached.
+//! All connections ask for one airport that is not cached.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
     let before = tour.statements().await?;
     let app = tour.server.app();
     let arrived_before = app.requests();
-    // The one query takes as long as all of them need to arrive: the worst case.
+    // The query takes as long as all of them need to arrive: the worst case.
     let mut held = app.airports().faults().hold_next(Statement::Read);
     let mut asking = JoinSet::new();
     for mut client in clients {

@@ -1,4 +1,4 @@
-//! [`Tally`]: what the clients of a phase were told, and how long it took.
+//! [`Tally`]: the answers to the clients of a phase, and how long they took.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ impl Tally {
         self.took.len() as u64
     }
 
-    /// The latency that `share` of the requests stayed within, HTTP included.
+    /// The latency within which `share` of the requests were answered, HTTP included.
     pub(crate) fn took(&self, share: f64) -> Option<Duration> {
         quantile(&self.took, share)
     }

@@ -1,4 +1,5 @@
-//! Updates of hot airports: every writer reads back what it wrote, while others read the same.
+//! Updates of hot airports: every writer reads back what it wrote, while others read the same
+//! airports.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 use crate::report::grouped;
 use crate::tour::{Client, Reply, Tally, Tour};
 
-/// Each writer has these many airports for itself, so that it knows what it must read.
+/// Each writer has this many airports for itself, so that it knows what it must read.
 const AIRPORTS_PER_WRITER: usize = 4;
 
 #[derive(Default)]
@@ -20,7 +21,7 @@ struct Seen {
     tally: Tally,
     /// Updates that were read back.
     updates: u64,
-    /// Reads that gave something older than the reader knew of.
+    /// Reads that returned something older than the reader knew of.
     older: u64,
 }
 
@@ -44,7 +45,7 @@ pub(super) async fn visit(tour: &mut Tour<'_>) -> Result<(), Failure> {
         writers.spawn(write(client, own.to_vec(), tour.plan.updates));
     }
     let written = gather(writers).await;
-    // Also after a failure, or the readers would go on for ever.
+    // Also after a failure; otherwise the readers would go on for ever.
     done.store(true, Ordering::Relaxed);
     let read = gather(readers).await?;
     let written = written?;

@@ -1,4 +1,4 @@
-//! [`Zipf`]: a few are asked for all the time, most hardly ever.
+//! [`Zipf`]: a few ranks are drawn all the time, most hardly ever.
 
 use fastrand::Rng;
 

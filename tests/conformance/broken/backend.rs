@@ -27,18 +27,18 @@ pub(super) struct Broken {
     inner: InMemoryBackend,
     flaw: Flaw,
     shared: Arc<Shared>,
-    /// What this client alone keeps.
+    /// State of this client only.
     copies: InMemoryBackend,
 }
 
 #[derive(Default)]
 struct Shared {
-    /// The key that was asked for last, by anybody.
+    /// The key that was looked up last, by any client.
     asked: Mutex<String>,
     locked: Mutex<HashSet<String>>,
-    /// What dropped stores were to store.
+    /// The entries of dropped stores.
     late: Mutex<HashMap<String, Specimen>>,
-    /// Leads into the runtime in which the store was first used.
+    /// A handle to the runtime in which the store was first used.
     runtime: OnceLock<mpsc::UnboundedSender<oneshot::Sender<()>>>,
 }
 
@@ -101,7 +101,7 @@ impl Broken {
         }
     }
 
-    /// Fails once the runtime is gone in which the store was first used.
+    /// Fails once the runtime in which the store was first used is gone.
     async fn reach(&self) -> Result<()> {
         if !self.has(Flaw::OneRuntime) {
             return Ok(());
@@ -125,7 +125,7 @@ impl Broken {
         matches!(self.inner.get::<T>(key, now).await, Ok(Lookup::Hit { .. }))
     }
 
-    /// Stores without asking any fence.
+    /// Stores without checking any fence.
     async fn put<T: CacheEntity>(backend: &InMemoryBackend, key: &str, entry: Entry<T>) {
         let request = LeaseRequest {
             id: LeaseId(1),
@@ -256,7 +256,8 @@ impl CacheBackend for Broken {
             Flaw::EndsLongLives if entry.expires.since(now) > MONTH => entry.expires = now,
             Flaw::ForgetsAbsences if entry.value.is_none() => return Ok(Stored::Stored),
             Flaw::KeepsOldWhenTooLarge
-                if specimen_in(&entry).is_some_and(|it| it.payload.len() > crate::LARGEST) =>
+                if specimen_in(&entry)
+                    .is_some_and(|specimen| specimen.payload.len() > crate::LARGEST) =>
             {
                 return Ok(Stored::TooLarge);
             }
@@ -312,7 +313,7 @@ impl CacheBackend for Broken {
                 return Ok(Invalidated::Done);
             }
             Flaw::InvalidateKeepsLeases => {
-                // An entry that has expired is nothing, and no fence changes.
+                // An expired entry counts as nothing, and no fence changes.
                 let found = self.inner.get::<T>(key, BEGINNING).await?;
                 if let Lookup::Hit { entry, .. } = found {
                     let gone = Entry {

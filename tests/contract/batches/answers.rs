@@ -221,7 +221,7 @@ async fn single_feeders_make_a_batch() {
     assert_eq!(error.kind(), ErrorKind::Validation);
     assert!(feeders.iter().all(|feeder| feeder.said.is_empty()));
 
-    // Feeders that hold their key lend it, and the entity is theirs.
+    // Feeders that store their key lend it, and own the entity.
     let mut feeders: Vec<_> = ["d", "d"]
         .map(|id| GenericFeeder::<Row>::new(id.to_owned()))
         .into();
@@ -229,5 +229,9 @@ async fn single_feeders_make_a_batch() {
         .execute_many(&mut feeders, &database, Refresh)
         .await
         .unwrap();
-    assert!(feeders.iter().all(|it| it.data == Some(row("d", 1))));
+    assert!(
+        feeders
+            .iter()
+            .all(|feeder| feeder.data == Some(row("d", 1)))
+    );
 }

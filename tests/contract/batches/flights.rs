@@ -1,5 +1,5 @@
-//! Batches and single calls share loads, whoever goes away, and never wait for each other in a
-//! circle.
+//! Batches and single calls share loads, whichever call goes away, and never wait for each other in
+//! a circle.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -59,7 +59,7 @@ async fn two_overlapping_batches_in_opposite_order_load_each_key_once() {
     idle(&service);
 }
 
-/// Each of two batches is left the flight that the other one waits for.
+/// Each of two batches takes over the flight that the other one waits for.
 #[tokio::test]
 async fn batches_that_are_left_each_others_flights_do_not_wait_for_each_other() {
     let (service, database) = scene(Gated::closed());
@@ -84,7 +84,7 @@ async fn batches_that_are_left_each_others_flights_do_not_wait_for_each_other() 
     idle(&service);
 }
 
-/// A batch that is loading something else takes over at once what is left to it.
+/// A batch that is loading something else takes over a flight at once.
 #[tokio::test]
 async fn a_batch_that_loads_goes_on_with_what_it_is_left() {
     let (service, database) = scene(Gated::closed());
@@ -114,7 +114,7 @@ fn failing() -> Gated {
     database
 }
 
-/// What a batch is loading is of use to others, whatever becomes of the batch.
+/// Other calls can use what a batch is loading, even if the batch fails or is dropped.
 #[tokio::test]
 async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
     let (service, database) = scene(Gated::closed());
@@ -143,7 +143,7 @@ async fn a_batch_that_fails_loads_to_the_end_what_it_leads() {
     idle(&service);
 }
 
-/// A batch that has failed, and only loads to the end, takes nothing over.
+/// A batch that has failed, and only finishes its loads, takes nothing over.
 #[tokio::test]
 async fn a_batch_that_fails_leaves_to_others_what_it_is_left() {
     let (service, database) = scene(Gated::closed());
@@ -167,8 +167,8 @@ async fn a_batch_that_fails_leaves_to_others_what_it_is_left() {
     idle(&service);
 }
 
-/// The same circle through another process: each of two batches waits for a lease that was left to
-/// the other one.
+/// The same circle through another process: each of two batches waits for a lease that the other
+/// one took over.
 #[tokio::test(start_paused = true)]
 async fn processes_that_are_left_each_others_keys_do_not_wait_for_each_other() {
     let store = MapStore::default();
@@ -220,20 +220,20 @@ async fn a_dropped_batch_hands_over_each_of_its_flights() {
         "each goes on with what it waits for"
     );
     database.let_through(2);
-    // The leases live on, and are stored under.
+    // The leases stay valid, and are filled.
     assert_eq!(ready(&mut alone).unwrap().0.store(), StoreResult::Stored);
     let (outcomes, seen) = ready(&mut joins).unwrap();
     assert_eq!(seen, [Some(1), Some(1)]);
     assert_eq!(stores(&outcomes), [StoreResult::Stored; 2]);
     assert_eq!(service.backend().calls(), "store 1, store_many 1");
     idle(&service);
-    // Nobody waited for `d`.
+    // No call waited for `d`.
     let_tasks_run().await;
     assert_eq!(service.backend().calls(), "release 1");
     assert_eq!(service.backend().leases(), 0);
 }
 
-/// Lets the tasks run that release what a dropped call left behind.
+/// Runs the tasks that release the leases of a dropped call.
 async fn let_tasks_run() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -310,7 +310,7 @@ async fn what_somebody_else_stores_meanwhile_is_not_loaded() {
         assert!(late.poll().is_pending());
         seen += &backend.calls();
     }
-    // Its look-up found nothing, and its leases are on the way.
+    // Its look-up found nothing, and its lease commands are in flight.
     single(&there, &database, "b", Refresh).await.unwrap();
     let [answer] = settle(&mut [late]).try_into().unwrap();
     let (outcomes, seen) = answer.expect("a batch hangs").unwrap();

@@ -1,4 +1,4 @@
-//! Many keys in one call: each treated as a call of its own would treat it, at the price of one.
+//! Many keys in one call: each treated as in a call of its own, at the cost of one.
 
 mod answers;
 mod fences;
@@ -19,7 +19,7 @@ use cache_kit_tests::{Gated, Row, Step};
 
 use super::counted::Counted;
 
-/// Asks for some rows, and writes down what it is told.
+/// Asks for some rows, and records all hooks.
 #[derive(Default)]
 struct Rows {
     ids: Vec<String>,
@@ -78,7 +78,7 @@ impl CacheFeedMany<Row> for Rows {
     }
 }
 
-/// What a batch was answered: the outcomes, and the versions that were fed.
+/// The answer to a batch: the outcomes, and the versions that were fed.
 type Answer = Result<(Vec<Outcome>, Vec<Option<u64>>)>;
 
 async fn batch<B: CacheBackend>(
@@ -120,7 +120,7 @@ fn ready<T>(step: &mut Step<'_, T>) -> T {
     }
 }
 
-/// Polls everybody until nobody gets any further.
+/// Polls all calls until none makes progress.
 fn settle<O>(steps: &mut [Step<'_, O>]) -> Vec<Option<O>> {
     let mut ended: Vec<Option<O>> = steps.iter().map(|_| None).collect();
     for _ in 0..20 {
@@ -159,7 +159,7 @@ fn scene(database: Gated) -> (Counting, Gated) {
     )
 }
 
-/// Writes down everything that is told.
+/// Records all events.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<String>>>);
 

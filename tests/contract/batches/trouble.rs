@@ -1,4 +1,4 @@
-//! What fails, and for whom.
+//! Which failures affect which keys.
 
 use std::time::Duration;
 
@@ -18,7 +18,10 @@ use crate::counted::Counted;
 #[tokio::test]
 async fn an_entry_too_large_spoils_only_itself() {
     let backend = InMemoryBackend::builder()
-        .max_weight(10_000, |it| if it.key() == "row:b" { 1 << 40 } else { 1 })
+        .max_weight(
+            10_000,
+            |weighed| if weighed.key() == "row:b" { 1 << 40 } else { 1 },
+        )
         .build();
     let service = CacheService::new(backend);
     let (_, database) = scene(Gated::open());

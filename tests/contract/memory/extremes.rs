@@ -1,4 +1,4 @@
-//! No setting panics, whatever it is set to.
+//! No value of any setting panics.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The in-memory backend, with both engines: bounds, weights, listeners, and whose code runs where.
+//! The in-memory backend, with both engines: bounds, weights, listeners, and where user code runs.
 
 mod extremes;
 mod panics;
@@ -312,7 +312,7 @@ async fn weights_bound_the_sum_and_what_is_too_heavy_is_not_kept() {
             put(&backend, "row:big", heavy(10_001)).await,
             Stored::TooLarge
         );
-        // What was under the key is older than the refused value, and gone.
+        // The old entry is older than the refused value, so it is gone.
         assert_eq!(get::<Note>(&backend, "row:big").await, None);
         for n in 0..100 {
             assert_eq!(
@@ -386,7 +386,7 @@ async fn idle_entries_leave_a_cache_with_a_time_to_idle() {
 static IN_DROP: Mutex<Option<InMemoryBackend>> = Mutex::new(None);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
-/// Uses the very cache that drops it, which hangs if it is dropped under one of its locks.
+/// Uses the cache that drops it, which hangs if it is dropped under one of its locks.
 #[derive(Clone, Serialize, Deserialize)]
 struct Meddler(u64);
 
@@ -419,7 +419,7 @@ impl CacheEntity for Meddler {
 
 #[tokio::test]
 async fn an_entity_is_never_dropped_under_a_lock() {
-    // moka drops what has left it some time later; that it drops at all is enough here.
+    // moka drops removed entries some time later; it is enough here that it drops them at all.
     for (builder, least) in engines().into_iter().zip([190, 1]) {
         let backend = builder.max_entries(8).build();
         IN_DROP.lock().unwrap().replace(backend.clone());

@@ -1,4 +1,4 @@
-//! User code inside the backend that panics: one call may feel it, and the service goes on.
+//! User code inside the backend that panics: it may affect one call, and the service goes on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,7 +72,7 @@ async fn a_weigher_that_panics_fails_the_store_and_not_the_call() {
     }
 }
 
-/// Whether it hurts; the entities of the test itself may go in peace.
+/// Whether its drop panics; the entities of the test itself do not.
 static SORE: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ async fn an_entity_whose_drop_panics_fails_no_call_and_no_other_entity() {
         for n in 0..8 {
             put(&backend, &format!("sore:{n}"), Sore(n)).await;
         }
-        // Several at once, which would end the process if one panicked while another did.
+        // Several at once: a panic during a panic would end the process.
         drop(backend);
         SORE.store(false, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! What entries say of their time, and what is counted of those who ask.
+//! The stamps of entries, and the counters of look-ups.
 
 use std::time::Duration;
 
@@ -116,7 +116,7 @@ async fn an_entry_in_its_grace_is_one_miss_to_a_refresh() {
     }
 }
 
-/// The clocks of two services over one backend stand for one that is set back.
+/// Two services over one backend, with different clocks, simulate a clock that is set back.
 #[tokio::test]
 async fn a_clock_that_is_set_back_makes_no_entry_live_for_ever() {
     let lifetime = Duration::from_secs(660);

@@ -1,4 +1,4 @@
-//! What is said to be stored is kept, and what is not kept is said to be too large.
+//! A stored entry is kept, and an entry that is not kept is reported as too large.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ async fn an_entry_is_kept_or_too_large_at_every_weight() {
     }
 }
 
-/// Everything that is kept is in use, and an entry comes back that the map remembers: it used to be
-/// the one that had to go.
+/// All entries are in use, and an entry returns that the map remembers. A naive insert would evict
+/// the new one.
 #[tokio::test]
 async fn an_entry_among_others_in_use_is_kept() {
     let builder = InMemoryBackend::builder().engine(Engine::QuickCache);

@@ -1,6 +1,6 @@
-//! The storm of dropped requests over async-memcached 0.7, in a pool that takes a client back
-//! whatever became of its request. Ends with an error if no answer went to the wrong caller: then the
-//! storm could not see it.
+//! The storm of dropped requests over async-memcached 0.7, in a pool that takes back every client,
+//! even after a dropped request. Ends with an error if no answer went to the wrong caller: then the
+//! storm could not detect it.
 
 #[allow(dead_code, reason = "shared with a test that uses all of it")]
 #[path = "../../memcached/storm.rs"]
@@ -18,10 +18,10 @@ use tokio::time::timeout;
 /// How many requests are dropped in each storm.
 const CANCELLED: usize = 100_000;
 
-/// A client that has lost its place may wait for ever.
+/// A client that is out of step may wait for ever.
 const LONGEST: Duration = Duration::from_secs(240);
 
-/// Takes a client back whatever became of its request.
+/// Takes a client back, even after a dropped request.
 #[derive(Clone)]
 struct Plain {
     dsn: String,
@@ -51,7 +51,7 @@ impl Gets for Plain {
         let mut lent = Lent(self, Some(client));
         let answer = values(lent.1.as_mut()?, keys).await;
         if answer.is_none() {
-            // What failed is not lent again: only dropped requests are on trial.
+            // A client that failed is not lent again: only dropped requests are tested.
             lent.1 = None;
         }
         answer
@@ -63,7 +63,7 @@ async fn values(client: &mut Client, keys: Vec<String>) -> Option<Vec<Option<Vec
         let value = client.get(key).await.ok()?;
         return Some(vec![value.and_then(|value| value.data)]);
     }
-    // As one would write it: the values by the keys that the answer says they have.
+    // The natural way to write it: the values by the keys in the answer.
     let found: Result<Vec<Value>, Error> = client.get_multi(&keys).await;
     let found = found.ok()?;
     let of = |key: &String| {

@@ -1,5 +1,5 @@
-//! The public contract as its users write it: by hand, and derived. That it compiles is half of
-//! the test, that it ends without a panic the other half.
+//! The public contract in a user's crate: by hand, and derived. The test is that it compiles, and
+//! that it ends without a panic.
 
 #![deny(warnings)]
 

@@ -1,4 +1,4 @@
-//! Names that newer editions than this crate's have taken for themselves.
+//! Names that are keywords in newer editions than this crate's.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ struct Field {
     gen: u64,
 }
 
-/// A part that the derive knows nothing about.
+/// A part with a type that the derive does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Id(u64);
 

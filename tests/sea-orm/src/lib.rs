@@ -2,7 +2,7 @@
 
 use proc_macro::TokenStream;
 
-/// Takes what SeaORM's derive of this name takes, and gives nothing.
+/// Accepts the attributes of SeaORM's derive of this name, and generates nothing.
 #[proc_macro_derive(DeriveEntityModel, attributes(sea_orm))]
 pub fn derive_entity_model(_: TokenStream) -> TokenStream {
     TokenStream::new()

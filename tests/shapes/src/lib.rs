@@ -1,8 +1,8 @@
 //! One store that several builds read and write.
 //!
-//! A build is a service with types of its own over the store that all builds share. Each value is
-//! kept in an entity that states nothing about its schema, so that only what the cache finds out
-//! itself tells one type from another.
+//! A build is a service with its own types over the store that all builds share. Each value is kept
+//! in an entity that states nothing about its schema, so only what the cache finds out itself
+//! distinguishes one type from another.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +22,12 @@ use serde::{Deserialize, Serialize};
 #[allow(dead_code, reason = "an example of its own, which has a main")]
 mod byte_store;
 
-/// What can be kept.
+/// A value that can be kept.
 pub trait Value: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: Clone + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 
-/// An entity around a value. What stands behind the value is read wrong where the value is.
+/// An entity around a value. If the value is read wrong, so is the field after it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Kept<T: Value> {
@@ -64,7 +64,7 @@ impl<T: Value> CacheEntity for Kept<T> {
 #[derive(Debug, Clone)]
 pub struct Store(Encoded<byte_store::MapStore>);
 
-/// What a listener was told.
+/// What a listener got.
 #[derive(Debug, Clone, Default)]
 pub struct Told(Arc<Mutex<Vec<CacheEvent>>>);
 
@@ -76,7 +76,7 @@ impl CacheMetrics for Told {
 }
 
 impl Told {
-    /// What the outcome of a call says, and the event that belongs to it.
+    /// The outcome of a call, and the matching event.
     pub fn judge(&self, outcome: Outcome) -> Stored {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let refused = told.iter().find_map(|event| match event {
@@ -97,7 +97,7 @@ impl Default for Store {
     }
 }
 
-/// What became of a value.
+/// The fate of a value.
 #[derive(Debug)]
 pub enum Stored {
     /// It is in the store.
@@ -110,7 +110,8 @@ const ID: u64 = 7;
 const KEY: &str = "kept:7";
 
 impl Store {
-    /// Puts `value` into the store, past the service: hundreds of types compile in half the time.
+    /// Puts `value` into the store directly, without the service: hundreds of types compile in half
+    /// the time.
     ///
     /// # Errors
     /// Whatever the store answers with.
@@ -118,7 +119,7 @@ impl Store {
         self.put_entity(Kept::new(ID, value))
     }
 
-    /// The same with an entity that is no [`Kept`].
+    /// The same with an entity that is not a [`Kept`].
     ///
     /// # Errors
     /// Whatever the store answers with.
@@ -144,7 +145,7 @@ impl Store {
         }
     }
 
-    /// Gets what another build may have put there.
+    /// Gets what another build may have stored.
     ///
     /// # Errors
     /// Whatever the store answers with.
@@ -153,7 +154,7 @@ impl Store {
         Ok(found.map(|kept| kept.value.clone()))
     }
 
-    /// The same with an entity that is no [`Kept`].
+    /// The same with an entity that is not a [`Kept`].
     ///
     /// # Errors
     /// Whatever the store answers with.

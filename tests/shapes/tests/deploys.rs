@@ -1,5 +1,5 @@
-//! Two builds of one service on one store, the second with something changed: what the first wrote
-//! is read as it was, or is a miss. It is a miss only where the bytes would be read in another way.
+//! Two builds of one service on one store, the second with a change: what the first wrote is read
+//! unchanged, or is a miss. It is a miss only if the bytes would be read differently.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +17,7 @@ enum Read {
 }
 use Read::{Hit, Miss};
 
-/// What the second build reads of what the first has stored. A hit must be the same value.
+/// What the second build reads after the first has stored. A hit must be the same value.
 async fn deploy<One: Value, Other: Value>(value: One) -> Read {
     let store = Store::default();
     store.put(value.clone()).await.unwrap();
@@ -47,8 +47,8 @@ macro_rules! build {
     };
 }
 
-/// What two builds have, and what comes of it. The first braces hold what derives serde's traits,
-/// the second the rest.
+/// The types of two builds, and the result. The first braces contain the types that derive serde's
+/// traits, the second the rest.
 macro_rules! deploys {
     ($($case:ident $expected:ident {$($one:tt)*} {$($one_more:tt)*} {$($other:tt)*} {$($other_more:tt)*} $value:expr;)*) => {
         $(mod $case {
@@ -90,7 +90,7 @@ mod prelude {
 }
 
 deploys! {
-    // Nothing that matters.
+    // Changes without an effect.
     unchanged Hit { pub(crate) struct T { a: u8, b: String } } {} { pub(crate) struct T { a: u8, b: String } } {} T { a: 1, b: text("b") };
     default_added Hit { pub(crate) struct T { a: u8, b: String } } {} { pub(crate) struct T { #[serde(default)] a: u8, #[serde(default)] b: String } } {} T { a: 1, b: text("b") };
     unknown_denied Hit { pub(crate) struct T { a: u8 } } {} { #[serde(deny_unknown_fields)] pub(crate) struct T { a: u8 } } {} T { a: 1 };

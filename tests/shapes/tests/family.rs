@@ -1,4 +1,4 @@
-//! Some hundred types, each stored once and read as every other.
+//! Some hundred types, each stored once and read as every other type.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,8 +20,8 @@ struct Kin {
     hits: for<'a> fn(&'a Store) -> Later<'a, bool>,
 }
 
-/// A value of each type. They are chosen so that their bytes are read by many of the others, too:
-/// small numbers, and texts and sequences of one.
+/// A value of each type. They are chosen so that many other types can read their bytes, too: small
+/// numbers, and texts and sequences of one element.
 trait Sample: Value {
     fn sample() -> Self;
 }
@@ -150,7 +150,7 @@ macro_rules! family {
     };
 }
 
-/// What is bytes to serde is read as bytes.
+/// Types that are bytes to serde are read as bytes.
 const ALIKE: [(&str, &str); 1] = [("uuid::Uuid", "alloc::vec::Vec<u8>")];
 
 #[tokio::test]

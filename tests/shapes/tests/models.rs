@@ -1,4 +1,4 @@
-//! A service over the models of an ORM, in memory and on Redis: what it answers is the same, or the
+//! A service over the models of an ORM, in memory and on Redis: its answers are the same, or the
 //! first call says what the store cannot keep.
 
 #![allow(
@@ -59,7 +59,7 @@ mod customer {
     }
 }
 
-/// Its price asks the bytes what they are, as a `Decimal` does by itself.
+/// Its price needs a self-describing format, as a plain `Decimal` does.
 mod offer {
     use cache_kit::CacheEntity;
     use rust_decimal::Decimal;
@@ -77,7 +77,7 @@ mod offer {
     }
 }
 
-/// Its method is an enum with a tag inside, which asks the bytes, too.
+/// Its method is an internally tagged enum, which needs one, too.
 mod payment {
     use cache_kit::CacheEntity;
     use sea_orm::DeriveEntityModel;
@@ -147,7 +147,7 @@ struct Shop<B: CacheBackend> {
     told: Told,
 }
 
-/// What a call answers.
+/// The answer of a call.
 #[derive(Debug, PartialEq)]
 struct Answer<T> {
     source: Source,
@@ -178,7 +178,7 @@ impl<B: CacheBackend> Shop<B> {
         Ok((answer, self.told.judge(outcome)))
     }
 
-    /// What is answered around a load, an update and a deletion.
+    /// The answers around a load, an update and a deletion.
     async fn life_of<T: CacheEntity<Key = u64>>(&self, first: T, second: T) -> Vec<Answer<T>> {
         let mut rows = InMemoryRepository::new();
         let mut answers = Vec::new();
@@ -204,11 +204,11 @@ fn in_memory() -> Shop<InMemoryBackend> {
 fn on(server: &RedisServer) -> Shop<RedisBackend> {
     let patience = std::time::Duration::from_secs(30);
     let config = RedisConfig::from_url(&server.url()).unwrap();
-    let config = config.set(|it| it.with_operation_deadline(patience));
+    let config = config.set(|encoded| encoded.with_operation_deadline(patience));
     Shop::over(RedisBackend::new(config).unwrap())
 }
 
-/// Asserts that the first call says why a model is kept in memory alone.
+/// Asserts that the first call says why a model can only be kept in memory.
 async fn is_kept_in_memory_alone<T>(server: &RedisServer, row: T, path: &str)
 where
     T: CacheEntity<Key = u64> + Debug + PartialEq,
@@ -291,7 +291,7 @@ async fn an_enum_with_a_tag_inside_is_refused_at_the_first_call() {
     is_kept_in_memory_alone(&server, payment(), path).await;
 }
 
-/// What `skip_ok` accepts: a hit of a store of bytes has the field's default. All else is alike.
+/// With `skip_ok`, a hit of a store of bytes has the field's default. Everything else is the same.
 #[tokio::test]
 async fn a_skipped_field_is_in_what_is_loaded_and_in_no_hit_on_redis() {
     let server = RedisServer::start();

@@ -1,11 +1,12 @@
-//! Breaks a store in every way while callers of every kind use it, and says what came of it:
+//! Breaks a store in every way while callers of every kind use it, and reports the result:
 //!
 //! ```sh
 //! cargo run --release -p cache-kit-tests --bin chaos -- --store redis --minutes 10
 //! ```
 //!
-//! Ends with an error if anything older than what was acknowledged was read, a call was not answered
-//! within its deadlines, or the cache did not hit again within three seconds of a healing.
+//! Ends with an error if a read returned something older than an acknowledged update, if a call was
+//! not answered within its deadlines, or if the cache did not hit again within three seconds after
+//! a fault ended.
 
 use std::process::ExitCode;
 use std::time::Duration;

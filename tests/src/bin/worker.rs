@@ -1,8 +1,8 @@
 //! A process of its own for tests: `worker PORT TASKS` reads one missing key in many tasks at once,
 //! from a cache on the server at that port.
 //!
-//! It speaks to its parent through the same server: it counts its loads under `loads`, says under
-//! `asked` that all tasks have asked, and its loads last until `gate` is set.
+//! It communicates with its parent through the same server: it counts its loads under `loads`, sets
+//! `asked` when all tasks have asked, and its loads last until `gate` is set.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ async fn read(port: u32, tasks: u32) -> Result<()> {
     // Patient, so that a busy machine does not look like a dead process.
     let patience = Duration::from_secs(30);
     let config = RedisConfig::from_url(&format!("redis://127.0.0.1:{port}"))?
-        .set(|it| it.with_operation_deadline(patience));
+        .set(|encoded| encoded.with_operation_deadline(patience));
     let service = CacheService::from(
         CacheExpander::new(RedisBackend::new(config)?).with_lease_wait(patience),
     );
@@ -66,7 +66,7 @@ async fn read(port: u32, tasks: u32) -> Result<()> {
     Ok(())
 }
 
-/// The database, which is the parent process: it says when a load ends.
+/// The database, controlled by the parent process, which decides when a load ends.
 struct Parent(Mutex<Connection>);
 
 impl Parent {

@@ -1,4 +1,4 @@
-//! Callers of every kind: patient ones, and such as give up, poll once and look away, or are dropped.
+//! Callers of every kind: they wait, give up, poll once and then pause, or are dropped.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,16 +15,16 @@ use tokio::time::{sleep, timeout};
 use super::World;
 use super::rows::{Brief, Lasting, Thing};
 
-/// How much a caller waits.
+/// How long a caller waits.
 #[derive(Debug, Clone, Copy)]
 enum Patience {
     /// Until it is answered.
     Whole,
-    /// For so long.
+    /// For this long.
     Brief(Duration),
-    /// For so many polls.
+    /// For this many polls.
     Polls(u32),
-    /// It polls once, does something else for so long, and then waits or not.
+    /// It polls once, does something else for this long, and then waits or not.
     Aside(Duration, bool),
 }
 
@@ -44,7 +44,7 @@ impl Patience {
             14..17 => Self::Polls(rng.u32(1..5)),
             17 => Self::Brief(Duration::from_millis(rng.u64(60..400))),
             18 => Self::Aside(Duration::from_millis(rng.u64(5..1_500)), rng.bool()),
-            // Longer than whoever waits for its load may wait.
+            // Longer than any waiter for its load may wait.
             _ if rng.u8(..4) == 0 => {
                 Self::Aside(Duration::from_millis(rng.u64(4_000..9_000)), rng.bool())
             }
@@ -85,7 +85,7 @@ impl Patience {
     }
 }
 
-/// One call after the other, until the world ends.
+/// One call after the other, until the run ends.
 pub(super) async fn calls<B: CacheBackend>(world: Arc<World<B>>, seed: u64) {
     let rng = &mut Rng::with_seed(seed);
     while !world.has_ended() {
@@ -103,7 +103,7 @@ pub(super) async fn one<B: CacheBackend>(world: &World<B>, rng: &mut Rng) {
     }
 }
 
-/// The rows of a type are every other one.
+/// A type has every other row.
 async fn call<T: Thing, B: CacheBackend>(world: &World<B>, rng: &mut Rng, first: usize) {
     let alone = rng.u8(..3) > 0;
     let count = if alone { 1 } else { rng.usize(1..9) };
@@ -150,7 +150,7 @@ async fn execute<T: Thing, B: CacheBackend>(
     let outcomes = service.execute_many(&mut feeders, &world.rows, strategy);
     let outcomes = outcomes.await?.into_iter();
     Ok(outcomes
-        .zip(feeders.into_iter().map(|it| it.entity))
+        .zip(feeders.into_iter().map(|feeder| feeder.entity))
         .collect())
 }
 
@@ -174,7 +174,7 @@ async fn read<T: Thing, B: CacheBackend>(
     }
 }
 
-/// Whether what came is not too old.
+/// Whether the answer is recent enough.
 fn judge<T: Thing, B: CacheBackend>(
     world: &World<B>,
     process: usize,
@@ -232,7 +232,7 @@ async fn invalidate<T: Thing, B: CacheBackend>(
     }
 }
 
-/// An invalidation that loads, too, and must get what it made mandatory.
+/// An invalidation that also loads, and must get the version that it made mandatory.
 async fn reload<T: Thing, B: CacheBackend>(
     world: &World<B>,
     process: usize,

@@ -1,12 +1,13 @@
-//! Chaos: callers of every kind, on several runtimes, over stores and wires that break in every way.
+//! Chaos: callers of every kind, on several runtimes, over stores and wires that break in every
+//! way.
 //!
-//! Each run ends with an account. An oracle says what every read must not be older than: the version
-//! that was committed before the last invalidation that had been acknowledged when the read began.
-//! Every call has to end within the sum of its deadlines, whatever other callers do; and the cache has
-//! to hit again soon after the trouble has ended, in every process and on every runtime.
+//! Each run ends with a report. An oracle knows the minimum version of every read: the version that
+//! was committed before the last invalidation that had been acknowledged when the read began. Every
+//! call has to end within the sum of its deadlines, whatever other callers do. And the cache has to
+//! hit again soon after the trouble has ended, in every process and on every runtime.
 //!
-//! A seed gives the same plan, and not the same run: what the threads and the wires do in between is
-//! up to the machine.
+//! A seed gives the same plan, but not the same run: the timing of threads and wires depends on the
+//! machine.
 
 mod callers;
 mod rows;
@@ -48,17 +49,17 @@ const OPERATION_DEADLINE: Duration = Duration::from_millis(250);
 const LOAD_DEADLINE: Duration = Duration::from_millis(600);
 const LEASE_WAIT: Duration = Duration::from_millis(100);
 
-/// A look-up; another call's load, as long as one's own may take; four tries for a lease and the waits
-/// between them; a load; a store, and what follows one that is too large.
+/// A look-up; another call's load, as long as a load of its own may take; four tries for a lease
+/// and the waits between them; a load; a store, and what follows one that is too large.
 const DEADLINES: Duration = Duration::from_millis(250 + 600 + 4 * (250 + 100) + 600 + 2 * 250);
 
-/// In memory nothing takes long but loads: another call's, and one's own.
+/// In memory only loads take long: another call's, and its own.
 const DEADLINES_OF_MEMORY: Duration = Duration::from_millis(600 + 600);
 
-/// What a machine that is busy with other things takes for itself.
+/// The allowance for a busy machine.
 const BUSY: Duration = Duration::from_secs(4);
 
-/// How long everything may take to end at the end.
+/// How long the shutdown may take.
 const END: Duration = Duration::from_secs(30);
 
 /// What is broken.
@@ -73,16 +74,16 @@ pub enum Store {
     Memcached,
 }
 
-/// How long, and how.
+/// The settings of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan {
     /// What is broken.
     pub store: Store,
-    /// For how long. The end takes some seconds more.
+    /// How long it runs. The shutdown takes some seconds more.
     pub length: Duration,
-    /// What the plan is drawn from.
+    /// The seed of the plan.
     pub seed: u64,
-    /// How soon the cache has to hit again after the end of a trouble.
+    /// How soon the cache has to hit again after trouble has ended.
     pub healing: Duration,
 }
 
@@ -113,7 +114,7 @@ impl<B: CacheBackend> World<B> {
 ///
 /// # Errors
 ///
-/// When there are no backends, runtimes or threads to be had.
+/// When backends, runtimes or threads cannot be created.
 pub fn run(plan: Plan) -> Result<Report> {
     quiet_panics();
     match plan.store {
@@ -136,7 +137,8 @@ pub fn run(plan: Plan) -> Result<Report> {
             let services = ports.iter().map(|port| {
                 let url = format!("redis://{user}:{password}@127.0.0.1:{port}");
                 let config = RedisConfig::from_url(&url)?;
-                let config = config.set(|it| it.with_operation_deadline(OPERATION_DEADLINE));
+                let config =
+                    config.set(|encoded| encoded.with_operation_deadline(OPERATION_DEADLINE));
                 Ok(service(RedisBackend::new(config)?))
             });
             play(
@@ -158,7 +160,8 @@ pub fn run(plan: Plan) -> Result<Report> {
             ];
             let services = urls.iter().map(|url| {
                 let config = MemcachedConfig::from_url(url)?;
-                let config = config.set(|it| it.with_operation_deadline(OPERATION_DEADLINE));
+                let config =
+                    config.set(|encoded| encoded.with_operation_deadline(OPERATION_DEADLINE));
                 Ok(service(MemcachedBackend::new(config)?))
             });
             play(
@@ -227,8 +230,10 @@ fn play<B: CacheBackend>(
     sky.clear();
     world.ended.store(true, Ordering::Relaxed);
     let ending = Instant::now();
-    let have_ended =
-        || callers.iter().all(|it| it.is_finished()) && visitors.iter().all(|it| it.is_finished());
+    let have_ended = || {
+        callers.iter().all(|caller| caller.is_finished())
+            && visitors.iter().all(|visitor| visitor.is_finished())
+    };
     while !have_ended() {
         if ending.elapsed() > END {
             world.tally.broken("some callers never end".into());
@@ -278,7 +283,7 @@ fn visits<B: CacheBackend>(world: &Arc<World<B>>, seed: u64) {
     }
 }
 
-/// All trouble has ended: everybody hits again before long.
+/// All trouble has ended: all callers must hit again soon.
 fn heal<B: CacheBackend>(world: &World<B>, runtimes: &[Runtime], limit: Duration, rng: &mut Rng) {
     let healed = Instant::now();
     let mut probes = Vec::new();
@@ -313,7 +318,7 @@ async fn hits<B: CacheBackend>(service: &CacheService<B>, id: &str) -> bool {
     outcome.is_ok_and(|outcome| outcome.is_hit())
 }
 
-/// Nothing old is left, and no load is still in flight.
+/// Checks that nothing old is left, and that no load is in flight.
 async fn last_look<B: CacheBackend>(world: &World<B>) {
     for row in 0..world.rows.len() {
         if row % 2 == 0 {
@@ -366,7 +371,7 @@ async fn look<T: Thing, B: CacheBackend>(world: &World<B>, row: usize) {
     }
 }
 
-/// Keeps the panics out of the output that loads are meant to have.
+/// Keeps intended panics of loads out of the output.
 fn quiet_panics() {
     static QUIET: std::sync::Once = std::sync::Once::new();
     QUIET.call_once(|| {

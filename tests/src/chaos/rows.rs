@@ -1,4 +1,4 @@
-//! The rows, their database, and the oracle: what was acknowledged is a floor for whoever reads later.
+//! The rows, their database, and the oracle: an acknowledged version is a floor for later reads.
 
 #![allow(clippy::panic, reason = "some loads are to panic")]
 
@@ -10,10 +10,10 @@ use cache_kit::{CacheEntity, DataRepository, Error, Result};
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// In every version that this divides there is no row.
+/// There is no row in every version that is divisible by this.
 const ABSENT: u64 = 7;
 
-/// What a load that panics says; the runner keeps it out of the output.
+/// The panic message of a load; the runner keeps it out of the output.
 pub(super) const ON_PURPOSE: &str = "on purpose";
 
 /// A row of one of several types.
@@ -91,12 +91,12 @@ thing!(
     Some(Duration::from_secs(3_600))
 );
 
-/// The table, and what readers must not get any more.
+/// The table, and the versions that readers must not get any more.
 #[derive(Debug)]
 pub(super) struct Rows {
     rows: Vec<Row>,
     rng: Mutex<Rng>,
-    /// Loads neither fail nor last while it is calm.
+    /// While it is calm, loads neither fail nor take time.
     calm: AtomicBool,
     loads: AtomicUsize,
 }
@@ -107,7 +107,7 @@ struct Row {
     version: AtomicU64,
     /// The version that the last acknowledged invalidation made mandatory.
     floor: AtomicU64,
-    /// By process: the version that an invalidation made mandatory there which is still to be sent.
+    /// By process: the version that a queued invalidation made mandatory there.
     here: Vec<AtomicU64>,
 }
 
@@ -143,7 +143,7 @@ impl Rows {
         self.calm.store(true, Ordering::Relaxed);
     }
 
-    /// Commits the next version, and says which.
+    /// Commits and returns the next version.
     pub(super) fn update(&self, row: usize) -> u64 {
         self.rows[row].version.fetch_add(1, Ordering::SeqCst) + 1
     }
@@ -153,19 +153,19 @@ impl Rows {
         self.rows[row].floor.fetch_max(version, Ordering::SeqCst);
     }
 
-    /// An invalidation waits to be sent; its own process serves nothing older meanwhile.
+    /// An invalidation is queued; its own process serves nothing older meanwhile.
     pub(super) fn pending(&self, row: usize, process: usize, version: u64) {
         self.rows[row].here[process].fetch_max(version, Ordering::SeqCst);
     }
 
-    /// What a reader of `process` must get that begins now.
+    /// The floor for a reader of `process` that begins now.
     pub(super) fn floor(&self, row: usize, process: usize) -> u64 {
         let row = &self.rows[row];
         let here = row.here[process].load(Ordering::SeqCst);
         here.max(row.floor.load(Ordering::SeqCst))
     }
 
-    /// Whether a reader with this floor may see this, by now.
+    /// Whether a reader with this floor may see this by now.
     pub(super) fn allows(&self, row: usize, floor: u64, seen: Option<u64>) -> bool {
         match seen {
             Some(version) => version >= floor,
@@ -184,7 +184,7 @@ impl Rows {
             let version = row.version.load(Ordering::SeqCst);
             (version % ABSENT != 0).then(|| (id.clone(), version))
         };
-        // What is read may be old when it is answered.
+        // The row may be outdated when the load answers.
         let found = ids.iter().map(read).collect();
         if self.calm.load(Ordering::Relaxed) {
             return Ok(found);

@@ -10,9 +10,9 @@ use fastrand::Rng;
 
 use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Trap, Trick};
 
-/// Where trouble comes from.
+/// The source of trouble.
 pub(super) trait Sky {
-    /// Makes trouble for a while, and says which. Some of it outlasts the turn.
+    /// Makes trouble for a while, and returns its name. Some of it outlasts the turn.
     fn turn(&mut self, rng: &mut Rng) -> &'static str;
 
     /// Ends all trouble.
@@ -52,9 +52,9 @@ pub(super) trait Server {
     fn kill(&self);
     fn restart(&self);
 
-    /// Takes rights from the user of the caches.
+    /// Revokes permissions of the caches' user.
     fn restrict(&self, rng: &mut Rng);
-    /// Gives them back.
+    /// Grants them again.
     fn allow(&self);
 }
 
@@ -121,7 +121,7 @@ impl Server for MemcachedServer {
         Self::restart(self);
     }
 
-    /// It knows no users; it evicts everything.
+    /// It has no users; it evicts everything.
     fn restrict(&self, _: &mut Rng) {
         self.ask(b"flush_all\r\n", "OK");
     }

@@ -1,4 +1,4 @@
-//! What came of it all.
+//! The results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,37 +8,37 @@ use std::time::Duration;
 use cache_kit::backend::Invalidated;
 use cache_kit::{Error, Outcome};
 
-/// How many violations of a kind are told in full.
+/// How many violations of a kind are reported in full.
 const TOLD: usize = 5;
 
-/// What came of it all, as it is counted.
+/// The counters of a run.
 #[derive(Debug, Default)]
 pub(super) struct Tally(Mutex<Report>);
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug, Default, Clone)]
 pub struct Report {
-    /// Answers by where they came from.
+    /// Answers by source.
     pub answers: BTreeMap<String, usize>,
     /// Errors by kind.
     pub errors: BTreeMap<String, usize>,
-    /// What the weather did.
+    /// The trouble that was made.
     pub weather: BTreeMap<&'static str, usize>,
-    /// Calls that were given up by their callers.
+    /// Calls that their callers gave up.
     pub given_up: usize,
-    /// Invalidations that were acknowledged, and such that wait.
+    /// Invalidations that were acknowledged, and those that were queued.
     pub invalidations: [usize; 2],
     /// Loads that began.
     pub loads: usize,
-    /// How often all was well again, and the longest that it took until everybody hit.
+    /// How often the cache recovered, and the longest time until all callers hit.
     pub healed: usize,
-    /// The longest time from the end of a trouble until everybody hit again.
+    /// The longest time from the end of trouble until all callers hit again.
     pub slowest_healing: Duration,
-    /// What was older than what had been acknowledged.
+    /// Reads older than an acknowledged version.
     pub stale: Vec<String>,
     /// Calls that were not answered within all of their deadlines.
     pub unanswered: Vec<String>,
-    /// What did not heal, or did not end.
+    /// What did not recover, or did not end.
     pub broken: Vec<String>,
 }
 
@@ -97,7 +97,7 @@ impl Tally {
 }
 
 impl Report {
-    /// Whether every promise was kept.
+    /// Whether all promises were kept.
     pub fn is_well(&self) -> bool {
         self.stale.is_empty() && self.unanswered.is_empty() && self.broken.is_empty()
     }

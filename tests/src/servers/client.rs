@@ -18,7 +18,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When nobody listens, or answers.
+    /// When there is no listener, or no answer.
     pub fn open(addr: SocketAddr, limit: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&addr, limit)?;
         stream.set_nodelay(true)?;
@@ -43,7 +43,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// When the connection ends before, is too slow, or carries something else than answers.
+    /// When the connection ends first, is too slow, or carries something other than answers.
     pub fn command<A: AsRef<[u8]>>(&mut self, words: &[A]) -> io::Result<Reply> {
         self.send(words)?;
         self.receive()
@@ -89,7 +89,7 @@ impl Connection {
         }
     }
 
-    /// The bytes that came and are no whole frame yet.
+    /// The bytes that have arrived without being a whole frame yet.
     pub fn unread(&self) -> &[u8] {
         &self.unread
     }

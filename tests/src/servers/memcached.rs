@@ -1,4 +1,4 @@
-//! A memcached server of a test's own.
+//! A memcached server for one test.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ const SOCKET: &str = "memcached.sock";
 const PROBE: Duration = Duration::from_millis(500);
 
 /// A `memcached` on a free loopback port or a unix socket, in a directory of its own. Dropping it
-/// kills it, stopped or not; so does the end of the test process, of whatever cause.
+/// kills it, stopped or not; so does the end of the test process, for whatever reason.
 #[derive(Debug)]
 pub struct MemcachedServer {
     process: Process,
@@ -40,7 +40,8 @@ impl MemcachedOptions {
         self
     }
 
-    /// Adds arguments of the command line, like `["-I", "64k"]`. They come last and win.
+    /// Adds arguments of the command line, like `["-I", "64k"]`. They come last and take
+    /// precedence.
     pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
         self.args.extend(args.into_iter().map(str::to_owned));
         self
@@ -76,7 +77,7 @@ impl MemcachedOptions {
     }
 
     fn command_line(&self, port: Option<u16>, room: &Path) -> Vec<String> {
-        // Only root may choose a user, and must; anybody else's choice is ignored.
+        // Root must choose a user; for any other user the choice is ignored.
         let mut line: Vec<String> = ["-u", "root", "-U", "0"].map(str::to_owned).into();
         match port {
             Some(port) => line.extend([
@@ -93,7 +94,7 @@ impl MemcachedOptions {
 }
 
 impl MemcachedServer {
-    /// Starts one with nothing special and waits until it answers.
+    /// Starts one with the defaults and waits until it answers.
     ///
     /// # Panics
     ///
@@ -102,7 +103,7 @@ impl MemcachedServer {
         Self::options().start()
     }
 
-    /// The options of one that is not started yet.
+    /// The options of a server that is not started yet.
     pub fn options() -> MemcachedOptions {
         MemcachedOptions::default()
     }
@@ -145,13 +146,13 @@ impl MemcachedServer {
         SocketAddr::from((Ipv4Addr::LOCALHOST, port))
     }
 
-    /// The process, for what has no method here.
+    /// The process, for everything that has no method here.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Sends `request`, with its line ends, on a connection of its own, and returns everything up to
-    /// and with the first line that starts with `last`.
+    /// Sends `request`, with its line ends, on a connection of its own, and returns everything up
+    /// to and with the first line that starts with `last`.
     ///
     /// # Panics
     ///
@@ -181,7 +182,7 @@ impl MemcachedServer {
         answer.get(line + 2..line + 2 + length).map(<[u8]>::to_vec)
     }
 
-    /// What it says in `stats`, by name.
+    /// The values of `stats`, by name.
     ///
     /// # Panics
     ///
@@ -199,12 +200,12 @@ impl MemcachedServer {
         })
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone: from then on its address refuses.
+    /// Kills it (SIGKILL) and waits until it is gone: from then on its address refuses connections.
     pub fn kill(&self) {
         self.process.end();
     }
 
-    /// Stops it where it stands (SIGSTOP): connections are still accepted, and nobody answers.
+    /// Stops it (SIGSTOP): connections are still accepted, but not answered.
     ///
     /// # Panics
     ///
@@ -213,7 +214,7 @@ impl MemcachedServer {
         self.process.signal(Signal::Stop);
     }
 
-    /// Lets it go on (SIGCONT). It then does all that came in between.
+    /// Lets it go on (SIGCONT). It then handles everything that arrived in between.
     ///
     /// # Panics
     ///
@@ -226,7 +227,7 @@ impl MemcachedServer {
     ///
     /// # Panics
     ///
-    /// When it does not start, or when somebody took the port and keeps it.
+    /// When it does not start, or when another process has taken the port.
     pub fn restart(&self) {
         let up = within(LIMIT, || {
             self.process.restart();
@@ -260,7 +261,7 @@ impl MemcachedServer {
         }
     }
 
-    /// Whether it came up, or false at once when it has ended.
+    /// Whether it came up; `false` at once if it has ended.
     fn came_up(&self) -> bool {
         let mut up = false;
         within(LIMIT, || {

@@ -1,7 +1,7 @@
-//! Real servers for the tests, and a proxy in the wire before them.
+//! Real servers for the tests, and a proxy in front of them.
 //!
-//! A test starts its own server on a port and in a directory of its own, breaks it, and is sure that
-//! nothing of it is left afterwards, however the test ends. No server of the machine is touched.
+//! A test starts its own server on a port and in a directory of its own, and breaks it. Nothing of
+//! it is left afterwards, however the test ends. Other servers are not touched.
 //!
 //! ```no_run
 //! use cache_kit_tests::servers::{Command, Proxy, RedisServer, Trick};
@@ -16,8 +16,8 @@
 //! redis.kill();
 //! ```
 //!
-//! Everything here panics with a message when it cannot do what it was asked for: a broken harness
-//! must not look like a broken cache.
+//! Everything here panics with a message when it fails: a broken harness must not look like a
+//! broken cache.
 
 #![allow(
     clippy::panic,

@@ -1,11 +1,11 @@
-//! Ports that nobody listens on.
+//! Free ports.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
 
 /// Below the range from which systems take the ports of outgoing connections (Linux from 32768,
-/// others from 49152), above the servers' default ports. A port of that range could be taken by any
-/// connection while its server is down, and a client that dials such a port on loopback can even be
+/// others from 49152), above the servers' default ports. Any connection could take a port of that
+/// range while its server is down, and a client that dials such a port on loopback can even be
 /// connected to itself.
 const RANGE: Range<u16> = 20_000..32_000;
 
@@ -28,8 +28,8 @@ pub(super) fn listen() -> (TcpListener, u16) {
     panic!("no free port of {TRIES} tried in {RANGE:?}: {last:?}");
 }
 
-/// A loopback port that was free a moment ago. Another process may take it before you do, so whoever
-/// starts a server there tries again on a fresh one.
+/// A loopback port that was free a moment ago. Another process may take it first, so the start of a
+/// server retries with a new port.
 ///
 /// # Panics
 ///

@@ -1,9 +1,9 @@
 //! A server process that is never left behind: started, signalled and ended through a watchdog.
 //!
-//! The watchdog is a small shell script that waits for orders on a pipe from us. When the pipe closes,
-//! because the process was dropped or because ours died of whatever cause, it kills the server and
-//! removes its directory. Since it alone reaps the server, a signal can't hit a process that got the
-//! number of a dead one.
+//! The watchdog is a small shell script that waits for orders on a pipe from us. When the pipe
+//! closes, because the process was dropped or because ours died for whatever reason, it kills the
+//! server and removes its directory. Since only the watchdog reaps the server, a signal can't hit
+//! another process with the id of a dead one.
 
 use std::ffi::OsStr;
 use std::fs::{self, OpenOptions};
@@ -17,9 +17,10 @@ use tempfile::TempDir;
 
 use super::wait::{LIMIT, eventually, within};
 
-// The traps keep the shell alive, and are no `trap ''` because an ignored signal would stay ignored in
-// the server: PIPE comes when we die in the middle of an order, HUP when we die while the server is
-// stopped (the system wakes an orphaned process group that has a stopped member with HUP and CONT).
+// The traps keep the shell alive, and are no `trap ''` because an ignored signal would stay ignored
+// in the server: PIPE comes when we die in the middle of an order, HUP when we die while the server
+// is stopped (the system wakes an orphaned process group that has a stopped member with HUP and
+// CONT).
 const WATCHDOG: &str = r#"
 trap : HUP INT PIPE TERM
 room=$1
@@ -46,21 +47,21 @@ rm -rf "$room"
 const LOG: &str = "output.log";
 const TAIL_LINES: usize = 20;
 
-/// What a process can be sent. Its end is [`Process::end`], which also waits for it.
+/// The signals for a process. To end it, use [`Process::end`], which also waits for it.
 ///
 /// Not `non_exhaustive`: every one is matched in this file only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Stops it where it stands: its sockets stay open, and nobody answers.
+    /// Stops it: its sockets stay open, but nothing answers.
     Stop,
     /// Lets it go on.
     Continue,
-    /// Asks it to end in its own way.
+    /// Asks it to shut down.
     Terminate,
 }
 
-/// A program with its directory, its captured output and its watchdog. Dropping it kills the program,
-/// stopped or not, and removes the directory.
+/// A program with its directory, its captured output and its watchdog. Dropping it kills the
+/// program, stopped or not, and removes the directory.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -77,7 +78,7 @@ struct Watchdog {
 }
 
 impl Process {
-    /// Starts `program` in `room`. What it prints is kept there.
+    /// Starts `program` in `room`, where its output is kept.
     ///
     /// # Panics
     ///
@@ -106,7 +107,7 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log)
-            // Whoever kills our process group must not kill the one that cleans up after us.
+            // A signal to our process group must not kill the process that cleans up after us.
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("no shell to watch over {name}: {error}"));
@@ -127,7 +128,8 @@ impl Process {
         process
     }
 
-    /// Kills the program if it runs, and starts it again with the same arguments in the same directory.
+    /// Kills the program if it runs, and starts it again with the same arguments in the same
+    /// directory.
     ///
     /// # Panics
     ///
@@ -140,7 +142,7 @@ impl Process {
         }));
     }
 
-    /// Kills the program and waits until it is gone, its ports with it.
+    /// Kills the program and waits until it is gone, together with its ports.
     ///
     /// # Panics
     ///
@@ -186,7 +188,7 @@ impl Process {
         self.lock().server
     }
 
-    /// Whether it runs, or stands still.
+    /// Whether it runs or is stopped.
     pub fn is_running(&self) -> bool {
         self.pid().is_some_and(is_alive)
     }
@@ -235,8 +237,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         let mut watchdog = self.lock();
         watchdog.orders = None;
-        // The directory must not go before the program that works in it. No panic here: the test may
-        // be failing already, and its reason counts more.
+        // The directory must not be removed before the program that works in it. No panic here: the
+        // test may be failing already, and its own message is more important.
         let ended = within(LIMIT, || !matches!(watchdog.shell.try_wait(), Ok(None)));
         if !ended {
             eprintln!("the watchdog of {} does not end", self.name);
@@ -269,8 +271,8 @@ pub fn find_on_path(binary: &str, package: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("{binary} is not on PATH: apt-get install {package}"))
 }
 
-/// Whether the process `pid` runs or stands still. One that has ended and waits to be reaped is not
-/// alive. Needs `/proc`; without it every process counts as alive.
+/// Whether the process `pid` runs or is stopped. A process that has ended and waits to be reaped is
+/// not alive. Needs `/proc`; without it every process counts as alive.
 pub fn is_alive(pid: u32) -> bool {
     if !Path::new("/proc/self/stat").exists() {
         return true;
@@ -278,9 +280,9 @@ pub fn is_alive(pid: u32) -> bool {
     !matches!(state(pid), None | Some('Z' | 'X'))
 }
 
-/// The letter that the system gives for the state of a process.
+/// The letter for the state of a process.
 fn state(pid: u32) -> Option<char> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program stands in parentheses before it, and may hold some itself.
+    // The name of the program comes before it in parentheses, and may contain parentheses itself.
     stat.rsplit_once(") ")?.1.chars().next()
 }

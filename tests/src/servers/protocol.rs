@@ -1,8 +1,8 @@
-//! What a proxy can read: it cuts a stream of bytes into whole commands and whole answers.
+//! The protocols of a proxy: splits a stream of bytes into whole commands and whole answers.
 
 use super::resp::{Command, Malformed, Reply};
 
-/// The language that a proxy's clients and server speak.
+/// The protocol that a proxy's clients and server speak.
 ///
 /// Not `non_exhaustive`: only the proxy matches on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +23,8 @@ impl Protocol {
     }
 
     /// Reads one answer off the front of `bytes`; see [`Reply::parse`]. One of Memcached is
-    /// [`Reply::Simple`] with its first line, whatever it says; all items of a `get` are one answer.
+    /// [`Reply::Simple`] with its first line, whatever it says; all items of a `get` are one
+    /// answer.
     pub(super) fn answer(self, bytes: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
         match self {
             Self::Resp => Reply::parse(bytes),
@@ -88,14 +89,15 @@ fn memcached_answer(bytes: &[u8]) -> Result<Option<(Reply, usize)>, Malformed> {
     }
 }
 
-/// The first line, and where the next one begins.
+/// The first line, and the begin of the next one.
 fn first_line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     Some((bytes[..end].trim_ascii_end(), end + 1))
 }
 
 fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| *byte == b' ').filter(|it| !it.is_empty())
+    line.split(|byte| *byte == b' ')
+        .filter(|word| !word.is_empty())
 }
 
 fn number(word: Option<&[u8]>, line: &[u8]) -> Result<usize, Malformed> {

@@ -1,4 +1,4 @@
-//! A Redis server of a test's own.
+//! A Redis server for one test.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,8 +19,8 @@ const SOCKET: &str = "redis.sock";
 /// How long the harness waits for an answer when it asks whether the server is up.
 const PROBE: Duration = Duration::from_millis(500);
 
-/// A `redis-server` on a free loopback port, without persistence, in a directory of its own. Dropping
-/// it kills it, stopped or not; so does the end of the test process, of whatever cause.
+/// A `redis-server` on a free loopback port, without persistence, in a directory of its own.
+/// Dropping it kills it, stopped or not; so does the end of the test process, for whatever reason.
 #[derive(Debug)]
 pub struct RedisServer {
     process: Process,
@@ -49,14 +49,15 @@ impl RedisOptions {
         self
     }
 
-    /// Keeps at most `bytes`, and does what `policy` says when there are more: `noeviction` to be out
-    /// of memory, `allkeys-lru` to evict.
+    /// Keeps at most `bytes`, and applies `policy` above that: `noeviction` to be out of memory,
+    /// `allkeys-lru` to evict.
     pub fn max_memory(self, bytes: usize, policy: &str) -> Self {
         let bytes = bytes.to_string();
         self.args(["--maxmemory", &bytes, "--maxmemory-policy", policy])
     }
 
-    /// Adds arguments of the command line, like `["--timeout", "1"]`. They come last and win.
+    /// Adds arguments of the command line, like `["--timeout", "1"]`. They come last and take
+    /// precedence.
     pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
         self.args.extend(args.into_iter().map(str::to_owned));
         self
@@ -66,8 +67,8 @@ impl RedisOptions {
     ///
     /// # Panics
     ///
-    /// When `redis-server` is not installed, or does not start: the message shows the end of what it
-    /// printed.
+    /// When `redis-server` is not installed, or does not start: the message shows the end of what
+    /// it printed.
     pub fn start(self) -> RedisServer {
         let program = find_on_path("redis-server", "redis-server");
         for _ in 0..PORTS_TRIED {
@@ -98,7 +99,7 @@ impl RedisOptions {
         let mut line = vec![
             "--port", &port, "--bind", "127.0.0.1", "--dir", &room,
             "--daemonize", "no", "--save", "", "--appendonly", "no",
-            // Five seconds by default, in which a new replica would wait for others.
+            // Five seconds by default, for which a new replica would wait for others.
             "--repl-diskless-sync-delay", "0",
         ];
         if let Some(password) = &self.password {
@@ -114,7 +115,7 @@ impl RedisOptions {
 }
 
 impl RedisServer {
-    /// Starts one with nothing special and waits until it answers.
+    /// Starts one with the defaults and waits until it answers.
     ///
     /// # Panics
     ///
@@ -123,7 +124,7 @@ impl RedisServer {
         Self::options().start()
     }
 
-    /// The options of one that is not started yet.
+    /// The options of a server that is not started yet.
     pub fn options() -> RedisOptions {
         RedisOptions::default()
     }
@@ -158,13 +159,13 @@ impl RedisServer {
         socket_in(self.process.room())
     }
 
-    /// The process, for what has no method here.
+    /// The process, for everything that has no method here.
     pub fn process(&self) -> &Process {
         &self.process
     }
 
-    /// Sends a command on a connection of its own, with the password, and returns the answer. An error
-    /// that the server answers with is [`Reply::Error`].
+    /// Sends a command on a connection of its own, with the password, and returns the answer. An
+    /// error from the server is [`Reply::Error`].
     ///
     /// # Panics
     ///
@@ -182,11 +183,11 @@ impl RedisServer {
         })
     }
 
-    /// A connection that has given the password, to send several commands on.
+    /// An authenticated connection, for several commands.
     ///
     /// # Errors
     ///
-    /// When nobody listens, or answers within `limit`.
+    /// When there is no listener, or no answer within `limit`.
     pub fn connect(&self, limit: Duration) -> io::Result<Connection> {
         let mut connection = Connection::open(self.addr(), limit)?;
         if let Some(password) = &self.options.password {
@@ -207,12 +208,12 @@ impl RedisServer {
         })
     }
 
-    /// Kills it (SIGKILL) and waits until it is gone: from then on its port refuses.
+    /// Kills it (SIGKILL) and waits until it is gone: from then on its port refuses connections.
     pub fn kill(&self) {
         self.process.end();
     }
 
-    /// Stops it where it stands (SIGSTOP): connections are still accepted, and nobody answers.
+    /// Stops it (SIGSTOP): connections are still accepted, but not answered.
     ///
     /// # Panics
     ///
@@ -221,7 +222,7 @@ impl RedisServer {
         self.process.signal(Signal::Stop);
     }
 
-    /// Lets it go on (SIGCONT). It then does all that came in between.
+    /// Lets it go on (SIGCONT). It then handles everything that arrived in between.
     ///
     /// # Panics
     ///
@@ -230,12 +231,12 @@ impl RedisServer {
         self.process.signal(Signal::Continue);
     }
 
-    /// Kills it if it runs, starts it again on the same port, empty, and waits until it answers. What
-    /// it was told at run time (`CONFIG SET`, a master) is forgotten.
+    /// Kills it if it runs, starts it again on the same port, empty, and waits until it answers.
+    /// Settings made at run time (`CONFIG SET`, a master) are lost.
     ///
     /// # Panics
     ///
-    /// When it does not start, or when somebody took the port and keeps it.
+    /// When it does not start, or when another process has taken the port.
     pub fn restart(&self) {
         let up = within(LIMIT, || {
             self.process.restart();
@@ -282,9 +283,9 @@ impl RedisServer {
         self.must(&["FLUSHALL"]);
     }
 
-    /// How often each command was called since the start or [`reset_stats`](Self::reset_stats), by its
-    /// name in small letters (`get`, `client|setinfo`). The harness counts as any client: `info` and
-    /// `auth` are its own, mostly. Commands called by a script count, too.
+    /// How often each command was called since the start or [`reset_stats`](Self::reset_stats), by
+    /// its name in small letters (`get`, `client|setinfo`). The harness counts like any client:
+    /// most `info` and `auth` are its own. Commands called by a script count, too.
     ///
     /// # Panics
     ///
@@ -330,7 +331,7 @@ impl RedisServer {
         self.command(&["INFO", section]).text().unwrap_or_default()
     }
 
-    /// Whether it came up, or false at once when it has ended.
+    /// Whether it came up; `false` at once if it has ended.
     fn came_up(&self) -> bool {
         let mut up = false;
         within(LIMIT, || {
@@ -355,7 +356,7 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
         .map(str::trim_end)
 }
 
-/// Whatever a password may hold, safe in a URL.
+/// Escapes any password for a URL.
 fn percent(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {

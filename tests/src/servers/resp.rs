@@ -1,5 +1,5 @@
-//! The wire format of Redis, RESP2 and RESP3: just enough to talk to a server and to cut a stream of
-//! bytes into whole commands and whole answers.
+//! The wire format of Redis, RESP2 and RESP3: just enough to talk to a server and to split a stream
+//! of bytes into whole commands and whole answers.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ const DEPTH: usize = 64;
 
 /// An answer of the server, or a message that it pushes.
 ///
-/// Not `non_exhaustive`: the types of the protocol are a closed list, and the streamed ones come out
-/// as what they add up to.
+/// Not `non_exhaustive`: the types of the protocol are a closed list, and the streamed ones are
+/// returned as their complete form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
     /// `+`, like `OK`.
     Simple(String),
-    /// `-` and `!`. Begins with a word in capitals that says what kind of error it is.
+    /// `-` and `!`. Begins with a word in capitals that says the kind of error.
     Error(String),
     /// `:`
     Integer(i64),
@@ -38,11 +38,11 @@ pub enum Reply {
     Map(Vec<(Reply, Reply)>),
     /// `>`: no answer to any command.
     Push(Vec<Reply>),
-    /// `|`: what the server says about the reply behind it.
+    /// `|`: metadata about the reply after it.
     Attributed(Vec<(Reply, Reply)>, Box<Reply>),
 }
 
-/// Bytes that no frame of the protocol begins with.
+/// Bytes that cannot begin a frame of the protocol.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(String);
 
@@ -61,8 +61,8 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl Reply {
-    /// Reads one frame off the front of `bytes` and says how long it was; `None` when it is not all
-    /// there yet.
+    /// Reads one frame off the front of `bytes` and returns its length, too; `None` while it is
+    /// incomplete.
     ///
     /// # Errors
     ///
@@ -109,7 +109,7 @@ impl Reply {
         match self {
             Self::Simple(text) => Some(text.as_bytes()),
             Self::Bulk(bytes) => Some(bytes),
-            // The format is always three letters, and the parser made sure of it.
+            // The format is always three letters, which the parser has checked.
             Self::Verbatim(bytes) => bytes.get(4..),
             _ => None,
         }
@@ -152,8 +152,8 @@ pub struct Command {
 }
 
 impl Command {
-    /// Reads one command off the front of `bytes` and says how long it was; `None` when it is not all
-    /// there yet. The name of an empty one, which no server answers, is empty.
+    /// Reads one command off the front of `bytes` and returns its length, too; `None` while it is
+    /// incomplete. The name of an empty command, which no server answers, is empty.
     ///
     /// # Errors
     ///
@@ -180,7 +180,7 @@ impl Command {
             };
             (words, length)
         } else {
-            // What people type into a raw connection.
+            // Commands that people type into a raw connection.
             let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
                 return Ok(None);
             };
@@ -204,7 +204,7 @@ impl Command {
         out
     }
 
-    /// Tells whether a command has this name: what most tricks of a proxy wait for.
+    /// Whether a command has this name. Most tricks of a proxy wait for this.
     pub fn named(name: &str) -> impl Fn(&Self) -> bool + Send + 'static {
         let name = name.to_owned();
         move |command| command.is(&name)
@@ -220,7 +220,7 @@ impl Command {
         self.name.eq_ignore_ascii_case(name)
     }
 
-    /// What stands behind the name.
+    /// The arguments after the name.
     pub fn args(&self) -> &[Vec<u8>] {
         &self.args
     }

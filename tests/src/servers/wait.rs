@@ -3,16 +3,16 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long the harness itself waits for what must come: a server's start, an answer, a trap.
+/// How long the harness itself waits for an expected event: a server's start, an answer, a trap.
 /// Generous, since only a failing test ever waits this long.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Asks `done` again and again until it says yes.
+/// Polls `done` until it returns `true`.
 ///
-/// It blocks the thread: in a test whose runtime has only this one, what is waited for cannot happen
-/// on that runtime. Take [`eventually_async`] there.
+/// It blocks the thread: in a test whose runtime has only this thread, nothing else on that runtime
+/// can make progress. Use [`eventually_async`] there.
 ///
 /// # Panics
 ///
@@ -22,7 +22,7 @@ pub fn eventually(what: &str, limit: Duration, done: impl FnMut() -> bool) {
     assert!(within(limit, done), "not within {limit:?}: {what}");
 }
 
-/// [`eventually`], for a test on a tokio runtime: others of the runtime go on meanwhile.
+/// [`eventually`], for a test on a tokio runtime: other tasks of the runtime go on meanwhile.
 ///
 /// # Panics
 ///
@@ -35,7 +35,7 @@ pub async fn eventually_async(what: &str, limit: Duration, mut done: impl FnMut(
     }
 }
 
-/// Whether `done` said yes within `limit`.
+/// Whether `done` returned `true` within `limit`.
 pub(super) fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !done() {

@@ -1,17 +1,16 @@
-//! [`EncodedConfig`]: what every remote backend can be told.
+//! [`EncodedConfig`]: the settings of every remote backend.
 
 use std::time::Duration;
 
 use crate::backend::guard::BreakerPolicy;
 
-/// Deadlines, pauses and leases are shortened to a day: no clock and no store counts further than
-/// it can.
+/// Deadlines, pauses and leases are shortened to a day, so that no clock and no store overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// The shortest deadline and lease: stores count in milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// What every remote backend can be told. The defaults are those of the methods.
+/// The settings of every remote backend. Each method documents its default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedConfig {
     pub(crate) default_ttl: Option<Duration>,
@@ -39,8 +38,9 @@ impl EncodedConfig {
         }
     }
 
-    /// How long an entry lives that nobody gave a time to live. Default 1 h: it bounds what no
-    /// fence can cure, such as a replica that lags.
+    /// How long an entry lives if neither its call, its service nor its type sets a time to live.
+    /// Default 1 h. It bounds what fences cannot prevent, such as old values from a replica that
+    /// lags.
     pub fn with_default_ttl(mut self, ttl: Duration) -> Self {
         self.default_ttl = Some(ttl);
         self
@@ -52,16 +52,17 @@ impl EncodedConfig {
         self
     }
 
-    /// Whether each value is decoded before it is sent, and stored only if it comes back as it was.
-    /// Default `true`. It costs about what a hit costs to decode, and finds whatever a type writes
-    /// in one way and reads in another. A type that *never* comes back is refused without it, too.
+    /// Whether each value is decoded before it is sent, and stored only if the result is equal.
+    /// Default `true`. It costs about as much as decoding a hit, and finds every type that reads
+    /// its values differently from how it writes them. A type whose values can *never* be read back
+    /// is refused even without it.
     pub fn with_store_proof(mut self, proves: bool) -> Self {
         self.proves_stores = proves;
         self
     }
 
-    /// How long a lease lives. It must be longer than the load deadline, else slow loads are not
-    /// stored. Default 10 s; at least 1 ms, at most a day.
+    /// How long a lease lives. It must be longer than the load deadline; otherwise slow loads are
+    /// not stored. Default 10 s; at least 1 ms, at most a day.
     pub fn with_lease_lifetime(mut self, lifetime: Duration) -> Self {
         self.lease_lifetime = lifetime.clamp(SHORTEST, LONGEST);
         self
@@ -74,17 +75,18 @@ impl EncodedConfig {
         self
     }
 
-    /// How many invalidations wait for a store that is away; one more is an error.
+    /// How many invalidations may wait for a store that is unavailable; one more is an error.
     /// Default 10,000.
     pub fn with_pending_invalidations(mut self, keys: usize) -> Self {
         self.pending_invalidations = keys;
         self
     }
 
-    /// For how long an invalidation is tried again that the store answers and refuses, such as for a
-    /// right that its user lacks. Meanwhile its key is answered by the repository; the others go on.
-    /// Then it is given up: `Health` counts it, a `CacheEvent` tells, and what stands under the key
-    /// may be served until its own time to live ends. Default 1 h, as long as entries live by default.
+    /// How long to retry an invalidation that the store refuses, for example because its user lacks
+    /// a permission. Meanwhile the repository answers for its key, and other keys are not affected.
+    /// After that time it is given up: `Health` counts it, a `CacheEvent` reports it, and the old
+    /// value may be served until its own time to live ends. Default 1 h, as long as entries live by
+    /// default.
     pub fn with_refused_invalidations(mut self, patience: Duration) -> Self {
         self.refused_invalidations = patience;
         self
@@ -96,10 +98,10 @@ impl EncodedConfig {
         self
     }
 
-    /// For how long it is left alone: `first`, doubling with every probe that fails up to
-    /// `longest`, with a quarter of jitter. Default 500 ms and 10 s, at most a day. A task in the background asks
-    /// every 500 ms whether the store is back, so this bounds what callers see only where no
-    /// runtime is left to run it.
+    /// How long it is left alone: `first`, doubling with every failed probe up to `longest`, with a
+    /// quarter of jitter. Default 500 ms and 10 s, at most a day. A background task asks every 500
+    /// ms whether the store is back, so callers notice this pause only where no runtime is left to
+    /// run that task.
     pub fn with_breaker_pauses(mut self, first: Duration, longest: Duration) -> Self {
         self.breaker.first_pause = first.min(LONGEST);
         self.breaker.longest_pause = longest.max(first).min(LONGEST);

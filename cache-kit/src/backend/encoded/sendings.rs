@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::backend::{Fence, LeaseId};
 
-/// Numbers what is sent, so that no two placeholders are the same bytes: a copy that comes late
-/// would otherwise stand where a lease was removed, and be taken for it.
+/// Numbers what is sent, so that no two placeholders are the same bytes. Otherwise a copy that
+/// arrives after its lease was removed would be taken for that lease.
 ///
-/// A [`LeaseId`] stands for all that is sent for one load. Its low bits are those of the number.
+/// A [`LeaseId`] stands for all that is sent for one load. Its low bits hold the number.
 pub(super) struct Sendings(AtomicU64);
 
 impl Sendings {
-    /// So many can be sent for one load.
+    /// How many placeholders can be sent for one load.
     const COUNT: u64 = 1 << 24;
 
     pub(super) fn next(&self, id: LeaseId) -> Fence {

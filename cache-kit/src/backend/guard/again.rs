@@ -1,13 +1,13 @@
-//! Commands that are sent once more when their connection is lost, and what their answers say of the
-//! store.
+//! Sends commands once more when their connection is lost, and says what their answers tell about
+//! the store.
 
 use std::future::Future;
 
 use crate::answers::one_each;
 use crate::error::{Error, Result};
 
-/// Runs a command, and once more if its connection is lost. The second try is boxed: a command has no
-/// room for it.
+/// Runs a command, and once more if its connection is lost. The second try is boxed, to keep the
+/// future of a command small.
 pub(super) async fn twice<O, F>(command: &impl Fn() -> F) -> Result<O>
 where
     F: Future<Output = Result<O>>,
@@ -39,7 +39,7 @@ where
     answers
 }
 
-/// What the answers to one command say of the store.
+/// What the answers to one command tell about the store.
 #[derive(Debug, Default)]
 pub(super) struct Account<'a> {
     /// Whether it has answered at all.
@@ -59,7 +59,7 @@ impl<'a> Account<'a> {
                     account.alive = true;
                     account.refusal = account.refusal.or(Some(error));
                 }
-                // The command never came to the store.
+                // The command never reached the store.
                 Some(Error::ConfigError(_)) => {}
                 Some(error) => account.failure = account.failure.or(Some(error)),
             }
@@ -75,14 +75,14 @@ pub(super) fn account_of_one<O>(answer: &Result<O>) -> Account<'_> {
     Account::of([answer.as_ref().err()])
 }
 
-/// Deletions, and what came after them.
+/// The answers to deletions, and to the command after them.
 pub(super) type Both<O> = (Vec<Result<()>>, Vec<Result<O>>);
 
 pub(super) fn account_of_both<O>(answers: &Result<Both<O>>) -> Account<'_> {
     match answers {
         Ok((deleted, answers)) => {
-            let deleted = deleted.iter().map(|it| it.as_ref().err());
-            Account::of(deleted.chain(answers.iter().map(|it| it.as_ref().err())))
+            let deleted = deleted.iter().map(|answer| answer.as_ref().err());
+            Account::of(deleted.chain(answers.iter().map(|answer| answer.as_ref().err())))
         }
         Err(error) => Account::of([Some(error)]),
     }
@@ -90,7 +90,7 @@ pub(super) fn account_of_both<O>(answers: &Result<Both<O>>) -> Account<'_> {
 
 pub(super) fn account_of_many<O>(answers: &Result<Vec<Result<O>>>) -> Account<'_> {
     match answers {
-        Ok(answers) => Account::of(answers.iter().map(|it| it.as_ref().err())),
+        Ok(answers) => Account::of(answers.iter().map(|answer| answer.as_ref().err())),
         Err(error) => Account::of([Some(error)]),
     }
 }

@@ -42,7 +42,7 @@ enum State {
     Closed { failures: u32 },
     /// Commands are refused until `until`; then one of them is the probe.
     Open { until: Timestamp, pause: Duration },
-    /// A probe is under way. One that never reports ends with its deadline.
+    /// A probe is in flight. One that never reports ends with its deadline.
     Probing { until: Timestamp, pause: Duration },
 }
 
@@ -93,7 +93,7 @@ impl Breaker {
                 return;
             }
             State::Closed { .. } => self.policy.first_pause,
-            // One of those that were on their way when it opened.
+            // This command was in flight when the breaker opened.
             State::Open { .. } => return,
             State::Probing { pause, .. } => pause.saturating_mul(2).min(self.policy.longest_pause),
         };
@@ -108,7 +108,7 @@ impl Breaker {
     }
 
     fn open(&mut self, now: Timestamp, pause: Duration, random: f64) {
-        // No pause is longer than a year: a longer one could not be multiplied.
+        // No pause is longer than a year, so that the multiplication cannot overflow.
         let jittered = pause
             .min(LONGEST)
             .mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0));

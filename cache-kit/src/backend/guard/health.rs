@@ -9,8 +9,8 @@ pub struct Health {
     pub available: bool,
     /// Invalidations that have not reached the store; their keys are not served by this process.
     pub pending_invalidations: usize,
-    /// Those of them that the store has refused, such as for a right that its user lacks. They are
-    /// tried again, and given up after a while.
+    /// Those of them that the store has refused, for example because its user lacks a permission.
+    /// They are retried, and given up after a while.
     pub refused_invalidations: usize,
     /// Invalidations that were given up since the start, because the store refused them for too
     /// long: until their time to live ends, the older values may be served.
@@ -22,8 +22,8 @@ pub struct Health {
 }
 
 impl Health {
-    /// How several stores are doing, all in one: available if all are, the counts of all, and the
-    /// first of each text.
+    /// Sums up several stores: available if all are, the sum of each count, and the first of each
+    /// text.
     #[cfg_attr(
         not(feature = "memcached"),
         allow(dead_code, reason = "only Memcached has several stores")

@@ -1,5 +1,5 @@
-//! What stands between a cache and a store that may be slow, gone, or back again: a deadline for
-//! every command, a breaker, and a queue of invalidations that did not get through.
+//! Guards a cache against a store that is slow or unavailable: a deadline for every command, a
+//! breaker, and a queue of the invalidations that have not reached the store.
 
 mod again;
 mod breaker;
@@ -36,7 +36,7 @@ use state::State;
 use timer::within;
 use unconfirmed::Unconfirmed;
 
-/// How many parts of a large batch of deletions are under way at a time.
+/// How many parts of a large batch of deletions are in flight at a time.
 const PARTS_AT_ONCE: usize = 4;
 
 /// How long the guard waits, and how much it keeps.
@@ -47,7 +47,7 @@ pub(super) struct GuardPolicy {
     pub(super) breaker: BreakerPolicy,
     /// How many invalidations may wait.
     pub(super) pending_limit: usize,
-    /// For how long one that the store refuses is tried again.
+    /// How long one that the store refuses is retried.
     pub(super) refused_patience: Duration,
     pub(super) lease_lifetime: Duration,
 }
@@ -59,12 +59,12 @@ pub(super) struct Guard<S> {
 struct Shared<S> {
     store: S,
     policy: GuardPolicy,
-    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a store
-    /// is left alone.
+    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a
+    /// store is left alone.
     made: Instant,
     state: Mutex<State>,
-    /// Whether `state` says anything but that all is well. While it is `false`, which is nearly
-    /// always, a command takes no lock.
+    /// Whether `state` knows of any trouble. While this is `false`, which is nearly always, a
+    /// command takes no lock.
     troubled: AtomicBool,
     listeners: Mutex<Vec<std::sync::Weak<dyn CacheMetrics>>>,
 }
@@ -87,11 +87,11 @@ impl<S: ByteStore> Guard<S> {
         &self.shared.store
     }
 
-    /// Runs a command for `key`: within the deadline, if the breaker admits it, and after an
-    /// invalidation of the key that waits. It is sent once more if its connection is lost.
+    /// Runs a command for `key`: within the deadline, if the breaker admits it, and after a queued
+    /// invalidation of the key. It is sent once more if its connection is lost.
     ///
     /// # Errors
-    /// [`Error::BackendRefused`] also while the store refuses to delete what stands under `key`.
+    /// [`Error::BackendRefused`] also while the store refuses to delete what is under `key`.
     pub(super) async fn run<O, F>(&self, key: &str, command: impl Fn() -> F) -> Result<O>
     where
         F: Future<Output = Result<O>>,
@@ -102,7 +102,7 @@ impl<S: ByteStore> Guard<S> {
         };
         let whole = async {
             if let Some(number) = first {
-                // Boxed, since a command has no room for it.
+                // Boxed, to keep the future of a command small.
                 Box::pin(self.shared.delete(vec![(key.into(), number)]))
                     .await
                     .pop()
@@ -130,8 +130,8 @@ impl<S: ByteStore> Guard<S> {
         answers.unwrap_or_else(|error| for_each(keys, &error))
     }
 
-    /// Keys whose invalidation waits are deleted first; those that the store refuses to delete are
-    /// not asked for.
+    /// Keys with a queued invalidation are deleted first; those that the store refuses to delete
+    /// are not looked up.
     async fn run_in_trouble<'k, O, F>(
         &self,
         keys: &[&'k str],
@@ -205,7 +205,7 @@ impl<S: ByteStore> Guard<S> {
         way
     }
 
-    /// Waits for what somebody else runs, within the deadline of a command.
+    /// Waits for a command that another task runs, within the deadline of a command.
     pub(super) async fn within_deadline<O>(
         &self,
         command: Pin<&mut impl Future<Output = Result<O>>>,
@@ -240,13 +240,14 @@ impl<S: ByteStore> Guard<S> {
         told.unwrap_or(Ok(Invalidated::Done)).map(|_| done)
     }
 
-    /// Removes whatever stands under `keys`. What fails, or is given up, is queued. A long batch is
-    /// cut, and each part has its own deadline.
+    /// Removes whatever is under `keys`. A deletion that fails, or is given up, is queued. A long
+    /// batch is cut into parts, each with its own deadline.
     ///
     /// # Errors
     /// There is no room to queue it.
     pub(super) async fn invalidate_many(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
-        // All of them from the start: a batch that is given up has invalidated none of what is left.
+        // All keys count as unconfirmed from the start: if the batch is given up, the rest is
+        // queued.
         let parts: Vec<_> = keys
             .chunks(S::KEYS_AT_ONCE)
             .map(|keys| Unconfirmed::new(self, keys))
@@ -267,7 +268,7 @@ impl<S: ByteStore> Guard<S> {
         part.settle(answers.unwrap_or_else(|error| for_each(keys, &error)))
     }
 
-    /// A mark that later tells whether an invalidation in vain came after it.
+    /// A mark that later tells whether a failed invalidation came after it.
     pub(super) fn mark(&self) -> u64 {
         self.shared.lock().pending.last()
     }
@@ -281,10 +282,10 @@ impl<S: ByteStore> Guard<S> {
         self.shared.lock().health()
     }
 
-    /// Tells `listener` of what happens while nobody calls.
+    /// Tells `listener` what happens in the background.
     pub(super) fn watch(&self, listener: std::sync::Weak<dyn CacheMetrics>) {
         let mut listeners = self.shared.listeners();
-        listeners.retain(|it| it.strong_count() > 0);
+        listeners.retain(|listener| listener.strong_count() > 0);
         listeners.push(listener);
     }
 
@@ -341,7 +342,7 @@ impl<S: ByteStore> Shared<S> {
         self.troubled.load(Ordering::Acquire)
     }
 
-    /// Changes the state, and says whether it is one of trouble now.
+    /// Changes the state, and notes whether it knows of any trouble now.
     fn change<O>(&self, change: impl FnOnce(&mut State) -> O) -> O {
         let mut state = self.lock();
         let changed = change(&mut state);
@@ -354,10 +355,10 @@ impl<S: ByteStore> Shared<S> {
         self.change(|state| state.note(told, now));
     }
 
-    /// Waits for room in the store's own queue. To wait in vain is no failure of the store.
+    /// Waits for room in the store's own queue. A timeout here is no failure of the store.
     async fn admit(&self) -> Result<impl Send> {
         let mut admission = pin!(self.store.admit());
-        // A timer is only for those that have to wait.
+        // Only a command that has to wait needs a timer.
         let at_once = poll_fn(|cx| Poll::Ready(admission.as_mut().poll(cx))).await;
         match at_once {
             Poll::Ready(admission) => admission,
@@ -386,7 +387,7 @@ impl<S: ByteStore> Shared<S> {
         answers
     }
 
-    /// Tells all who listen; not under a lock.
+    /// Tells all listeners, outside of the lock.
     fn tell(&self, key: &str, event: &CacheEvent) {
         let listeners = self.listeners().clone();
         for listener in listeners.iter().filter_map(std::sync::Weak::upgrade) {
@@ -395,8 +396,8 @@ impl<S: ByteStore> Shared<S> {
     }
 }
 
-/// A command whose answer is waited for. Given up before that, it may tell of a store that does not
-/// answer: callers may have less patience than the deadline.
+/// A command that waits for its answer. If it is dropped first, the store may have stopped
+/// answering: a caller may give up before the deadline.
 struct UnderWay<'g, S: ByteStore> {
     guard: Option<&'g Guard<S>>,
 }

@@ -10,22 +10,21 @@ use crate::clock::Timestamp;
 pub(crate) struct Pending {
     limit: usize,
     waiting: HashMap<Box<str>, Waiting>,
-    /// Keys that were invalidated in vain, the number of it, and when no lease can be that old any
-    /// more.
+    /// Keys whose invalidation failed: its number, and when the last lease from before it expires.
     voided: HashMap<Box<str>, (u64, Timestamp)>,
-    /// How many voided keys it takes before those of the past are dropped.
+    /// At how many voided keys the outdated ones are dropped.
     prune_at: usize,
-    /// When the last of them is of the past.
+    /// When the last of them is outdated.
     voided_until: Timestamp,
     last: u64,
 }
 
-/// An invalidation that waits.
+/// A queued invalidation.
 #[derive(Debug)]
 struct Waiting {
-    /// Its number: one that comes while an earlier one is being sent must be sent again.
+    /// Its number. It tells whether the key was invalidated again while this one was being sent.
     number: u64,
-    /// Set if the store answers and refuses it.
+    /// Set if the store has refused it.
     refused: Option<Refused>,
 }
 
@@ -41,7 +40,7 @@ pub(crate) enum Way {
     Clear,
     /// After the invalidation of this number.
     After(u64),
-    /// Not at all: the store refuses to delete what stands there.
+    /// Not at all: the store refuses to delete what is there.
     Withheld,
 }
 
@@ -64,8 +63,8 @@ impl Pending {
         self.last
     }
 
-    /// Queues an invalidation of `key`; `false` if there is no room. Either way no lease on `key`
-    /// that was taken before is worth anything. `leases_end` is when the last of them expires.
+    /// Queues an invalidation of `key`; `false` if there is no room. Either way every lease on
+    /// `key` that was taken before is worthless. `leases_end` is when the last of them expires.
     pub(crate) fn queue(&mut self, key: &str, now: Timestamp, leases_end: Timestamp) -> bool {
         self.last += 1;
         if self.voided.len() >= self.prune_at {
@@ -105,7 +104,7 @@ impl Pending {
         }
     }
 
-    /// The number of the invalidation of `key` that waits.
+    /// The number of the queued invalidation of `key`.
     pub(crate) fn number(&self, key: &str) -> Option<u64> {
         self.waiting.get(key).map(|waiting| waiting.number)
     }
@@ -135,18 +134,25 @@ impl Pending {
 
     /// How many the store refuses.
     pub(crate) fn refused(&self) -> usize {
-        let refused = self.waiting.values().filter(|it| it.refused.is_some());
+        let refused = self
+            .waiting
+            .values()
+            .filter(|waiting| waiting.refused.is_some());
         refused.count()
     }
 
-    /// Some of what waits, to be sent. What was refused is tried again after `pause`.
+    /// The next queued invalidations to send. A refused one is retried after `pause`.
     pub(crate) fn batch(
         &self,
         most: usize,
         now: Timestamp,
         pause: Duration,
     ) -> Vec<(Box<str>, u64)> {
-        let due = |it: &Waiting| it.refused.is_none_or(|it| now >= it.tried.after(pause));
+        let due = |waiting: &Waiting| {
+            waiting
+                .refused
+                .is_none_or(|refused| now >= refused.tried.after(pause))
+        };
         let due = self.waiting.iter().filter(|(_, waiting)| due(waiting));
         due.take(most)
             .map(|(key, waiting)| (key.clone(), waiting.number))
@@ -168,17 +174,21 @@ impl Pending {
         }
     }
 
-    /// The store refuses to delete what stands under `key`.
+    /// The store refuses to delete what is under `key`.
     pub(crate) fn refuse(&mut self, key: &str, now: Timestamp) {
         if let Some(waiting) = self.waiting.get_mut(key) {
-            let since = waiting.refused.map_or(now, |it| it.since);
+            let since = waiting.refused.map_or(now, |refused| refused.since);
             waiting.refused = Some(Refused { since, tried: now });
         }
     }
 
     /// Gives up what the store has refused for `patience`.
     pub(crate) fn give_up(&mut self, now: Timestamp, patience: Duration) -> Vec<Box<str>> {
-        let out = |it: &Waiting| it.refused.is_some_and(|it| now >= it.since.after(patience));
+        let out = |waiting: &Waiting| {
+            waiting
+                .refused
+                .is_some_and(|refused| now >= refused.since.after(patience))
+        };
         let given_up = self.waiting.extract_if(|_, waiting| out(waiting));
         given_up.map(|(key, _)| key).collect()
     }

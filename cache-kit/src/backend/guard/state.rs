@@ -1,4 +1,4 @@
-//! [`State`]: what a guard knows of its store, and which tasks look after it.
+//! [`State`]: what a guard knows about its store, and which tasks look after it.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ pub(super) struct State {
     pub(super) ping: Post,
 }
 
-/// Which task is responsible, if there is one. It belongs to a runtime that may stand still, so it
-/// must give a sign of life from time to time, or another one takes over.
+/// Which task is responsible, if any. The task's runtime may stand still, so it must give a sign of
+/// life from time to time; otherwise another task takes over.
 #[derive(Debug, Default)]
 pub(super) struct Post {
     /// The number of the task, and its last sign of life.
@@ -31,7 +31,7 @@ pub(super) struct Post {
 }
 
 impl Post {
-    /// Whether somebody is responsible and has given a sign of life within `limit`.
+    /// Whether a task is responsible and has given a sign of life within `limit`.
     pub(super) fn is_held(&self, now: Timestamp, limit: Duration) -> bool {
         self.holder.is_some_and(|(_, beat)| now < beat.after(limit))
     }
@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    /// Nothing is counted, nothing waits, nothing is to be told.
+    /// No failures are counted, nothing is queued, and there is nothing to report.
     pub(super) fn is_well(&self) -> bool {
         self.breaker.is_untouched() && self.pending.is_untouched() && self.last_error.is_none()
     }
@@ -133,7 +133,8 @@ impl State {
         if self.pending.len() > 0 {
             return tasks::Step::Wait;
         }
-        // Under the lock under which others see that there is a task: none is left without one.
+        // Under the same lock under which callers check for a task, so that no invalidation is left
+        // without one.
         self.recovery.leave(task);
         tasks::Step::End
     }

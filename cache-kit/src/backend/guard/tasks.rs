@@ -1,5 +1,5 @@
-//! What looks after a store while nobody calls: a task that waits for it to come back and sends what
-//! waits, and one that finds out whether it answers at all.
+//! The background tasks that look after a store: one waits for it to come back and sends what is
+//! queued, the other finds out whether it answers at all.
 
 use std::pin::pin;
 use std::sync::{Arc, Weak};
@@ -18,10 +18,11 @@ use crate::observability::CacheEvent;
 /// How many queued invalidations go out in one command.
 pub(super) const BATCH: usize = 500;
 
-/// How often the store is asked whether it is back, and what was refused is sent again.
+/// How often the store is asked whether it is back, and refused invalidations are sent again.
 pub(super) const PAUSE: Duration = Duration::from_millis(500);
 
-/// Shorter than any pause between two rounds, so that each of them sends all that was refused before.
+/// Shorter than any pause between two rounds, so that each round sends everything that was refused
+/// before.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the recovering task does next.
@@ -37,8 +38,8 @@ pub(super) enum Step {
 }
 
 impl<S: ByteStore> Guard<S> {
-    /// Starts a task that waits for the store to come back and sends what waits, if there is need of
-    /// one and none that lives.
+    /// Starts the task that waits for the store to come back and sends what is queued, if it is
+    /// needed and none is alive.
     pub(super) fn recover(&self) {
         let Ok(runtime) = Handle::try_current() else {
             return;
@@ -56,10 +57,11 @@ impl<S: ByteStore> Guard<S> {
         runtime.spawn(recovery(duty));
     }
 
-    /// A command was given up without an answer. Finds out, behind it, whether the store answers.
+    /// A command was given up without an answer. Finds out, by a ping behind it, whether the store
+    /// answers.
     ///
-    /// A ping at a time is enough, so that a storm of requests that are dropped costs a store that is
-    /// well next to nothing, and cannot open the breaker.
+    /// There is one ping at a time. So a storm of dropped requests costs a healthy store next to
+    /// nothing, and cannot open the breaker.
     pub(super) fn suspect(&self) {
         let Ok(runtime) = Handle::try_current() else {
             return;
@@ -90,10 +92,10 @@ impl<S: ByteStore> Guard<S> {
     }
 }
 
-/// Waits for the store to come back, and sends what waits.
+/// Waits for the store to come back, and sends what is queued.
 async fn recovery<S: ByteStore>(duty: Duty<S>) {
     loop {
-        // Weak while it waits: a backend that nobody has any more needs no recovery.
+        // Weak while it waits: a backend that has been dropped needs no recovery.
         let Some(shared) = duty.shared.upgrade() else {
             return;
         };
@@ -117,7 +119,7 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
             Step::Send(batch) => shared.send(batch).await,
         };
         drop(shared);
-        // Many processes wait for one store: they do not all ask at once.
+        // Many processes may wait for one store; jitter keeps them from asking all at once.
         let jittered = PAUSE.mul_f64(0.75 + 0.5 * fastrand::f64());
         if !well && pause(jittered).await.is_err() {
             return;
@@ -126,7 +128,7 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
 }
 
 impl<S: ByteStore> Shared<S> {
-    /// Longer than what a task does without a sign of life.
+    /// Longer than any step that a task takes without a sign of life.
     pub(super) fn longest_step(&self) -> Duration {
         (self.policy.deadline.saturating_add(PAUSE)).saturating_mul(2)
     }
@@ -143,8 +145,8 @@ impl<S: ByteStore> Shared<S> {
         }
     }
 
-    /// Sends invalidations that wait, within the deadline of a command; `false` if the store does not
-    /// answer.
+    /// Sends invalidations that wait, within the deadline of a command; `false` if the store does
+    /// not answer.
     async fn send(&self, batch: Vec<(Box<str>, u64)>) -> bool {
         let Ok(_room) = self.admit().await else {
             return false;
@@ -168,8 +170,7 @@ impl<S: ByteStore> Shared<S> {
     }
 }
 
-/// A task's responsibility. However the task ends, with its runtime or by a panic, it is not
-/// responsible any more.
+/// A task's responsibility, which ends with the task, even if its runtime ends or it panics.
 struct Duty<S: ByteStore> {
     shared: Weak<Shared<S>>,
     task: u64,

@@ -1,9 +1,9 @@
-//! [`within`]: a deadline that costs no more than it must.
+//! [`within`]: a cheap deadline.
 //!
 //! `tokio::time::timeout` registers a timer for every command and removes it again, both under the
-//! one lock of the runtime's timers: as dear as half of what a hit of a remote store does besides
-//! its command. A timer that stands is put off without any lock, so the timers of commands that
-//! have ended are kept for the next ones.
+//! one lock of the runtime's timers. That costs half as much as all that a hit of a remote store
+//! does besides its command. Moving the deadline of an existing timer needs no lock, so the timers
+//! of commands that have ended are kept for the next ones.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
@@ -20,7 +20,7 @@ use crate::timer;
 /// How many timers a thread keeps.
 const KEPT: usize = 256;
 
-/// What has the deadlines.
+/// What the deadline is for.
 const A_STORE: &str = "a remote store";
 
 /// A timer, and the runtime that it works on.
@@ -29,7 +29,7 @@ struct Timer {
     runtime: Id,
 }
 
-/// The timers that nobody uses, all of one runtime.
+/// The timers that are not in use, all of one runtime.
 struct Idle {
     runtime: Option<Id>,
     timers: Vec<Pin<Box<Sleep>>>,
@@ -66,14 +66,14 @@ pub(super) async fn within<O>(
 /// Waits for `time`.
 ///
 /// # Errors
-/// As [`within`], but for the timeout.
+/// As [`within`], except the timeout.
 pub(super) async fn pause(time: Duration) -> Result<()> {
     let mut timer = Timer::new(time)?;
     poll_fn(|cx| timer.poll(cx)).await;
     Ok(())
 }
 
-/// A new timer. tokio says by a panic alone that a runtime has none.
+/// A new timer. Where a runtime has no timers, tokio panics and gives no other sign.
 fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
     let without = |idle: &RefCell<Idle>| idle.borrow().without == Some(runtime);
     if IDLE.try_with(without) == Ok(true) {
@@ -119,7 +119,7 @@ impl Drop for Timer {
         let Some(sleep) = self.sleep.take() else {
             return;
         };
-        // What is not kept is dropped outside of the borrow. A thread that ends keeps nothing.
+        // A timer that is not kept is dropped outside of the borrow. A thread that ends keeps none.
         let dropped = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             let mut others = Vec::new();

@@ -1,16 +1,17 @@
-//! [`Unconfirmed`]: invalidations whose fate is not known yet.
+//! [`Unconfirmed`]: invalidations without an answer yet.
 
 use super::Guard;
 use crate::backend::Invalidated;
 use crate::backend::bytes::ByteStore;
 use crate::error::{Error, Result};
 
-/// Invalidations that may or may not have reached the store. Dropped before that is known, they
-/// are queued.
+/// Invalidations that may or may not have reached the store. If they are dropped before that is
+/// known, they are queued.
 pub(super) struct Unconfirmed<'g, S: ByteStore> {
     guard: &'g Guard<S>,
     keys: &'g [&'g str],
-    /// The last invalidation in vain before these; earlier ones are done with them.
+    /// The number of the last failed invalidation before these. Success confirms that one and
+    /// earlier ones, too.
     since: u64,
 }
 
@@ -28,7 +29,7 @@ impl<'g, S: ByteStore> Unconfirmed<'g, S> {
         self.keys
     }
 
-    /// Takes what became of each. What failed is queued.
+    /// Takes the answer to each. Those that failed are queued.
     pub(super) fn settle(mut self, answers: Vec<Result<()>>) -> Vec<Result<Invalidated>> {
         let keys = std::mem::take(&mut self.keys);
         let shared = &self.guard.shared;

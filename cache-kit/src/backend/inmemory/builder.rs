@@ -16,7 +16,7 @@ use crate::backend::EntityTypes;
 
 const DEFAULT_ENTRIES: u64 = 100_000;
 
-/// moka panics over more.
+/// moka panics above this.
 #[cfg(feature = "moka")]
 const LONGEST_IDLE: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
 
@@ -60,14 +60,14 @@ impl InMemoryBuilder {
         self
     }
 
-    /// Bounds the sum of the entries' weights instead of their number. An entry weighs what
-    /// `weigher` says, at least 1 and counted up to `u32::MAX`.
+    /// Bounds the sum of the entries' weights instead of their number. `weigher` gives the weight
+    /// of an entry; it counts as at least 1 and at most `u32::MAX`.
     ///
-    /// No entry may be heavier than `max`. The default engine is cut into parts of equal size, 32 at
-    /// most, and takes no entry that is heavier than a part: up to 3 % of `max` always fits. With
-    /// `max` in bytes and 64 MiB or more, so does an entry of 1 MiB.
+    /// No entry may be heavier than `max`. The default engine has up to 32 shards of equal size,
+    /// and takes no entry that is heavier than a shard. An entry of up to 3 % of `max` always fits:
+    /// with `max` in bytes and 64 MiB or more, that includes an entry of 1 MiB.
     ///
-    /// A weigher that panics fails the store, and no more: the caller gets what was loaded.
+    /// If the weigher panics, only the store fails: the caller still gets what was loaded.
     ///
     /// ```
     /// use cache_kit::backend::InMemoryBackend;
@@ -90,25 +90,25 @@ impl InMemoryBuilder {
         self
     }
 
-    /// How long an entry lives that neither its call, its service nor its type gave a time to
-    /// live. Default: for ever.
+    /// How long an entry lives if neither its call, its service nor its type sets a time to live.
+    /// Default: for ever.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
         self.default_ttl = Some(ttl);
         self
     }
 
-    /// Drops entries that nobody has asked for during `idle`. Only moka can, so this chooses
-    /// [`Engine::Moka`], whatever [`engine`](Self::engine) says. Measured by the machine's clock; at
-    /// most 1,000 years.
+    /// Drops entries that have not been looked up for `idle`. Only moka can do this, so this
+    /// chooses [`Engine::Moka`], whatever [`engine`](Self::engine) says. Measured by the machine's
+    /// clock; at most 1,000 years.
     #[cfg(feature = "moka")]
     pub fn time_to_idle(mut self, idle: Duration) -> Self {
         self.idle = Some(idle.min(LONGEST_IDLE));
         self
     }
 
-    /// Tells `listener` of every entry that is dropped to make room or for being idle;
-    /// invalidated, replaced and cleared ones are not reported. It runs inside some call of the
-    /// cache, under no lock of it; if it panics, that call goes on.
+    /// Tells `listener` of every entry that is dropped to make room or for being idle. Invalidated,
+    /// replaced and cleared entries are not reported. The listener runs inside any call of the
+    /// cache, outside of its locks. If it panics, that call goes on.
     pub fn on_eviction(mut self, listener: impl Fn(&Evicted<'_>) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
         self
@@ -156,7 +156,7 @@ impl fmt::Debug for InMemoryBuilder {
     }
 }
 
-/// An entry to be weighed.
+/// An entry to weigh.
 #[derive(Debug, Clone, Copy)]
 pub struct Weighed<'a> {
     key: &'a str,

@@ -1,8 +1,8 @@
 //! The seam between the backend and the map that keeps its entries.
 //!
-//! An engine bounds what it keeps and chooses what to drop; it decides nothing about expiry. What
-//! leaves an engine is handed out, to be dropped when no lock is held: the `Drop` of an entity is
-//! user code.
+//! An engine bounds what it keeps and chooses what to evict; it does not decide about expiry. It
+//! hands out the entries that leave it, so that they are dropped when no lock is held: the `Drop`
+//! of an entity is user code.
 
 use std::any::Any;
 use std::hash::{Hash, Hasher};
@@ -44,8 +44,9 @@ pub(super) struct Slot {
     pub(super) weight: u32,
 }
 
-/// An entity, or a known absence. The `Drop` of an entity is user code; a panic in it ends here, so
-/// that the call which happens to drop an entry goes on, and so does a map that is dropped whole.
+/// An entity, or a known absence. The `Drop` of an entity is user code. A panic in it is caught
+/// here, so that the call that happens to drop an entry goes on, and so does the drop of a whole
+/// map.
 #[derive(Clone)]
 pub(super) struct Value(pub(super) Option<Arc<dyn Any + Send + Sync>>);
 
@@ -73,7 +74,7 @@ pub(super) struct Gone {
 pub enum EvictionCause {
     /// To make room.
     Capacity,
-    /// It had not been asked for during the time to idle.
+    /// It had not been looked up during the time to idle.
     Idle,
 }
 
@@ -94,7 +95,7 @@ macro_rules! forward {
 }
 
 impl Map {
-    /// Looks up, as a use of the entry.
+    /// Looks up, and counts as a use of the entry.
     #[inline]
     pub(super) fn get(&self, key: BorrowedKey<'_>) -> Option<Slot> {
         forward!(self, engine => engine.get(&key))
@@ -105,8 +106,9 @@ impl Map {
         forward!(self, engine => engine.peek(key))
     }
 
-    /// Puts an entry in, and says whether it is kept. What leaves the map for it, itself included, is
-    /// handed out or waits for [`Map::collect`]; nothing is dropped here.
+    /// Puts an entry in, and says whether it is kept. Entries that leave the map because of it,
+    /// which may include the new one, are handed out or wait for [`Map::collect`]; nothing is
+    /// dropped here.
     pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         forward!(self, engine => engine.insert(key, slot, gone))
     }
@@ -119,7 +121,7 @@ impl Map {
         forward!(self, engine => engine.keys())
     }
 
-    /// What left the map behind the scenes.
+    /// Takes the entries that left the map during its own housekeeping.
     pub(super) fn collect(&self) -> Vec<Gone> {
         forward!(self, engine => engine.collect())
     }

@@ -1,9 +1,9 @@
 //! The fences of keys that are being loaded.
 //!
-//! A row exists only while somebody holds a lease on its key, and its fence is always the id of
-//! what stands under the key: of the entry if there is one, else of the first lease. The caller
-//! changes the map inside the closures below, that is, under the lock of the row's shard; a hit
-//! takes no lock of this table.
+//! A row exists only while there is a lease on its key. Its fence is always the id of what is under
+//! the key: of the entry if there is one, otherwise of the first lease. The caller changes the map
+//! inside the closures below, that is, under the lock of the row's shard; a hit takes no lock of
+//! this table.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ mod model;
 
 pub(super) struct Fences {
     rows: Shards<Row>,
-    /// The last id given out, to entries and leases alike.
+    /// The last id that was given to an entry or a lease.
     last: AtomicU64,
 }
 
@@ -25,7 +25,7 @@ struct Row {
     holders: usize,
 }
 
-/// One holder's share in a row; the last one that is dropped removes it.
+/// A lease's share in a row. Dropping the last share removes the row.
 pub(super) struct Held {
     fences: Arc<Fences>,
     key: TypedKey,
@@ -44,13 +44,13 @@ impl Fences {
         Fence(self.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// The fence of `key`, if somebody is loading it.
+    /// The fence of `key`, if there is a lease on it.
     pub(super) fn current(&self, key: &TypedKey) -> Option<Fence> {
         self.rows.lock(key).get(key).map(|row| row.fence)
     }
 
     /// Takes a share in the row of `key`. `standing` is asked, under the lock, for the id of the
-    /// entry under the key; its error is passed on and no share is taken.
+    /// entry under the key; its error is returned and no share is taken.
     pub(super) fn hold<E>(
         self: &Arc<Self>,
         key: TypedKey,

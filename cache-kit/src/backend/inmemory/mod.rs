@@ -38,7 +38,7 @@ use stats::Stats;
 /// Keeps entries in this process: bounded, shared by its clones, typed.
 ///
 /// Up to 100,000 entries by default, without expiry; see [`InMemoryBackend::builder`] for other
-/// bounds. Entries that have expired are never served; they leave when room is needed.
+/// bounds. Expired entries are never served; they are evicted when room is needed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -91,8 +91,8 @@ impl InMemoryBackend {
         self.len() == 0
     }
 
-    /// Invalidates every key: no later look-up gives what was there, and no load that began
-    /// before puts anything back.
+    /// Invalidates every key: no later look-up returns what was there, and no load that began
+    /// before stores anything.
     pub fn clear(&self) {
         let shared = &self.shared;
         let mut gone = Vec::new();
@@ -208,7 +208,7 @@ impl CacheBackend for InMemoryBackend {
 }
 
 impl Shared {
-    /// What `found`, under `key`, is to a reader.
+    /// What a reader makes of `found`, under `key`.
     fn lookup<T: CacheEntity>(
         &self,
         key: &TypedKey,
@@ -242,7 +242,7 @@ impl Shared {
             self.part_with(gone);
             return granted(held);
         }
-        // What stands there is looked at under the lock and dropped after it: it may be the last
+        // The current entry is looked at under the lock and dropped after it: it may be the last
         // reference to an entity that has just been evicted.
         let mut standing: Option<Slot> = None;
         let held = self.fences.hold(key.clone(), || {
@@ -266,7 +266,7 @@ impl Shared {
     }
 
     /// # Errors
-    /// The weigher panicked. What stands under the key stays.
+    /// The weigher panicked. The old entry stays.
     fn store(&self, held: &Held, mut slot: Slot) -> Result<Stored> {
         let weight = self.weigh(held.key(), &slot)?;
         slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
@@ -307,7 +307,7 @@ impl Shared {
         self.part_with(gone);
     }
 
-    /// The weight of an entry, at least 1; the weigher is user code and runs under no lock.
+    /// The weight of an entry, at least 1. The weigher is user code and runs outside of locks.
     fn weigh(&self, key: &TypedKey, slot: &Slot) -> Result<u64> {
         let Some(weigher) = &self.weigher else {
             return Ok(1);
@@ -317,14 +317,14 @@ impl Shared {
             .ok_or_else(|| Error::BackendError("the weigher panicked".into()))
     }
 
-    /// Tells the listener what was evicted, and drops it all. No lock is held here.
+    /// Tells the listener of evictions, and drops the entries. No lock is held here.
     fn part_with(&self, mut gone: Vec<Gone>) {
         gone.append(&mut self.map.collect());
         for Gone { key, slot, evicted } in gone {
             let Some(cause) = evicted else { continue };
             self.stats.evictions.add(1);
             if let Some(listener) = &self.listener {
-                // A listener that panics misses this eviction; the call that made room goes on.
+                // If the listener panics, it misses this eviction and the call goes on.
                 let _ = caught(|| listener(&Evicted::new(&key.text, slot.value.0.as_ref(), cause)));
             }
         }
@@ -343,7 +343,7 @@ impl Slot {
     fn of<T: CacheEntity>(entry: Entry<T>) -> Self {
         Self {
             value: Value(entry.value.map(|value| value as Arc<dyn Any + Send + Sync>)),
-            // Both are set when it is stored.
+            // Both are set when the entry is stored.
             fence: Fence(0),
             weight: 1,
             created: entry.created,
@@ -353,7 +353,7 @@ impl Slot {
         }
     }
 
-    /// How the entry stands at `now`.
+    /// Whether the entry is fresh, stale or expired at `now`.
     #[inline]
     fn freshness(&self, now: Timestamp) -> Freshness {
         if now >= self.expires {
@@ -365,8 +365,8 @@ impl Slot {
         }
     }
 
-    /// Takes the entry out, typed again. `None` if it holds another type, which the typed key rules
-    /// out.
+    /// Takes the entry out, typed again. `None` if it holds another type, which cannot happen with
+    /// a typed key.
     #[inline]
     fn take_entry<T: CacheEntity>(&mut self) -> Option<Entry<T>> {
         let value = match self.value.0.take() {

@@ -1,12 +1,11 @@
 //! The moka engine.
 //!
-//! moka drops values whenever its housekeeping runs, which may be inside a call that we make under
+//! moka drops values whenever its housekeeping runs, which may be inside a call that is made under
 //! a lock. So it keeps each entry in a [`Kept`], whose `Drop` moves the entry to a graveyard; the
 //! backend empties that when it holds no lock.
 //!
-//! moka counts every look-up that brings a value, and every one that brings none, as a use of the
-//! key. Only `contains_key` leaves no trace. So the entries stand in an index beside it, too, for
-//! looks that are not to be counted.
+//! moka counts every `get` as a use of the key, with or without a value; only `contains_key` leaves
+//! no trace. So an index beside it holds the entries, too, for look-ups that must not count.
 
 use std::mem;
 use std::sync::Arc;
@@ -22,16 +21,16 @@ use crate::sync::{Mutex, lock};
 
 pub(super) struct MokaMap {
     cache: Cache<TypedKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
-    /// What the cache holds, or is about to drop. Changed before the cache is filled and after it is
-    /// emptied.
+    /// What the cache holds, or is about to drop. Updated before an entry goes into the cache, and
+    /// after it leaves.
     index: Arc<Index>,
     graveyard: Arc<Graveyard>,
     capacity: u64,
 }
 
 impl MokaMap {
-    /// A map of at most `capacity` units of weight. `weighed` says whether entries differ in weight:
-    /// moka lays out its frequencies otherwise then.
+    /// A map of at most `capacity` units of weight. `weighed` says whether entries differ in
+    /// weight: moka then sizes its frequency sketch differently.
     pub(super) fn new(capacity: u64, weighed: bool, idle: Option<Duration>) -> Self {
         let index = Arc::new(Index(Shards::new()));
         let listening = Arc::clone(&index);
@@ -105,10 +104,10 @@ impl MokaMap {
     }
 }
 
-/// An entry inside moka. Whoever drops the last reference sends it to the graveyard.
+/// An entry inside moka. Dropping the last reference sends it to the graveyard.
 struct Kept {
     key: TypedKey,
-    /// Taken when it is dropped, and not before.
+    /// `Some` until it is dropped.
     slot: Option<Slot>,
     graveyard: Arc<Graveyard>,
 }
@@ -118,7 +117,8 @@ impl Kept {
         self.slot.as_ref().map_or(1, |slot| slot.weight)
     }
 
-    /// Reports an eviction. The drop may come much later: moka collects its garbage by epochs.
+    /// Reports an eviction. The drop may come much later, since moka collects its garbage by
+    /// epochs.
     fn left(self: &Arc<Self>, cause: RemovalCause, index: &Index) {
         let cause = match cause {
             RemovalCause::Size => EvictionCause::Capacity,
@@ -140,7 +140,7 @@ impl Drop for Kept {
     }
 }
 
-/// The entries by key. What leaves it is dropped when its lock is free.
+/// The entries by key. An entry that leaves the index is dropped outside of its lock.
 struct Index(Shards<Arc<Kept>>);
 
 impl Index {
@@ -158,7 +158,7 @@ impl Index {
         drop(removed);
     }
 
-    /// Removes `kept`, and not what has taken its place.
+    /// Removes `kept`, but not an entry that has taken its place.
     fn remove_only(&self, kept: &Arc<Kept>) {
         let removed = {
             let mut entries = self.0.lock(&kept.key);
@@ -182,7 +182,7 @@ impl Index {
 #[derive(Default)]
 struct Graveyard {
     buried: Mutex<Vec<Gone>>,
-    /// How many are buried, to be read without the lock.
+    /// How many are buried; read without the lock.
     graves: AtomicUsize,
 }
 

@@ -9,34 +9,34 @@ use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
 use crate::shards::TypedKey;
 
-/// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, loops
-/// that are longer than the cache displace it whole; with fewer, it follows a popularity that drifts
-/// too slowly. `cargo bench -p cache-kit --bench ratios` shows it beside moka.
+/// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, a
+/// loop longer than the cache displaces all of it. With fewer, the cache adapts too slowly when
+/// popularity drifts. `cargo bench -p cache-kit --bench ratios` shows it beside moka.
 const HOT: f64 = 0.99;
 const GHOST: f64 = 0.4;
 
-/// How often an entry is put in that the map drops at once. An entry that comes back as a ghost, or
-/// grows, may find every other one in use and leave in their place; what is known of it is gone by
-/// then, and it enters as a new one does, which makes room first.
+/// How often to try to insert an entry that the map drops at once. An entry that comes back as a
+/// ghost, or grows, may find all others in use, and is dropped instead of them. Its history is gone
+/// then, so the next try inserts it as a new entry, which makes room first.
 const ENTRANCES: usize = 3;
 
 pub(super) struct QuickMap {
     cache: Cache<TypedKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
 }
 
-/// A shard has room for this many entries at least: fewer would be full by chance while others have
-/// room.
+/// A shard has room for at least this many entries. Smaller shards would be full by chance while
+/// others have room.
 const ENTRIES_PER_SHARD: u64 = 128;
 
-/// So many for each processor, as the map has by default.
+/// Shards for each processor; the map's own default.
 const SHARDS_PER_THREAD: usize = 4;
 
-/// A map of weight has no more shards on any machine: what fits must not depend on the number of
-/// processors.
+/// The number of shards of a map that is bounded by weight. It is fixed, since the heaviest entry
+/// that fits must not depend on the number of processors.
 const WEIGHED_SHARDS: usize = 32;
 
-/// What the entries of a map of weight are taken to weigh. A wrong guess costs some hits, as it sets
-/// the number of ghosts.
+/// The assumed weight of an entry in a map that is bounded by weight. It sets the number of ghosts,
+/// so a wrong guess costs some hits.
 const TYPICAL_WEIGHT: u64 = 512;
 
 impl QuickMap {
@@ -54,8 +54,8 @@ impl QuickMap {
         Self::new(capacity, entries, WEIGHED_SHARDS)
     }
 
-    /// A map of at most `capacity` units of weight, for about `entries` entries, in at most `shards`
-    /// parts.
+    /// A map of at most `capacity` units of weight, for about `entries` entries, in at most
+    /// `shards` shards.
     fn new(capacity: u64, entries: u64, shards: usize) -> Self {
         let entries = usize::try_from(entries).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
@@ -69,7 +69,7 @@ impl QuickMap {
         Self {
             cache: match options {
                 Ok(options) => Cache::with_options(options, BySlot, hasher, Collect),
-                // Only missing options are refused, and none is.
+                // The builder fails only if an option is missing, and all are set.
                 Err(_) => Cache::with(entries, capacity, BySlot, hasher, Collect),
             },
         }
@@ -131,7 +131,7 @@ impl QuickMap {
         self.cache.len()
     }
 
-    /// Of one shard, what may be hot.
+    /// How much of one shard may be hot.
     pub(super) fn heaviest(&self) -> u64 {
         let shard = self.cache.shard_capacity();
         ((shard as f64 * HOT) as u64).clamp(shard.min(1), shard)
@@ -147,7 +147,7 @@ impl Weighter<TypedKey, Slot> for BySlot {
     }
 }
 
-/// Collects what an insertion pushes out, to be dropped when no lock is held.
+/// Collects what an insertion evicts, so that it is dropped when no lock is held.
 #[derive(Clone)]
 struct Collect;
 

@@ -1,4 +1,5 @@
-//! Both engines hit as often as bare moka does. `cargo bench -p cache-kit --bench ratios` shows more.
+//! Both engines hit as often as bare moka does. `cargo bench -p cache-kit --bench ratios` shows
+//! more.
 
 use serde::{Deserialize, Serialize};
 
@@ -94,14 +95,14 @@ async fn scans_between_skewed_reads_cost_no_more_than_in_bare_moka() {
     compare("scans", &requests, 0.97).await;
 }
 
-/// Which part of a loop stays is chance, in moka, too: by one twentieth more or less.
+/// Which part of a loop stays is chance, in moka, too; it varies by one twentieth.
 #[tokio::test]
 async fn a_loop_longer_than_the_cache_hits_about_as_often_as_in_bare_moka() {
     let requests: Vec<_> = (0..60_000).map(|at| at % 1_000).collect();
     compare("loop", &requests, 0.90).await;
 }
 
-/// What is read in batches alone stays when others pass through.
+/// Entries that are only read in batches stay when others pass through.
 #[tokio::test]
 async fn a_hit_in_a_batch_is_a_use() {
     for engine in [Engine::QuickCache, Engine::Moka] {

@@ -14,7 +14,7 @@ pub struct InMemoryStats {
     pub stores: u64,
     /// Stores refused because an invalidation or another store came in between.
     pub fenced: u64,
-    /// Entries dropped to make room, or for having been idle.
+    /// Entries dropped to make room, or for being idle.
     pub evictions: u64,
     /// Invalidations, of keys that were there and of keys that were not.
     pub invalidations: u64,
@@ -65,7 +65,7 @@ pub(super) struct Striped([Line; STRIPES]);
 struct Line(AtomicU64);
 
 thread_local! {
-    /// Its address tells threads apart.
+    /// Its address identifies the thread.
     static HERE: u8 = const { 0 };
 }
 

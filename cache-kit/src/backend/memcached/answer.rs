@@ -1,4 +1,4 @@
-//! [`parse`]: what a server answers, one answer at a time.
+//! [`parse`]: parses what a server sends, one answer at a time.
 
 /// The longest line of an answer: a key, and a few flags or the words of an error.
 const LONGEST_LINE: usize = 2_048;
@@ -13,7 +13,7 @@ pub(super) struct Parsed<'b> {
     pub(super) length: usize,
 }
 
-/// What a server says.
+/// An answer of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answer<'b> {
     /// The answer to a meta command.
@@ -22,7 +22,7 @@ pub(super) enum Answer<'b> {
     Item { key: &'b [u8], value: &'b [u8] },
     /// A `get` has no more items.
     End,
-    /// The server did not do it.
+    /// The server refused the command.
     Refused(Refusal),
 }
 
@@ -37,7 +37,7 @@ pub(super) struct Meta<'b> {
     pub(super) value: &'b [u8],
 }
 
-/// What became of a meta command.
+/// The result of a meta command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     /// `VA`: here is the value.
@@ -48,29 +48,29 @@ pub(super) enum Code {
     Missing,
     /// `NS`: not stored.
     NotStored,
-    /// `EX`: another item stands there.
+    /// `EX`: the key has another item.
     Exists,
-    /// `NF`: there is no item.
+    /// `NF`: the key has no item.
     NotFound,
-    /// `MN`: nothing was to be done.
+    /// `MN`: the answer to a no-op.
     Nothing,
 }
 
-/// Why a server did not do something. Its words are not kept: they may quote a command.
+/// Why a server refused a command. Its own words are not kept: they may quote the command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The value is larger than the server takes. What stood there is gone.
+    /// The value is larger than the server takes. The old item is gone.
     TooLarge,
     OutOfMemory,
-    /// Some other error of the server.
+    /// Another error of the server.
     Server,
     /// The server takes no more connections.
     TooManyConnections,
     /// The server wants a login.
     Login,
-    /// The server did not understand the command; what it makes of the bytes behind it is unknown.
+    /// The server did not understand the command; how it reads the bytes after it is unknown.
     Command,
-    /// The server does not know the command; what it makes of the bytes behind it is unknown.
+    /// The server does not know the command; how it reads the bytes after it is unknown.
     UnknownCommand,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Refusal {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NoAnswer;
 
-/// The first answer in `bytes`; `None` if its end has not come yet.
+/// The first answer in `bytes`; `None` if its end has not arrived yet.
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Parsed<'_>>, NoAnswer> {
     let scanned = bytes.get(..LONGEST_LINE).unwrap_or(bytes);
     let Some(end) = scanned.iter().position(|byte| *byte == b'\n') else {
@@ -127,7 +127,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Option<Parsed<'_>>, NoAnswer> {
         match flag {
             [b'O', digits @ ..] => mark = Some(number(digits)?),
             [b'c', digits @ ..] => cas = Some(number(digits)?),
-            // Others tell what was not asked for.
+            // Other flags carry what was not asked for.
             _ => {}
         }
     }
@@ -152,8 +152,8 @@ fn line_alone(answer: Answer<'_>, end: usize) -> Option<Parsed<'_>> {
     Some(Parsed { answer, length })
 }
 
-/// The value at the beginning of `rest`, of the length that a word of its line tells; `None` if its
-/// end has not come yet.
+/// The value at the beginning of `rest`, of the length that its line gives; `None` if its end has
+/// not arrived yet.
 fn value<'b>(rest: &'b [u8], length: Option<&[u8]>) -> Result<Option<&'b [u8]>, NoAnswer> {
     let length = length.map(number).ok_or(NoAnswer)??;
     let length = usize::try_from(length).map_err(|_| NoAnswer)?;
@@ -211,7 +211,7 @@ impl Refusal {
         }
     }
 
-    /// Whether what the server makes of the bytes that follow is known.
+    /// Whether it is known how the server reads the bytes that follow.
     pub(super) fn is_in_step(self) -> bool {
         matches!(self, Self::TooLarge | Self::OutOfMemory | Self::Server)
     }

@@ -7,7 +7,7 @@ use super::expected::{Kept, Reply, Values, unasked};
 use super::link::{Answered, Failure, Link};
 use crate::backend::bytes::is_head;
 
-/// How long the keys of one `get` may be, in bytes.
+/// The total length of the keys of one `get`, in bytes.
 const LONGEST_GET: usize = 64 << 10;
 
 /// A value and its number.
@@ -16,28 +16,28 @@ pub(super) struct Found {
     pub(super) cas: u64,
 }
 
-/// What a claim came to.
+/// The result of a claim.
 pub(super) enum Claimed {
-    /// The placeholder stands there, under this number.
+    /// The placeholder is there, with this number.
     Taken(u64),
-    /// A head stands there.
+    /// The key has a value with a head.
     Standing(Found),
 }
 
-/// What must be so for an item to be put.
+/// The condition under which an item is put.
 #[derive(Clone, Copy)]
 enum If {
-    /// Nothing: what stands there is replaced.
+    /// None: the current item is replaced.
     Whatever,
-    /// Nothing stands there.
+    /// The key has no item.
     Missing,
-    /// The item with this number stands there.
+    /// The current item has this number.
     Is(u64),
 }
 
 impl Link {
-    /// Waits for a first answer: before it, the connection may stand in a queue that outlives the
-    /// server.
+    /// Waits for a first answer. Before it, the connection may still be in an accept queue that
+    /// outlives the server.
     pub(super) async fn greet(&self) -> Answered<()> {
         let greeted = self.ask(None, |out, mark| get(out, "cache-kit:hello", " s", mark));
         greeted.await.map(|_| ())
@@ -68,12 +68,12 @@ impl Link {
         Ok(values)
     }
 
-    /// Puts `placeholder` under `key` unless a head stands there.
+    /// Puts `placeholder` under `key`, unless the key has a value with a head.
     ///
-    /// Two commands travel together: an `add`, and a look at what stands there by then, which leaves
-    /// a stub where that is just gone. So there always is an item to look at or to replace. One more
-    /// is needed only over a stub or a foreign value. Where that is replaced or removed by others
-    /// before our placeholder stands, the claim was overtaken, and its number fits nothing any more.
+    /// Two commands are sent together: an `add`, and a look at the current item, which creates a
+    /// stub if the item has just gone. So there is always an item to look at or to replace. A third
+    /// command is needed only over a stub or a foreign value. If another client replaces or removes
+    /// that first, the claim was overtaken: its number matches nothing any more.
     pub(super) async fn claim(
         &self,
         key: &str,
@@ -122,7 +122,7 @@ impl Link {
         Ok(put.is_some())
     }
 
-    /// Puts `value` under `key`, whatever stands there, and answers with its number.
+    /// Puts `value` under `key`, whatever is there now, and answers with its number.
     pub(super) async fn set(&self, key: &str, value: &[u8], ttl: u64, kept: Kept) -> Answered<u64> {
         let put = self.put(key, value, If::Whatever, Some(ttl), kept).await?;
         put.ok_or(Failure::Refused(Refusal::Server))
@@ -134,13 +134,13 @@ impl Link {
         deleted(&removed.await?)
     }
 
-    /// Removes what stands under `key`.
+    /// Removes what is under `key`.
     pub(super) async fn delete(&self, key: &str) -> Answered<bool> {
         let removed = self.ask(None, |out, mark| delete(out, key, None, mark));
         deleted(&removed.await?)
     }
 
-    /// Removes what stands under each of `keys`; there is one at least.
+    /// Removes what is under each of `keys`; there is at least one.
     pub(super) async fn delete_each(&self, keys: &[Cow<'_, str>]) -> Answered<Vec<Answered<bool>>> {
         let replies = self.ask_several(None, keys.len(), |out, first| {
             for (key, mark) in keys.iter().zip(first..) {
@@ -151,7 +151,7 @@ impl Link {
         Ok(replies.map(|reply| deleted(&reply?)).collect())
     }
 
-    /// The number of the item that was put; `None` if what must be so is not.
+    /// The number of the item that was put; `None` if the condition `only` does not hold.
     async fn put(
         &self,
         key: &str,
@@ -165,7 +165,7 @@ impl Link {
     }
 }
 
-/// A look at a key that nobody uses: its answer has a mark, and says nothing.
+/// A look-up of a key that is never used: only the mark of its answer matters.
 pub(super) fn marked_nothing(out: &mut Vec<u8>, mark: u64) {
     get(out, "cache-kit:mark", " s", mark);
 }
@@ -244,8 +244,7 @@ fn deleted(reply: &Reply) -> Answered<bool> {
     }
 }
 
-/// The number of an item. A server that counts none says 0, and would take that for "whatever stands
-/// there".
+/// The number of an item. A server without numbers sends 0, and would read that as "any item".
 fn number_of(reply: &Reply) -> Answered<u64> {
     match reply.cas {
         Some(0) => Err(Failure::Unfit(
@@ -256,7 +255,7 @@ fn number_of(reply: &Reply) -> Answered<u64> {
     }
 }
 
-/// Cuts `keys` where a `get` of them would become too long.
+/// Cuts `keys` into parts, each short enough for one `get`.
 fn chunks<'k, 't>(keys: &'k [Cow<'t, str>]) -> impl Iterator<Item = &'k [Cow<'t, str>]> {
     let mut rest = keys;
     std::iter::from_fn(move || {

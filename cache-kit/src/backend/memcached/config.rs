@@ -15,14 +15,14 @@ const MOST_CONNECTIONS: usize = 1_024;
 const SHORTEST_CONNECTING: Duration = Duration::from_millis(1);
 const LONGEST_CONNECTING: Duration = Duration::from_secs(3_600);
 
-/// A server's default limit of 1 MiB is for the whole item: what it keeps about it, and the longest
-/// key, go off.
+/// A server's default limit of 1 MiB is for the whole item, so its header and the longest key are
+/// subtracted.
 const LARGEST_VALUE: usize = (1 << 20) - 512;
 
 /// Which memcached servers to use, and how.
 ///
-/// It can be read from a configuration file: everything but `url` has a default, and durations are
-/// in milliseconds.
+/// It can be read from a configuration file: everything except `url` has a default, and durations
+/// are in milliseconds.
 ///
 /// ```
 /// use cache_kit::backend::MemcachedConfig;
@@ -45,7 +45,7 @@ pub struct MemcachedConfig {
 /// Where a server is. Its name, `host:port` or the path of a socket, decides which keys it gets.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Address {
-    /// An IPv6 address has no brackets here.
+    /// The host; an IPv6 address without brackets.
     Host {
         name: String,
         host: String,
@@ -61,9 +61,8 @@ impl MemcachedConfig {
     /// 11211.
     ///
     /// All processes must name the same servers, each in the same spelling; the order does not
-    /// matter. An IPv6 address stands in brackets: `[::1]:11211`. A name is not resolved before it is
-    /// used, and is resolved again for every connection; of its addresses, IPv4 and IPv6, the first
-    /// that answers is taken.
+    /// matter. Write an IPv6 address in brackets: `[::1]:11211`. A name is resolved for every
+    /// connection, not before; the first of its addresses that answers, IPv4 or IPv6, is used.
     ///
     /// # Errors
     /// [`Error::ConfigError`]; its message does not repeat the URL.
@@ -104,31 +103,31 @@ impl MemcachedConfig {
     }
 
     /// How many connections each tokio runtime may have to each server, 1 to 1,024; other numbers
-    /// are taken for the nearest of these. Default 4. A connection carries many commands at a time,
-    /// and the next one is opened only where the others have 64 under way; so most runtimes have one.
-    /// A server takes 1,024 by default, from all processes together.
+    /// are clamped. Default 4. A connection carries many commands at a time, and the next one is
+    /// opened only while the others have 64 in flight, so most runtimes have one. A server takes
+    /// 1,024 by default, from all processes together.
     pub fn with_max_connections(mut self, connections: usize) -> Self {
         self.max_connections = connections.clamp(1, MOST_CONNECTIONS);
         self
     }
 
-    /// How long connecting may take, however long its callers wait for it. Default 1 s, at least
-    /// 1 ms, at most an hour; other durations are taken for the nearest of these.
+    /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
+    /// least 1 ms, at most an hour; other durations are clamped.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
         self.connect_deadline = deadline.clamp(SHORTEST_CONNECTING, LONGEST_CONNECTING);
         self
     }
 
-    /// What every remote backend can be told. The largest value should stay under what the servers
-    /// take (their option `-I`), key and about 60 bytes included; here it is 512 bytes less than
-    /// 1 MiB by default.
+    /// The settings of every remote backend. The largest value, with its key and about 60 bytes,
+    /// should be below the servers' limit (their option `-I`). Its default here is 1 MiB less 512
+    /// bytes.
     pub fn with_encoded(mut self, encoded: EncodedConfig) -> Self {
         self.encoded = encoded;
         self
     }
 
     /// Changes one of the settings that every remote backend has:
-    /// `config.set(|it| it.with_default_ttl(…))`.
+    /// `config.set(|encoded| encoded.with_default_ttl(…))`.
     pub fn set(mut self, change: impl FnOnce(EncodedConfig) -> EncodedConfig) -> Self {
         self.encoded = change(self.encoded);
         self
@@ -235,24 +234,24 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
         let file = File::deserialize(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
         let millis = Duration::from_millis;
-        // The setters know what is too much.
+        // The setters check the bounds.
         if let Some(ttl) = file.default_ttl_ms {
-            config = config.set(|it| it.with_default_ttl(millis(ttl)));
+            config = config.set(|encoded| encoded.with_default_ttl(millis(ttl)));
         }
         if let Some(deadline) = file.operation_deadline_ms {
-            config = config.set(|it| it.with_operation_deadline(millis(deadline)));
+            config = config.set(|encoded| encoded.with_operation_deadline(millis(deadline)));
         }
         if let Some(lifetime) = file.lease_lifetime_ms {
-            config = config.set(|it| it.with_lease_lifetime(millis(lifetime)));
+            config = config.set(|encoded| encoded.with_lease_lifetime(millis(lifetime)));
         }
         if let Some(bytes) = file.max_value_bytes {
-            config = config.set(|it| it.with_max_value_bytes(bytes));
+            config = config.set(|encoded| encoded.with_max_value_bytes(bytes));
         }
         if let Some(keys) = file.pending_invalidations {
-            config = config.set(|it| it.with_pending_invalidations(keys));
+            config = config.set(|encoded| encoded.with_pending_invalidations(keys));
         }
         if let Some(failures) = file.breaker_failures {
-            config = config.set(|it| it.with_breaker_failures(failures));
+            config = config.set(|encoded| encoded.with_breaker_failures(failures));
         }
         if let Some(deadline) = file.connect_deadline_ms {
             config = config.with_connect_deadline(millis(deadline));
@@ -264,7 +263,7 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
     }
 }
 
-/// A configuration as a file has it.
+/// A configuration as it is written in a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -285,7 +284,10 @@ mod tests {
 
     fn names(url: &str) -> Vec<String> {
         let config = MemcachedConfig::from_url(url).unwrap();
-        let names = config.servers.iter().map(|it| it.name().to_owned());
+        let names = config
+            .servers
+            .iter()
+            .map(|address| address.name().to_owned());
         names.collect()
     }
 

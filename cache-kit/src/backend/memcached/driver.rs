@@ -1,5 +1,5 @@
-//! [`Driver`]: the task of a connection. It sends what callers leave with the [`Link`], and hands out the
-//! answers.
+//! [`Driver`]: the task of a connection. It sends the commands that callers leave with the
+//! [`Link`], and hands out the answers.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -19,35 +19,36 @@ use super::socket::{Reading, Writing};
 /// How many bytes are read at a time, at least.
 const CHUNK: usize = 16 << 10;
 
-/// How often it reads before the runtime gets its turn.
+/// How often it reads before it yields to the runtime.
 const READS_AT_ONCE: usize = 32;
 
-/// How often it looks after its connection, at most and at least.
+/// The shortest and longest time between two checks of its connection.
 const TICK: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
 
 pub(super) struct Driver {
     link: Arc<Link>,
     reading: Reading,
     writing: Arc<Writing>,
-    /// What the next answers are to be, each with the tick at which it was taken over.
+    /// The answers that are expected next, each with the tick at which it was taken over.
     expected: VecDeque<(u32, Expected)>,
     /// What is being sent, and how much of it has been.
     out: Vec<u8>,
     sent: usize,
     input: Input,
     watch: Watch,
-    /// Whether the server has answered at all. Until then, who connects decides how long to wait.
+    /// Whether the server has answered at all. Until then, the connecting task decides how long to
+    /// wait.
     greeted: bool,
 }
 
-/// What has been read: `bytes[begin..end]` has not been understood yet.
+/// What has been read: `bytes[begin..end]` has not been parsed yet.
 struct Input {
     bytes: Vec<u8>,
     begin: usize,
     end: usize,
 }
 
-/// Looks after a connection while something is under way, or the connection is held.
+/// Checks the connection while something is in flight, or the connection is held.
 struct Watch {
     timer: Pin<Box<Sleep>>,
     running: bool,
@@ -64,7 +65,8 @@ struct Watch {
 type End = Failure;
 
 impl Driver {
-    /// A driver that gives the connection up when the server owes an answer for longer than `patience`.
+    /// A driver that closes the connection when the server owes an answer for longer than
+    /// `patience`.
     pub(super) fn new(
         link: Arc<Link>,
         reading: Reading,
@@ -110,7 +112,8 @@ impl Driver {
     fn expect(&mut self, left: Vec<Expected>) {
         let now = self.watch.now;
         self.watch.stirred |= !left.is_empty();
-        self.expected.extend(left.into_iter().map(|it| (now, it)));
+        self.expected
+            .extend(left.into_iter().map(|expected| (now, expected)));
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
@@ -163,7 +166,8 @@ impl Driver {
                 // Sent and answered since this poll began.
                 let left = self.link.take_left();
                 let now = self.watch.now;
-                self.expected.extend(left.into_iter().map(|it| (now, it)));
+                self.expected
+                    .extend(left.into_iter().map(|expected| (now, expected)));
             }
             let Some((since, expected)) = self.expected.pop_front() else {
                 return Err(unasked());
@@ -181,7 +185,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Ends the connection where an answer is overdue, and lets the server see that a held one is used.
+    /// Ends the connection if an answer is overdue, and keeps a held one from looking idle.
     fn watch_over(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
         if !self.watch.running {
             self.watch.start();

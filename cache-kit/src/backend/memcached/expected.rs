@@ -1,4 +1,4 @@
-//! [`Expected`]: what the next answer is to be, and who waits for it.
+//! [`Expected`]: which answer comes next, and who waits for it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use tokio::sync::oneshot;
 use super::answer::{Answer, Code, Meta};
 use super::link::{Answered, Failure};
 
-/// Dropped when its command has been answered or never will be, also where the caller has gone.
+/// Dropped when its command has been answered or never will be, even if the caller has gone.
 pub(super) type Kept = Option<Arc<dyn fmt::Debug + Send + Sync>>;
 
-/// What the next answer is to be.
+/// Which answer comes next.
 #[derive(Debug)]
 pub(super) enum Expected {
     /// The answer to one meta command.
@@ -28,15 +28,15 @@ pub(super) enum Expected {
         to: oneshot::Sender<Vec<Answered<Reply>>>,
         kept: Kept,
     },
-    /// The items that stand under the keys of a `get`.
+    /// The items under the keys of a `get`.
     Items {
         keys: Keys,
         values: Values,
         to: oneshot::Sender<Answered<Values>>,
     },
-    /// A marked answer that nobody wants to know.
+    /// An answer of which only the mark matters.
     Mark(u64),
-    /// The answer to a command that does nothing; it has no mark.
+    /// The answer to a no-op; it has no mark.
     Nothing(oneshot::Sender<Answered<()>>),
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Reply {
 /// The values under some keys.
 pub(super) type Values = Vec<Option<Vec<u8>>>;
 
-/// The keys of a `get`, with a blank before each, and how many bytes of them have been answered.
+/// The keys of a `get`, with a space before each, and how many bytes of them have been answered.
 #[derive(Debug)]
 pub(super) struct Keys {
     text: Box<[u8]>,
@@ -70,11 +70,11 @@ pub(super) enum After {
 }
 
 impl Expected {
-    /// Takes an answer, and hands it out where it is complete. A caller that has gone needs none.
+    /// Takes an answer, and hands it out once it is complete. A caller that has gone needs none.
     ///
     /// # Errors
-    /// It is none that was asked for, or the server is out of step from here on: the connection is no
-    /// good any more.
+    /// The answer was not asked for, or the server is out of step from here on. Either way the
+    /// connection is unusable.
     pub(super) fn take(self, answer: Answer<'_>) -> Answered<After> {
         let out_of_step = match &answer {
             Answer::Refused(refusal) if !refusal.is_in_step() => Some(refusal.told()),
@@ -133,7 +133,7 @@ impl Expected {
                 Answer::Meta(_) => return Err(unasked()),
             },
             Self::Mark(mark) => {
-                // What else it says matters to nobody.
+                // Only the mark matters.
                 let _ = reply(answer, mark)?;
                 After::Next
             }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
     use crate::backend::memcached::answer::parse;
 
-    /// What comes of answers, one after the other, until one of them ends it.
+    /// Feeds answers in order, until one of them ends it.
     fn come(mut expected: Expected, answers: &[&str]) -> Answered<bool> {
         for answer in answers {
             let parsed = parse(answer.as_bytes()).unwrap().unwrap();

@@ -1,4 +1,5 @@
-//! Cache keys as memcached takes them: at most 250 bytes, no blanks, no control characters.
+//! Cache keys in a form that memcached accepts: at most 250 bytes, no spaces, no control
+//! characters.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -7,13 +8,13 @@ use sha2::{Digest, Sha256};
 
 const LONGEST: usize = 250;
 
-/// What a key begins with that stands for a longer or an unsafe one.
+/// The prefix of a key that replaces a longer or an unsafe one.
 const HASHED: &str = "sha256:";
 
-/// `key` itself where memcached takes it, else a hash of it.
+/// `key` itself if memcached accepts it, otherwise a hash of it.
 ///
-/// A key that looks like a hash is hashed, too, so that no two keys ever share a form. The full key
-/// stands in every entry all the same.
+/// A key that looks like a hash is hashed, too, so that no two keys ever share a form. Every entry
+/// contains its full key as well.
 pub(super) fn wire_key(key: &str) -> Cow<'_, str> {
     if is_safe(key) {
         return Cow::Borrowed(key);
@@ -45,7 +46,7 @@ mod tests {
         let longest = format!("user:{}", "k".repeat(LONGEST - 5));
         for key in ["user:42", "a:b:c%20", "~!\"#$&'()*+,-./", longest.as_str()] {
             assert!(
-                matches!(wire_key(key), Cow::Borrowed(it) if it == key),
+                matches!(wire_key(key), Cow::Borrowed(wire) if wire == key),
                 "{key}"
             );
         }
@@ -68,7 +69,7 @@ mod tests {
             "k".repeat(10_000),
             "k".repeat(10_001),
         ];
-        // The form of a key, given as a key.
+        // A key that is the form of another key.
         hostile.push(wire_key("a b").into_owned());
         hostile.push(format!("{HASHED}x"));
         let mut forms = HashMap::new();

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// What is longer is read as a moment since the Unix epoch.
+/// The server reads a longer one as a moment since the Unix epoch.
 const LONGEST_RELATIVE: u64 = 30 * 24 * 3_600;
 
-/// Moments beyond it have long passed, to a server that keeps them in 31 bits.
+/// A server that keeps moments in 31 bits takes a later one for the past.
 const LAST_MOMENT: u64 = i32::MAX as u64;
 
 /// The time to live that gives an item `lifetime` from `now`.
 ///
-/// Whole seconds, rounded up, and one more: the server's clock moves once a second, so an item that
-/// is given one second may be gone after a millisecond. The stamps in an entry end its life to the
-/// millisecond; this one only clears it away.
+/// Whole seconds, rounded up, and one more: the server's clock moves once a second, so an item with
+/// one second may be gone after a millisecond. The stamps in an entry end its life to the
+/// millisecond; this time to live only frees its memory.
 pub(super) fn time_to_live(lifetime: Duration, now: Timestamp) -> u64 {
     seconds(lifetime, now.as_millis() / 1_000)
 }
@@ -28,7 +28,7 @@ fn seconds(lifetime: Duration, now: u64) -> u64 {
         return whole;
     }
     let moment = now.saturating_add(whole).min(LAST_MOMENT);
-    // So near to the last moment a relative time reaches further.
+    // This close to the last moment, a relative time reaches further.
     if moment > now.saturating_add(LONGEST_RELATIVE) {
         moment
     } else {

@@ -1,13 +1,13 @@
 //! [`Link`]: one connection, which carries the commands of many callers at a time.
 //!
 //! A caller leaves its command and waits for the answer; a task of the connection's runtime, the
-//! [`Driver`](super::driver::Driver), sends what was left and hands out the answers. So a caller that
-//! goes away, or is not polled, holds nobody else up, and its answer is read and dropped.
+//! [`Driver`](super::driver::Driver), sends it and hands out the answers. So a caller that goes
+//! away, or is not polled, delays no other; its answer is read and dropped.
 //!
-//! A server answers in the order of the commands. All the same every answer must bear the mark of its
-//! command, or the connection is given up: an answer that comes twice would be taken for the next one.
-//! Only `get` has no marks. It is sent for look-ups of many keys, where it costs half of what meta
-//! commands cost, and always behind a command that has a mark.
+//! A server answers in the order of the commands. Even so, every answer must carry the mark of its
+//! command; otherwise the connection is closed, because an answer that comes twice would be taken
+//! for the next one. Only `get` has no marks. It is sent for look-ups of many keys, where it costs
+//! half as much as meta commands, and always after a command with a mark.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ use super::answer::Refusal;
 use super::expected::{Expected, Kept, Keys, Reply, Values};
 use super::socket::Writing;
 
-/// How many bytes may wait to be sent before no further command is admitted.
+/// How many unsent bytes there may be before further commands have to wait.
 const UNSENT: usize = 1 << 20;
 
 /// An outgoing buffer that grew larger than this is not kept.
@@ -33,11 +33,11 @@ pub(super) enum Failure {
     Unconnected(String),
     /// The connection was lost. Whether the command was done is unknown.
     Lost(String),
-    /// The server says no.
+    /// The server refused the command.
     Refused(Refusal),
-    /// The server is set up in a way that does not do.
+    /// The configuration of the server does not allow it.
     Unfit(&'static str),
-    /// The runtime is set up in a way that does not do.
+    /// The configuration of the runtime does not allow it.
     Runtime(&'static str),
 }
 
@@ -51,16 +51,16 @@ pub(super) struct Link {
     under_way: AtomicUsize,
     /// Bytes that have not been sent.
     unsent: AtomicUsize,
-    /// Bytes have been sent, or the connection has ended.
+    /// Signals that bytes have been sent, or that the connection has ended.
     sent: Notify,
-    /// Held by all who need the connection to stay open while nothing is under way.
+    /// Held where the connection must stay open while nothing is in flight.
     held: Arc<()>,
 }
 
 struct State {
-    /// What callers left to be sent.
+    /// What callers have left to send.
     out: Vec<u8>,
-    /// What is to become of the answers to the commands that callers have left; the driver takes it.
+    /// The expected answers to the commands that callers have left; the driver takes them.
     left: Vec<Expected>,
     /// The last mark that was given.
     mark: u64,
@@ -76,7 +76,7 @@ struct State {
 #[derive(Default)]
 pub(super) struct Taken {
     pub(super) left: Vec<Expected>,
-    /// Why it is to end.
+    /// Why the connection must end.
     pub(super) end: Option<Failure>,
 }
 
@@ -142,7 +142,7 @@ impl Link {
         self.answer(answer)
     }
 
-    /// Asks for the values of `keys`; there is one at least.
+    /// Asks for the values of `keys`; there is at least one.
     pub(super) fn ask_items<'k>(
         &self,
         keys: impl ExactSizeIterator<Item = &'k str>,
@@ -180,13 +180,13 @@ impl Link {
         async move { self.answer(answer).await? }
     }
 
-    /// Leaves a command with the driver. Where nothing else is under way it is sent at once: the driver
-    /// then only reads its answer.
+    /// Leaves a command with the driver. If nothing else is in flight it is sent at once, and the
+    /// driver only reads its answer.
     fn leave(&self, command: impl FnOnce(&mut State)) {
         let (driver, written) = {
             let mut state = self.lock();
             if state.socket.is_err() {
-                // What `command` would have put in is dropped, and that is an answer, too.
+                // This drops what `command` would have put in, and that is an answer, too.
                 return;
             }
             let alone = !state.writing && state.out.is_empty();
@@ -223,7 +223,7 @@ impl Link {
         failure.unwrap_or_else(|| Failure::Lost("the connection is lost".into()))
     }
 
-    /// Keeps the connection open while nothing is under way.
+    /// Keeps the connection open while nothing is in flight.
     pub(super) fn hold(&self) -> Arc<()> {
         Arc::clone(&self.held)
     }
@@ -236,9 +236,9 @@ impl Link {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// How much is under way.
+    /// How much is in flight.
     pub(super) fn load(&self) -> usize {
-        /// So many bytes are as long under way as a command.
+        /// This many bytes take as long to send as one command.
         const BYTES: usize = 16 << 10;
         let unsent = self.unsent.load(Ordering::Relaxed);
         self.under_way.load(Ordering::Relaxed) + unsent / BYTES
@@ -256,7 +256,7 @@ impl Link {
         }
     }
 
-    /// Ends the connection, if it has not ended, and tells all who wait why.
+    /// Ends the connection, if it has not ended, and tells all waiters why.
     pub(super) fn end(&self, failure: Failure) {
         let dropped = {
             let mut state = self.lock();
@@ -283,7 +283,8 @@ impl Link {
 
 /// The driver's side.
 impl Link {
-    /// Takes what callers have left. From now on `driver` is woken for more, and has a timer.
+    /// Takes what callers have left. From now on `driver` is woken for more, and has a timer
+    /// running.
     pub(super) fn take(&self, driver: &Waker) -> Taken {
         let (taken, replaced) = {
             let mut state = self.lock();
@@ -298,7 +299,7 @@ impl Link {
             };
             (taken, replaced)
         };
-        // Foreign code, and so not under the lock.
+        // This is foreign code, so it runs outside of the lock.
         drop(replaced);
         taken
     }
@@ -310,13 +311,13 @@ impl Link {
         !state.watched
     }
 
-    /// Takes the expectations that have come since the last [`take`](Self::take).
+    /// Takes the expectations that were added since the last [`take`](Self::take).
     pub(super) fn take_left(&self) -> Vec<Expected> {
         std::mem::take(&mut self.lock().left)
     }
 
-    /// Exchanges a buffer that has been sent for what is to be sent; an empty one says that there is
-    /// nothing more.
+    /// Exchanges a buffer that has been sent for the next one; an empty one means that there is
+    /// nothing more to send.
     pub(super) fn exchange(&self, mut sent: Vec<u8>) -> Vec<u8> {
         if sent.capacity() > KEPT_BUFFER {
             sent = Vec::new();
@@ -348,8 +349,8 @@ impl State {
 
     /// Sends what the socket has room for, and says how many bytes.
     fn send_at_once(&mut self) -> usize {
-        // An error is left to the driver, which meets it, too.
-        let Ok(Ok(written)) = self.socket.as_ref().map(|it| it.write(&self.out)) else {
+        // The driver will meet the same error and handle it.
+        let Ok(Ok(written)) = self.socket.as_ref().map(|socket| socket.write(&self.out)) else {
             return 0;
         };
         self.out.drain(..written);

@@ -37,12 +37,12 @@ pub use store::{MemcachedStore, MemcachedToken};
 /// Keeps entries in Memcached, where all processes share them.
 ///
 /// Needs memcached 1.6, for its meta commands (tried with 1.6.18), and a unix system.
-/// Reaches the servers directly: a proxy that keeps our
-/// connection while the server behind it restarts would undo the fences. Connections are made when
-/// they are needed, by a task of their own, so that a caller who goes away stops none. Each tokio
-/// runtime has its own, one to each server, and up to four where one has much to do; they end with
-/// the runtime. A connection carries many commands at a time, and is given up when the server owes an
-/// answer for longer than the deadline of an operation.
+/// Reaches the servers directly: a proxy that keeps our connection while the server behind it
+/// restarts would undo the fences. A connection is made when it is needed, by a task of its own, so
+/// that it does not fail when its caller goes away. Each tokio runtime has its own connections: one
+/// to each server, and up to four under load. They end with the runtime. A connection carries many
+/// commands at a time, and is closed when the server owes an answer for longer than the deadline of
+/// an operation.
 ///
 /// ```no_run
 /// use cache_kit::CacheService;
@@ -56,33 +56,36 @@ pub use store::{MemcachedStore, MemcachedToken};
 /// ```
 ///
 /// # Several servers, and one that does not answer
-/// Every key has one server, by rendezvous hashing over the list, and each server stands for itself.
-/// A command ends after its deadline (500 ms), connecting included. Where a runtime has 512 commands
-/// under way, or 1 MiB to send, further ones wait for their turn before their deadline begins, for as
-/// long again; to wait in vain is no failure of the server. After five failures in a row
-/// that server is sent none for a while; the others go on. Its keys are then read from the
-/// repository, one load per key, and their invalidations wait, up to 10,000 for each server. They are
-/// sent before anything else when it is back, which a task in the background finds out.
-/// [`health`](Self::health) tells, and [`servers`](Self::servers) of each one.
+/// Every key has one server, by rendezvous hashing over the list, and each server has its own
+/// breaker and queue. A command ends after its deadline (500 ms), connecting included. While a
+/// runtime has 512 commands in flight, or 1 MiB to send, further ones wait for their turn before
+/// their deadline begins, for up to another 500 ms; a timeout there does not count as a failure of
+/// the server. After five failures in a row nothing is sent to that server for a while; the others
+/// go on. Its keys are then read from the repository, one load per key, and their invalidations
+/// wait, up to 10,000 for each server. A background task finds out when the server is back, and
+/// sends them before anything else. [`health`](Self::health) shows the state of all servers,
+/// [`servers`](Self::servers) that of each one.
 ///
-/// A key never moves to another server: its own would come back with entries that nobody invalidated.
-/// For the same reason all processes must have the same list. To change it, give the new processes
-/// a namespace of their own ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)).
+/// A key never moves to another server: its own server would come back with entries that missed
+/// their invalidations. For the same reason all processes must have the same list. To change it,
+/// give the new processes a namespace of their own
+/// ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)).
 ///
 /// # Keys, times, sizes
-/// A key over 250 bytes, or with anything but printable ASCII, stands under its SHA-256. The full key
-/// is kept in every entry and compared. Memcached counts whole seconds, and drops an entry up to two
-/// seconds after its time; the stamps in the entry end its life to the millisecond. An entry of
-/// more than 1 MiB less 512 bytes is not stored.
+/// A key over 250 bytes, or with anything but printable ASCII, is replaced by its SHA-256. Every
+/// entry contains its full key, which is compared. Memcached counts whole seconds, and drops an
+/// entry up to two seconds after its time; the stamps in the entry end its life to the millisecond.
+/// An entry of more than 1 MiB less 512 bytes is not stored.
 ///
 /// # What it does not have
-/// TLS, and passwords: whoever reaches the servers can read and write every entry. Keep them in a
-/// network that you trust, or behind a sidecar on each host (stunnel, a service mesh) that makes one
-/// TLS connection of each of ours.
+/// TLS, and passwords: any client that reaches the servers can read and write every entry. Keep
+/// them in a network that you trust, or behind a sidecar on each host (stunnel, a service mesh)
+/// that wraps each of our connections in one TLS connection.
 ///
-/// # What no fence can cure
-/// An invalidation that waits for a server is lost with its process, while others who reach the
-/// server read the old entry. It is bounded by the time to live, one hour by default.
+/// # What fences cannot prevent
+/// If a process ends while an invalidation waits for a server, the invalidation is lost, and other
+/// processes that reach the server read the old entry. The time to live bounds this: one hour by
+/// default.
 pub struct MemcachedBackend {
     shared: Arc<Shared>,
 }
@@ -100,7 +103,7 @@ impl MemcachedBackend {
     /// starts while they are down.
     ///
     /// # Errors
-    /// None so far; those of the configuration have been told when it was made.
+    /// None at present: the configuration was checked when it was made.
     pub fn new(config: MemcachedConfig) -> Result<Self> {
         let addresses = config.servers();
         let route = Route::over(addresses.iter().map(|address| address.name()));
@@ -118,7 +121,7 @@ impl MemcachedBackend {
         })
     }
 
-    /// How the servers are doing, all in one, as this process sees them: available if all are, the
+    /// The health of all servers in one, as this process sees them: available if all are, the
     /// invalidations of all, and the last error of the first that has one.
     pub fn health(&self) -> Health {
         Health::of_all(self.shared.servers.iter().map(Encoded::health))
@@ -135,7 +138,7 @@ impl MemcachedBackend {
         &self.shared.servers[self.shared.route.of(key)]
     }
 
-    /// Hands each server its part of a batch, all at once, and puts the answers into order.
+    /// Sends each server its part of a batch, all at once, and puts the answers into order.
     async fn spread<'b, I, O, F>(
         &'b self,
         items: Vec<I>,

@@ -1,17 +1,17 @@
 //! [`Pool`]: the connections to one server, for each runtime its own.
 //!
-//! A connection works only while its runtime is driven, so each runtime has a [`Room`] of its own, and
-//! what one of them does or leaves undone concerns no other. A connection is opened by a task of the
-//! runtime: it goes on when the caller who wanted it has gone, and there is one at a time, however many
-//! wait. The next one is opened where all that there are have much to do.
+//! A connection works only while its runtime is driven, so each runtime has a [`Room`] of its own
+//! and is independent of the others. A connection is opened by a task of the runtime, which goes on
+//! when the caller that wanted it has gone. Only one is opened at a time, however many callers
+//! wait. The next one is opened when all open ones are busy.
 //!
-//! Commands on two connections have no order. A claim whose caller has gone may still be on its way, and
-//! the second claim, which looks for what the first one has left, must come after it. So claims of one
-//! key go where those are that have no answer yet.
+//! Commands on two connections have no order. A claim whose caller has gone may still be in flight,
+//! and a second claim, which looks for what the first one has left, must come after it. So claims
+//! of one key use the connection that carries unanswered claims of that key.
 //!
-//! A server numbers its items from 1 again when it restarts, so a number from before may fit an item
-//! from after. But a connection does not outlive its server: a lease is good on the connection that
-//! took it, and on no other.
+//! A server numbers its items from 1 again when it restarts, so a number from before may match an
+//! item from after. But a connection does not outlive its server, so a lease is valid only on the
+//! connection that took it.
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
@@ -29,13 +29,13 @@ use super::driver::Driver;
 use super::link::{Answered, Failure, Link};
 use super::socket::connect;
 
-/// A connection that has so much under way is not enough.
+/// A connection with this much in flight counts as busy.
 const MUCH: usize = 64;
 
-/// How many commands of one runtime may be under way.
+/// How many commands of one runtime may be in flight.
 pub(super) const UNDER_WAY: usize = 512;
 
-/// For how long no further connection is tried beside those that are open after one that failed.
+/// After a failed attempt to open a further connection, the pause before the next attempt.
 const PAUSE: Duration = Duration::from_secs(1);
 
 const NO_RUNTIME: &str = "memcached needs a tokio runtime around it";
@@ -46,7 +46,7 @@ pub(super) struct Pool {
     shared: Arc<Shared>,
 }
 
-/// What a pool can be told.
+/// The settings of a pool.
 #[derive(Debug, Clone)]
 pub(super) struct Limits {
     /// How many connections each runtime may have.
@@ -69,25 +69,25 @@ struct Room {
     links: Vec<Arc<Link>>,
     /// The connection that is being opened.
     opening: Option<Opening>,
-    /// When one more may be opened beside others.
+    /// When one more may be opened beside the open ones.
     more_from: Option<Instant>,
-    /// One for each command that may be under way.
+    /// One for each command that may be in flight.
     permits: Arc<Semaphore>,
-    /// Where the claims of a key are that have no answer yet, and how many. By the hash of the key: if
-    /// two share one, they share a connection.
+    /// The connection of the unanswered claims of a key, and how many there are. By the hash of the
+    /// key: two keys with one hash share a connection.
     claims: HashMap<u64, (Arc<Link>, usize)>,
 }
 
 type Opened = Answered<Arc<Link>>;
 type Opening = watch::Receiver<Option<Opened>>;
 
-/// What the look for a connection found.
+/// The result of a search for a connection.
 enum Way {
     Open(Arc<Link>),
     Wait(Opening),
 }
 
-/// A place among the commands that are under way.
+/// A place among the commands that are in flight.
 #[derive(Debug)]
 pub(super) struct Admitted {
     _permit: Option<OwnedSemaphorePermit>,
@@ -109,8 +109,8 @@ impl Pool {
         &self.shared.address
     }
 
-    /// Waits for a place among the commands of this runtime, first come, first served, and until what
-    /// others have to send is not too much.
+    /// Waits for a place among the commands of this runtime, first come, first served, and until
+    /// there is room to send.
     pub(super) async fn admit(&self) -> Answered<Admitted> {
         let runtime = runtime()?;
         let (permits, link) = {
@@ -118,7 +118,7 @@ impl Pool {
             let room = rooms.entry(runtime.id()).or_default();
             (Arc::clone(&room.permits), room.least_busy())
         };
-        // Nobody closes them.
+        // The semaphore is never closed.
         let permit = permits.acquire_owned().await.ok();
         if let Some(link) = link {
             link.room().await;
@@ -126,13 +126,13 @@ impl Pool {
         Ok(Admitted { _permit: permit })
     }
 
-    /// The connection that has least to do, or a new one.
+    /// The least busy connection, or a new one.
     pub(super) async fn link(&self) -> Opened {
         match self.way()? {
             Way::Open(link) => Ok(link),
             Way::Wait(mut opening) => {
                 let opened = opening.wait_for(Option::is_some).await;
-                let opened = opened.ok().and_then(|it| it.clone());
+                let opened = opened.ok().and_then(|result| result.clone());
                 opened.unwrap_or_else(|| {
                     let gone = "the runtime that was connecting has ended";
                     Err(Failure::Unconnected(gone.into()))
@@ -141,8 +141,8 @@ impl Pool {
         }
     }
 
-    /// The connection for a claim of `key`: the one that carries others of it, or as
-    /// [`link`](Self::link). What comes with it is to be kept until the claim has been answered.
+    /// The connection for a claim of `key`: the one that carries other claims of it, otherwise as
+    /// [`link`](Self::link). Keep the returned guard until the claim has been answered.
     pub(super) async fn link_in_order(&self, key: &str) -> Answered<(Arc<Link>, Arc<InOrder>)> {
         let link = self.link().await?;
         let runtime = runtime()?.id();
@@ -195,7 +195,7 @@ impl Pool {
             };
             (way, attempt)
         };
-        // A task may be dropped as it is spawned, and what it does then takes the lock.
+        // A task may be dropped as it is spawned, and its `Drop` takes the lock.
         if let Some(attempt) = attempt {
             let (address, limits) = (self.shared.address.clone(), self.shared.limits.clone());
             runtime.spawn(attempt.run(address, limits));
@@ -222,7 +222,7 @@ impl Room {
         open.min_by_key(|link| link.load()).cloned()
     }
 
-    /// Whether a connection is to be opened beside `best`, the least busy one.
+    /// Whether to open a connection beside `best`, the least busy one.
     fn opens(&self, best: Option<&Link>, limit: usize) -> bool {
         if self.opening.is_some() {
             return false;
@@ -252,7 +252,7 @@ impl Drop for InOrder {
         let Some(shared) = self.shared.upgrade() else {
             return;
         };
-        // A connection may end when it is dropped, and that not under the lock.
+        // Dropping it may end the connection, which must not happen under the lock.
         let _dropped = {
             let mut rooms = shared.lock();
             let Some(room) = rooms.get_mut(&self.runtime) else {
@@ -273,7 +273,7 @@ impl fmt::Debug for InOrder {
     }
 }
 
-/// Opens a connection. Whatever becomes of it, those who wait are told.
+/// Opens a connection, and tells the waiters the result, whatever it is.
 struct Attempt {
     shared: Weak<Shared>,
     runtime: Id,
@@ -309,7 +309,7 @@ impl Attempt {
             Ok(Ok(())) => Ok(link),
             Ok(Err(failure)) => {
                 link.end(failure.clone());
-                // That it was refused is a failure of the connection.
+                // A refusal at this point is a failure of the connection.
                 Err(match failure {
                     Failure::Refused(refusal) => Failure::Unconnected(refusal.told().into()),
                     Failure::Lost(text) => Failure::Unconnected(text),

@@ -2,10 +2,10 @@
 
 use twox_hash::XxHash3_64;
 
-/// Spreads keys over servers by their names, in whatever order these are listed.
+/// Spreads keys over servers by their names, in whatever order they are listed.
 ///
-/// The server with the highest score for a key has it (Thaler and Ravishankar, 1998). A longer list
-/// moves only the keys that the new server gets.
+/// The server with the highest score for a key keeps it (Thaler and Ravishankar, 1998). A longer
+/// list moves only keys that go to the new server.
 #[derive(Debug)]
 pub(super) struct Route {
     seeds: Box<[u64]>,
@@ -71,11 +71,11 @@ mod tests {
             let key = format!("user:{n}");
             let (before, after) = (name(&NAMES, &key), name(&four, &key));
             assert!(after == before || after == "d:11211", "{key} moved");
-            let place = four.iter().position(|it| *it == after).unwrap();
+            let place = four.iter().position(|server| *server == after).unwrap();
             kept[place] += 1;
         }
         assert!(
-            kept.iter().all(|it| (2_700..3_300).contains(it)),
+            kept.iter().all(|count| (2_700..3_300).contains(count)),
             "{kept:?}"
         );
     }

@@ -14,14 +14,14 @@ use super::config::Address;
 
 const LOCALHOST: &str = "localhost";
 
-/// The half that answers come from.
+/// The half that reads answers.
 #[derive(Debug)]
 pub(super) enum Reading {
     Tcp(tcp::OwnedReadHalf),
     Unix(unix::OwnedReadHalf),
 }
 
-/// The half that takes commands, without waiting.
+/// The half that writes commands, without waiting.
 #[derive(Debug)]
 pub(super) enum Writing {
     Tcp(tcp::OwnedWriteHalf),
@@ -30,8 +30,8 @@ pub(super) enum Writing {
 
 /// Connects to a server, within `limit`.
 ///
-/// A name may have several addresses. They are tried one after the other, and each gets a fair part of
-/// the time that is left: one that does not answer must not hide the next.
+/// A name may have several addresses. They are tried in order, and each gets a fair share of the
+/// time that is left, so that one that does not answer does not block the next.
 pub(super) async fn connect(address: &Address, limit: Duration) -> io::Result<(Reading, Writing)> {
     let (host, port) = match address {
         Address::Host { host, port, .. } => (host.as_str(), *port),
@@ -49,7 +49,7 @@ pub(super) async fn connect(address: &Address, limit: Duration) -> io::Result<(R
         Err(error) => return Err(error),
     };
     if host == LOCALHOST {
-        // It is both, whatever a hosts file says.
+        // It is tried as both, whatever a hosts file says.
         for address in [
             Ipv4Addr::LOCALHOST.into(),
             IpAddr::from(Ipv6Addr::LOCALHOST),

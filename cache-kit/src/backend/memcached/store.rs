@@ -21,9 +21,9 @@ pub struct MemcachedStore {
     clock: Clock,
 }
 
-/// The number of an item, and the connection that told it. The server begins again at 1 when it
-/// restarts, so the number is worth nothing on another connection. While a token is kept, its
-/// connection is not idle.
+/// The number of an item, and the connection that it came from. A restarted server counts from 1
+/// again, so the number is worthless on another connection. While a token is kept, its connection
+/// is not idle.
 #[derive(Debug)]
 pub struct MemcachedToken {
     cas: u64,
@@ -54,16 +54,16 @@ impl MemcachedStore {
     }
 
     async fn link(&self) -> Result<Arc<Link>> {
-        self.pool.link().await.map_err(|it| self.said(it))
+        self.pool.link().await.map_err(|failure| self.said(failure))
     }
 
     async fn link_in_order(&self, key: &str) -> Result<(Arc<Link>, Arc<InOrder>)> {
         let link = self.pool.link_in_order(key).await;
-        link.map_err(|it| self.said(it))
+        link.map_err(|failure| self.said(failure))
     }
 
-    /// What failed, where the same connection cannot be had again: neither can what the command was
-    /// about.
+    /// The error of a command that is tied to its connection. A second try would need the same
+    /// connection, so it makes no sense.
     fn said_for_good(&self, failure: Failure) -> Error {
         match self.said(failure) {
             Error::ConnectionLost(text) => Error::BackendError(text),
@@ -98,17 +98,20 @@ impl ByteStore for MemcachedStore {
 
     const NARROW_KEYS: bool = true;
 
-    /// A batch leaves room for seven others, and what it holds back waits for nothing but itself.
+    /// One batch leaves room for seven others, and delays only its own commands.
     const COMMANDS_AT_ONCE: usize = UNDER_WAY / 8;
 
     async fn admit(&self) -> Result<impl Send> {
-        self.pool.admit().await.map_err(|it| self.said(it))
+        self.pool
+            .admit()
+            .await
+            .map_err(|failure| self.said(failure))
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let link = self.link().await?;
         let value = link.value(&wire_key(key)).await;
-        value.map_err(|it| self.said(it))
+        value.map_err(|failure| self.said(failure))
     }
 
     async fn get_many(&self, keys: &[&str]) -> Vec<Result<Option<Vec<u8>>>> {
@@ -133,7 +136,7 @@ impl ByteStore for MemcachedStore {
         let (link, in_order) = self.link_in_order(&key).await?;
         let held = link.hold();
         let claimed = link.claim(&key, placeholder, ttl, Some(in_order));
-        let claimed = claimed.await.map_err(|it| self.said(it))?;
+        let claimed = claimed.await.map_err(|failure| self.said(failure))?;
         let token = |cas| MemcachedToken {
             cas,
             link: Arc::clone(&link),
@@ -158,9 +161,9 @@ impl ByteStore for MemcachedStore {
         if token.link.has_ended() {
             return Ok(false);
         }
-        let (key, ttl) = (wire_key(key), lifetime.map(|it| self.ttl(it)));
+        let (key, ttl) = (wire_key(key), lifetime.map(|lifetime| self.ttl(lifetime)));
         let swapped = token.link.swap(&key, token.cas, value, ttl);
-        swapped.await.map_err(|it| self.said_for_good(it))
+        swapped.await.map_err(|failure| self.said_for_good(failure))
     }
 
     async fn remove(&self, key: &str, token: &MemcachedToken) -> Result<bool> {
@@ -169,7 +172,7 @@ impl ByteStore for MemcachedStore {
         }
         let key = wire_key(key);
         let removed = token.link.remove(&key, token.cas);
-        removed.await.map_err(|it| self.said_for_good(it))
+        removed.await.map_err(|failure| self.said_for_good(failure))
     }
 
     async fn set(
@@ -191,7 +194,7 @@ impl ByteStore for MemcachedStore {
             // No memory for anything new, but deleting works.
             Err(Failure::Refused(_)) => {
                 let deleted = link.delete(&wire).await;
-                deleted.map(|_| None).map_err(|it| self.said(it))
+                deleted.map(|_| None).map_err(|failure| self.said(failure))
             }
             Err(failure) => Err(self.said(failure)),
         }
@@ -208,7 +211,8 @@ impl ByteStore for MemcachedStore {
         };
         match deleted {
             Ok(deleted) => {
-                let said = |each: Answered<bool>| each.map(|_| ()).map_err(|it| self.said(it));
+                let said =
+                    |each: Answered<bool>| each.map(|_| ()).map_err(|failure| self.said(failure));
                 deleted.into_iter().map(said).collect()
             }
             Err(failure) => self.said_of_each(keys.len(), failure),
@@ -218,7 +222,7 @@ impl ByteStore for MemcachedStore {
     async fn ping(&self) -> Result<()> {
         let link = self.link().await?;
         match link.ask_nothing().await {
-            // It lives, and says no.
+            // A refusal shows that the server is alive.
             Ok(()) | Err(Failure::Refused(_)) => Ok(()),
             Err(failure) => Err(self.said(failure)),
         }

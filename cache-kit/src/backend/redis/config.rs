@@ -11,8 +11,8 @@ use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.
 ///
-/// It can be read from a configuration file: everything but `url` has a default, and durations are
-/// in milliseconds.
+/// It can be read from a configuration file: everything except `url` has a default, and durations
+/// are in milliseconds.
 ///
 /// ```
 /// use cache_kit::backend::RedisConfig;
@@ -28,7 +28,7 @@ use crate::error::Result;
 #[derive(Clone)]
 pub struct RedisConfig {
     connection: ConnectionInfo,
-    /// Whether the URL chose RESP2 or RESP3; otherwise the newer one that the server speaks.
+    /// Whether the URL chose RESP2 or RESP3; otherwise RESP3 is used if the server speaks it.
     protocol_chosen: bool,
     connect_deadline: Duration,
     encoded: EncodedConfig,
@@ -36,12 +36,13 @@ pub struct RedisConfig {
 
 impl RedisConfig {
     /// The server that a URL names: `redis://[user][:password@]host[:port][/db]`, or
-    /// `unix:///path?db=0&user=u&pass=p`. `?protocol=resp2` and `resp3` choose the protocol; by default
-    /// it is RESP3 where the server has it. `localhost` is tried on `127.0.0.1` and on `::1`.
+    /// `unix:///path?db=0&user=u&pass=p`. `?protocol=resp2` and `resp3` choose the protocol; by
+    /// default it is RESP3 if the server speaks it. `localhost` is tried on `127.0.0.1` and on
+    /// `::1`.
     ///
     /// # Errors
-    /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or given
-    /// twice; its message names the parameter and does not repeat the URL.
+    /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or
+    /// given twice; its message names the parameter and does not repeat the URL.
     pub fn from_url(url: &str) -> Result<Self> {
         let (connection, protocol_chosen) = super::url::parse(url)?;
         Ok(Self {
@@ -52,20 +53,20 @@ impl RedisConfig {
         })
     }
 
-    /// How long connecting may take, however long its caller waits for it. Default 1 s.
+    /// How long connecting may take, independent of how long its callers wait. Default 1 s.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
         self.connect_deadline = deadline;
         self
     }
 
-    /// What every remote backend can be told.
+    /// The settings of every remote backend.
     pub fn with_encoded(mut self, encoded: EncodedConfig) -> Self {
         self.encoded = encoded;
         self
     }
 
     /// Changes one of the settings that every remote backend has:
-    /// `config.set(|it| it.with_default_ttl(…))`.
+    /// `config.set(|encoded| encoded.with_default_ttl(…))`.
     pub fn set(mut self, change: impl FnOnce(EncodedConfig) -> EncodedConfig) -> Self {
         self.encoded = change(self.encoded);
         self
@@ -136,7 +137,7 @@ impl<'de> Deserialize<'de> for RedisConfig {
     }
 }
 
-/// A configuration as a file has it.
+/// A configuration as it is written in a file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {

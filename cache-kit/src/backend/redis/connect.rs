@@ -1,4 +1,4 @@
-//! [`Connector`]: how a connection is made, and why one is not.
+//! [`Connector`]: makes connections, and says why one cannot be made.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +15,11 @@ use super::said::{is_login, said_of};
 use crate::error::{Error, Result};
 
 pub(super) struct Connector {
-    /// The addresses of the server, each in the protocols to be tried, the better one first.
+    /// The addresses of the server, each with the protocols to try, the preferred one first.
     clients: Vec<Vec<Client>>,
     db: i64,
     deadline: Duration,
-    /// Whether the server was found not to speak RESP3.
+    /// Whether the server has turned out not to speak RESP3.
     older: AtomicBool,
 }
 
@@ -38,7 +38,7 @@ impl Connector {
                     settings = settings.set_protocol(*protocol);
                 }
                 let info = info.clone().set_addr(address.clone());
-                // The message could repeat what the URL says.
+                // The message could repeat parts of the URL.
                 Client::open(info.set_redis_settings(settings))
                     .map_err(|_| Error::ConfigError("redis: bad connection settings".into()))
             });
@@ -52,7 +52,7 @@ impl Connector {
         })
     }
 
-    /// Makes a connection, within its own deadline: whoever waits for it may give up before.
+    /// Makes a connection, within its own deadline; callers may stop waiting earlier.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection> {
         let connecting = async {
             let mut last = None;
@@ -97,7 +97,7 @@ impl Connector {
             return open(older).await;
         }
         match open(newer).await {
-            // However a server words it that it does not know `HELLO`.
+            // A server's error for an unknown `HELLO`, however it is worded.
             Err(error) if is_said_by_server(&error) && !is_login(&error) => {
                 let connected = open(older).await;
                 self.older.store(connected.is_ok(), Ordering::Relaxed);
@@ -108,7 +108,7 @@ impl Connector {
     }
 
     fn said(&self, error: &RedisError) -> Error {
-        // The client's own words for it; those of the server are not looked at.
+        // Matches the client's own message; the server's is not looked at.
         if error.to_string().contains("refused to switch database") {
             return Error::BackendError(format!("redis: the server has no database {}", self.db));
         }
@@ -119,8 +119,8 @@ impl Connector {
     }
 }
 
-/// The addresses under which a server is tried. `localhost` is both of them, whatever the machine's
-/// own tables say.
+/// The addresses under which a server is tried. `localhost` is tried as both, whatever a hosts file
+/// says.
 fn addresses(info: &ConnectionInfo) -> Vec<ConnectionAddr> {
     match info.addr() {
         ConnectionAddr::Tcp(host, port) if host.eq_ignore_ascii_case("localhost") => {

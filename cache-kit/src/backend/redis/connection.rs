@@ -1,4 +1,4 @@
-//! [`Link`]: one connection for each runtime, made when it is needed and replaced when it is no good.
+//! [`Link`]: one connection for each runtime, made when needed and replaced when broken.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -24,12 +24,12 @@ struct Homes(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// One for each runtime that has asked. A connection is driven by a task of its runtime: on
-    /// another one its answers would come late, or never.
+    /// One for each runtime that has used the store. A connection is driven by a task of its
+    /// runtime; on another runtime its answers would come late, or never.
     homes: Vec<Home>,
     /// The number of the last connection, or of the last attempt to make one.
     last: u64,
-    /// Set when the server was found to be a replica: a key for which a write was refused.
+    /// Set when the server has turned out to be a replica: a key for which a write was refused.
     demoted: Option<Arc<str>>,
 }
 
@@ -41,20 +41,20 @@ struct Home {
 }
 
 enum Door {
-    /// Nobody has connected.
+    /// Not connected.
     Shut,
     /// A task connects, under this number.
     Opening(u64, watch::Receiver<Option<Result<()>>>),
     Open(u64, MultiplexedConnection),
 }
 
-/// What stands behind a runtime's door.
+/// The state of a runtime's connection, as a caller finds it.
 enum Found {
     /// There is no home for this runtime.
     Stranger,
     Usable(Usable),
     Wait(watch::Receiver<Option<Result<()>>>),
-    /// There is nothing, and the caller must make it, under this number.
+    /// There is no connection; the caller must make it, under this number.
     Make(Attempt, watch::Receiver<Option<Result<()>>>),
 }
 
@@ -68,15 +68,15 @@ impl Link {
 
     /// The connection of this runtime, made if there is none.
     ///
-    /// It is made by a task, so that a caller that goes away, or is not polled, neither holds the
-    /// others nor throws away what has been done.
+    /// It is made by a task, so that a caller that goes away, or is not polled, neither delays the
+    /// others nor discards the connection.
     pub(super) async fn connection(&self) -> Result<Usable> {
         let runtime = runtime()?;
         let mut known = false;
         loop {
             let mut opened = match self.find(runtime.id())? {
                 Found::Usable(usable) => return Ok(usable),
-                // A task is dropped at once where the runtime is ending.
+                // If the runtime is ending, the task is dropped at once.
                 Found::Stranger if known => return Err(given_up()),
                 Found::Stranger => {
                     self.settle(&runtime);
@@ -89,7 +89,7 @@ impl Link {
                     opened
                 }
             };
-            // Boxed, since every command would carry its room.
+            // Boxed, since every command would be larger for it.
             Box::pin(async {
                 let opened = opened.wait_for(Option::is_some).await;
                 opened.map_or_else(
@@ -101,7 +101,7 @@ impl Link {
         }
     }
 
-    /// Makes a home for a runtime, which goes when the runtime ends.
+    /// Makes a home for a runtime, which is removed when the runtime ends.
     fn settle(&self, runtime: &Handle) {
         let (alive, gone) = oneshot::channel();
         let home = Home {
@@ -111,7 +111,11 @@ impl Link {
         };
         {
             let mut state = self.homes.lock();
-            if state.homes.iter().any(|it| it.runtime == home.runtime) {
+            if state
+                .homes
+                .iter()
+                .any(|known| known.runtime == home.runtime)
+            {
                 return;
             }
             state.homes.push(home);
@@ -152,14 +156,14 @@ impl Link {
         }
     }
 
-    /// Makes the next command connect anew, unless somebody has replaced the connection already.
+    /// Makes the next command connect again, unless the connection has been replaced already.
     pub(super) fn replace(&self, number: u64) {
         let replaced = self.homes.lock().shut(number);
         // Dropped outside of the lock.
         drop(replaced);
     }
 
-    /// The server is a replica. Nothing is sent until [`prove`](Self::prove) has found otherwise.
+    /// The server is a replica. Nothing is sent until [`prove`](Self::prove) shows otherwise.
     pub(super) fn demote(&self, number: u64, key: &str) {
         let mut state = self.homes.lock();
         let is_current = |home: &Home| matches!(home.door, Door::Open(open, _) if open == number);
@@ -172,12 +176,12 @@ impl Link {
         drop(doors);
     }
 
-    /// A key for which a write was refused, if the server is known as a replica.
+    /// A key for which a write was refused, if the server is known to be a replica.
     pub(super) fn demoted(&self) -> Option<Arc<str>> {
         self.homes.lock().demoted.clone()
     }
 
-    /// A connection that no other caller has, made by a task, to try a server that was a replica.
+    /// A connection that no other caller uses, made by a task, to test a server that was a replica.
     pub(super) async fn apart(&self) -> Result<MultiplexedConnection> {
         let runtime = runtime()?;
         let connector = Arc::clone(&self.connector);
@@ -203,13 +207,13 @@ fn demoted() -> Error {
     Error::BackendError("redis: the server is a replica and takes no writes".into())
 }
 
-/// What a task that connects has come to.
+/// The result of a task that connects.
 async fn joined(
     task: tokio::task::JoinHandle<Result<MultiplexedConnection>>,
 ) -> Result<MultiplexedConnection> {
     match task.await {
         Ok(connected) => connected,
-        // tokio says by a panic alone that a runtime has no sockets.
+        // Where a runtime has no sockets, tokio panics and gives no other sign.
         Err(error) if error.is_panic() => Err(Error::ConfigError(
             "redis needs a tokio runtime with sockets and a timer: enable_all()".into(),
         )),
@@ -217,13 +221,13 @@ async fn joined(
     }
 }
 
-/// Connects, and tells all who wait.
+/// Connects, and tells all waiters.
 async fn open(connector: Arc<Connector>, attempt: Attempt, runtime: Handle) {
     let connected = joined(runtime.spawn(async move { connector.connect().await })).await;
     attempt.end(connected);
 }
 
-/// An attempt to connect. Dropped before its end, it leaves the door shut.
+/// An attempt to connect. If it is dropped before its end, the door is shut.
 struct Attempt {
     homes: Weak<Homes>,
     number: u64,
@@ -236,7 +240,8 @@ impl Attempt {
         if let (Ok(connection), Some(homes)) = (connected, self.homes.upgrade()) {
             homes.lock().open(self.number, connection);
         }
-        // Dropping it shuts the door where it has not been opened; whoever is told comes after that.
+        // Dropping it shuts the door if it has not been opened. This comes before the waiters are
+        // told.
         let opens = self.opens.clone();
         drop(self);
         let _ = opens.send(Some(told));
@@ -257,7 +262,7 @@ impl Drop for Attempt {
     }
 }
 
-/// Lives in a task of a runtime, and ends with it: then nobody drives its connection any more.
+/// Lives in a task of a runtime, and ends with it: from then on nothing drives its connection.
 struct Tenant {
     homes: Weak<Homes>,
     runtime: Id,

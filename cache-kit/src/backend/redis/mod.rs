@@ -18,8 +18,8 @@ pub use store::RedisStore;
 /// Keeps entries in Redis, where all processes share them.
 ///
 /// Needs Redis 6 or newer, or a server that speaks its protocol and runs its scripts. One
-/// connection serves all callers of a tokio runtime (`enable_all()`); it is made at the first use, by a
-/// task, and anew when it is lost. It ends with its runtime.
+/// connection serves all callers of a tokio runtime (`enable_all()`). A task makes it at the first
+/// use, and again when it is lost. It ends with its runtime.
 ///
 /// ```no_run
 /// use cache_kit::CacheService;
@@ -34,15 +34,15 @@ pub use store::RedisStore;
 ///
 /// # When the server does not answer
 /// A command ends after its deadline (500 ms), connecting included. After five failures in a row
-/// none is sent for a while, and neither after a call was given up and a `PING` behind it found no
-/// answer. Reads are then answered from the repository, one load per key. Invalidations wait, up to
-/// 10,000 of them, and are sent when the server is back, which a task in the background finds out;
-/// until then their keys are not served. [`Encoded::health`] tells.
+/// nothing is sent for a while. The same happens after a call was given up and a `PING` behind it
+/// found no answer. Reads are then answered from the repository, one load per key. Invalidations
+/// wait, up to 10,000 of them. A background task finds out when the server is back, and sends them;
+/// until then their keys are not served. [`Encoded::health`] shows the state.
 ///
-/// A server that has become a replica is sent nothing, since no invalidation would reach it. The task
-/// tries it with a deletion of the key whose write it refused.
+/// Nothing is sent to a server that has become a replica, since it would refuse every invalidation.
+/// The task tests it by deleting the key for which it refused a write.
 ///
-/// # What its user must be allowed
+/// # Permissions that its user needs
 /// `GET`, `MGET`, `SET`, `DEL`, `GETRANGE`, `EVALSHA`, `SCRIPT LOAD` and `PING`, on the keys of its
 /// entities:
 ///
@@ -50,13 +50,14 @@ pub use store::RedisStore;
 /// ACL SETUSER app on >password ~user:* ~order:* +get +mget +set +del +getrange +evalsha +script|load +ping
 /// ```
 ///
-/// What is refused concerns its own key alone: a look-up is a miss whose load is not stored; an
-/// invalidation waits, its key is answered by the repository, and it is given up after an hour
+/// A refusal affects only its own key. A refused look-up is a miss, and its load is not stored. A
+/// refused invalidation waits while the repository answers for its key, and is given up after an
+/// hour
 /// ([`EncodedConfig::with_refused_invalidations`](super::EncodedConfig::with_refused_invalidations)).
-/// [`Health::last_refusal`](super::Health::last_refusal) names the command. A refused login is a failure
-/// of the connection.
+/// [`Health::last_refusal`](super::Health::last_refusal) names the command. A refused login is a
+/// failure of the connection.
 ///
-/// # What no fence can cure
+/// # What fences cannot prevent
 /// A restart that brings deleted keys back from disk, and a failover to a replica that had not
 /// seen an invalidation. Both are bounded by the time to live, which is one hour by default.
 pub type RedisBackend = Encoded<RedisStore>;

@@ -1,12 +1,12 @@
-//! What an error of the client means, in words of our own: what a server says may quote a command or
+//! What an error of the client means, in our own words: the server's message may quote a command or
 //! a password.
 
 use ::redis::{ErrorKind, RedisError};
 
 use crate::error::Error;
 
-/// The code of an error that a script of ours answers with. Behind it come the command that was not
-/// done, and the code that the server gave for it.
+/// The code of an error from one of our scripts. It is followed by the command that failed, and the
+/// server's code for it.
 pub(super) const NOT_DONE: &str = "NOTDONE";
 
 /// The code of a server's error, and the command that it is for.
@@ -33,7 +33,7 @@ fn clean(word: &str) -> &str {
     }
 }
 
-/// Whether the server refuses who we are, so that no command on the connection will ever be done.
+/// Whether the server refuses the login, so that no command on the connection can succeed.
 pub(super) fn is_login(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || matches!(code_of(error, ""), Some(("WRONGPASS" | "NOAUTH", _)))
@@ -44,13 +44,13 @@ pub(super) fn is_lost(error: &RedisError) -> bool {
     error.is_connection_dropped() || error.is_io_error() || error.kind() == ErrorKind::Parse
 }
 
-/// Whether the server is no longer one to write to. The connection would go on being answered, and
-/// every invalidation refused.
+/// Whether the server no longer takes writes. It would go on answering on this connection, but
+/// refuse every invalidation.
 pub(super) fn is_demoted(error: &RedisError) -> bool {
     matches!(code_of(error, ""), Some(("READONLY" | "MASTERDOWN", _)))
 }
 
-/// What became of `command`.
+/// The error of `command`.
 pub(super) fn said_of(error: &RedisError, command: &str) -> Error {
     if error.kind() == ErrorKind::AuthenticationFailed {
         return Error::BackendError("redis: the user name or the password is refused".into());
@@ -65,7 +65,7 @@ pub(super) fn said_of(error: &RedisError, command: &str) -> Error {
             "READONLY" | "MASTERDOWN" => {
                 Error::BackendError(format!("{text}: the server is a replica"))
             }
-            // It will, in a while.
+            // A later try may succeed.
             "LOADING" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN" | "UNKILLABLE" => {
                 Error::BackendError(text)
             }

@@ -6,7 +6,8 @@ use super::said::NOT_DONE;
 use crate::backend::bytes::{HEAD_BYTES, HEAD_PREFIXES};
 
 pub(super) struct Scripts {
-    /// Sets a placeholder unless a head stands there; answers with that head, or with nothing.
+    /// Sets a placeholder unless the key has a value with a head; answers with that head, or with
+    /// nothing.
     ///
     /// `KEYS` key; `ARGV` placeholder, its lifetime in milliseconds, the two prefixes of a head.
     pub(super) claim: Script,
@@ -35,8 +36,8 @@ impl Scripts {
                  if done.err then return refused('SET', done) end
                  return false"
             )),
-            // An empty head is never given: it would match a missing key. The head of the value itself
-            // was put there by an earlier copy of the command.
+            // An empty head is never passed: it would match a missing key. If the current head is
+            // that of the new value, an earlier copy of the command stored it.
             swap: script(&format!(
                 "if head == string.sub(ARGV[2], 1, {HEAD_BYTES}) then return 1 end
                  if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
@@ -59,8 +60,8 @@ impl Scripts {
     }
 }
 
-/// What every script begins with: it gets the head. A key of another type has none, and `SET` replaces
-/// it; every other error is told, with the command that it is for.
+/// The beginning of every script: it gets the head. A key of another Redis type has none, and `SET`
+/// replaces it. Every other error is returned, with its command.
 fn prelude(last: usize) -> String {
     format!(
         "local function refused(command, answer)

@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Redis refuses a command whole when it refuses it for one key. Strangers travel together, so such a
-/// command is sent again key by key; and for this long so are those that come after it, else each of
-/// them would cost a round trip for nothing.
+/// Redis refuses a whole command if it refuses it for one key. Unrelated keys share a command, so a
+/// refused one is sent again key by key. For this long, so are the commands after it; otherwise
+/// each would first cost a wasted round trip.
 const FOR: Duration = Duration::from_secs(10);
 
 /// Whether commands for many keys are sent key by key.

@@ -35,8 +35,8 @@ impl RedisStore {
         })
     }
 
-    /// Runs `command`, which is called `name` and works on `key`, on the connection. One that turns
-    /// out to be no good is replaced.
+    /// Runs `command`, which is called `name` and works on `key`, on the connection. A connection
+    /// that turns out to be broken is replaced.
     async fn run<O, C>(
         &self,
         name: &str,
@@ -58,8 +58,8 @@ impl RedisStore {
         })
     }
 
-    /// Runs a script on `key`. One that the server does not have is loaded; what was sent before has
-    /// been answered then, and cannot come again.
+    /// Runs a script on `key`. If the server does not have it, it is loaded. The first sending has
+    /// been answered then, and cannot arrive again.
     async fn script<O: FromRedisValue>(
         &self,
         script: &Script,
@@ -98,8 +98,8 @@ impl RedisStore {
         .await
     }
 
-    /// Finds out whether a server that was a replica takes writes. The key is one of ours that was to
-    /// be deleted or filled when the server refused it.
+    /// Finds out whether a server that was a replica takes writes. The key is one of ours, whose
+    /// deletion or store the server refused.
     async fn prove(&self, key: &str) -> Result<()> {
         let mut connection = self.link.apart().await?;
         let deleted: RedisResult<()> = ::redis::cmd("DEL")
@@ -121,7 +121,7 @@ impl ByteStore for RedisStore {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.run("GET", key, |mut connection| async move {
-            // In room enough, so that it need not grow.
+            // Large enough, so that it need not grow.
             let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
             get.arg("GET").arg(key);
             let value = get.query_async(&mut connection).await;
@@ -147,7 +147,7 @@ impl ByteStore for RedisStore {
             };
             match self.run("MGET", first, mget).await {
                 Ok(values) => return values.into_iter().map(Ok).collect(),
-                // For one key, maybe, that this user may not touch.
+                // Maybe because of one key that this user may not touch.
                 Err(Error::BackendRefused(_)) => self.split_reads.begin(),
                 Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
             }
@@ -286,8 +286,8 @@ impl fmt::Debug for RedisStore {
     }
 }
 
-/// A lifetime in whole milliseconds. Zero is an error to the server, and so is what ends beyond its
-/// calendar; nobody will miss an entry after a hundred years.
+/// A lifetime in whole milliseconds. The server refuses zero, and times beyond its calendar, so a
+/// lifetime is bounded by a hundred years.
 fn millis(lifetime: Duration) -> u64 {
     const CENTURY: u64 = 100 * 365 * 24 * 3_600 * 1_000;
     u64::try_from(lifetime.as_millis()).map_or(CENTURY, |millis| millis.clamp(1, CENTURY))

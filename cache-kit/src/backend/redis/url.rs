@@ -1,5 +1,5 @@
-//! What a URL may say. The client's own parser leaves out what it does not know, and `redis://h?db=5`
-//! would be database 0 without a word.
+//! What a URL may contain. The client's own parser silently ignores what it does not know:
+//! `redis://h?db=5` would select database 0.
 
 use ::redis::{ConnectionInfo, IntoConnectionInfo};
 
@@ -15,8 +15,8 @@ pub(super) fn parse(url: &str) -> Result<(ConnectionInfo, bool)> {
     let is_unix = matches!(&*scheme, "unix" | "redis+unix" | "valkey+unix");
     let (before, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (before, query) = before.split_once('?').unwrap_or((before, ""));
-    // The client's own parser knows what is no URL at all, such as a password that is not
-    // percent-encoded. Its message is not passed on, which could repeat the URL.
+    // The client's own parser rejects what is not a URL, such as a password that is not
+    // percent-encoded. Its message is not passed on, because it could repeat the URL.
     let parsed = |url: &str| {
         let words = "wants redis://[user][:password@]host[:port][/db] or unix:///path";
         url.into_connection_info().map_err(|_| refused(words))
@@ -41,16 +41,16 @@ pub(super) fn parse(url: &str) -> Result<(ConnectionInfo, bool)> {
     Ok((parsed(url)?, chosen))
 }
 
-/// Checks what stands behind the question mark; tells whether it chooses a protocol.
+/// Checks what follows the question mark; tells whether it chooses a protocol.
 fn parameters(query: &str, is_unix: bool) -> Result<bool> {
     let allowed: &[&str] = match is_unix {
         true => &["db", "user", "pass", "protocol"],
         false => &["protocol"],
     };
     let mut seen: Vec<&str> = Vec::new();
-    for parameter in query.split('&').filter(|it| !it.is_empty()) {
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
         let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let Some(name) = allowed.iter().find(|it| **it == name) else {
+        let Some(name) = allowed.iter().find(|known| **known == name) else {
             return Err(unknown(name, query, allowed, is_unix));
         };
         if seen.contains(name) {
@@ -71,7 +71,7 @@ fn parameters(query: &str, is_unix: bool) -> Result<bool> {
 }
 
 fn unknown(name: &str, query: &str, allowed: &[&str], is_unix: bool) -> Error {
-    // Behind a question mark that belongs to a password stands the rest of it.
+    // If the question mark belongs to a password, the rest of the password follows it.
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
     let named = !query.contains('@') && !name.is_empty() && name.bytes().all(is_word);
     let name = match named {

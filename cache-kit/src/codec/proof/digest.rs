@@ -1,4 +1,4 @@
-//! What a value tells a serializer, as a number.
+//! A digest of what a value tells a serializer.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -10,8 +10,8 @@ use serde::ser::{
 
 use super::super::seal;
 
-/// What `value` tells, or `None` if it refuses. Without their order, the parts of sequences are
-/// what they are wherever they stand; those of maps always are.
+/// The digest of `value`, or `None` if it cannot be serialized. Without order, the parts of
+/// sequences count independent of their position; the parts of maps always do.
 pub(super) fn digest<T: Serialize>(value: &T, ordered: bool) -> Option<u64> {
     let digest = Digest { ordered, log: None };
     value.serialize(digest).ok()
@@ -34,21 +34,21 @@ pub(super) fn difference<T: Serialize>(one: &T, other: &T) -> Option<String> {
     Some(path)
 }
 
-/// The fields that have been told, the inner ones first.
+/// The fields that have been serialized, the inner ones first.
 #[derive(Default)]
 struct Log {
     open: RefCell<Vec<&'static str>>,
     fields: RefCell<Vec<(String, u64)>>,
 }
 
-/// A serializer whose outcome is the number.
+/// A serializer whose result is the digest.
 #[derive(Clone, Copy)]
 struct Digest<'a> {
     ordered: bool,
     log: Option<&'a Log>,
 }
 
-/// The value refused to be told.
+/// The value cannot be serialized.
 #[derive(Debug)]
 struct Refused;
 
@@ -112,7 +112,7 @@ fn wide(call: Call, bits: u128) -> u64 {
     mix(leaf(call, bits as u64), (bits >> 64) as u64)
 }
 
-/// The parts of a value, as they are told.
+/// The parts of a value, in the order in which they are serialized.
 struct Parts<'a> {
     digest: Digest<'a>,
     ordered: bool,
@@ -191,23 +191,23 @@ impl<'a> Serializer for Digest<'a> {
     type SerializeStruct = Parts<'a>;
     type SerializeStructVariant = Parts<'a>;
 
-    // As postcard has it.
+    // As in postcard.
     fn is_human_readable(&self) -> bool {
         false
     }
 
-    // Signed numbers keep their sign in all 64 bits, floats all of theirs.
+    // Signed numbers are sign-extended to 64 bits; floats keep all their bits.
     leaves! {
         serialize_bool(bool) Bool u64::from;
-        serialize_i8(i8) I8 |it| i64::from(it).cast_unsigned();
-        serialize_i16(i16) I16 |it| i64::from(it).cast_unsigned();
-        serialize_i32(i32) I32 |it| i64::from(it).cast_unsigned();
+        serialize_i8(i8) I8 |number| i64::from(number).cast_unsigned();
+        serialize_i16(i16) I16 |number| i64::from(number).cast_unsigned();
+        serialize_i32(i32) I32 |number| i64::from(number).cast_unsigned();
         serialize_i64(i64) I64 i64::cast_unsigned;
         serialize_u8(u8) U8 u64::from;
         serialize_u16(u16) U16 u64::from;
         serialize_u32(u32) U32 u64::from;
-        serialize_u64(u64) U64 |it| it;
-        serialize_f32(f32) F32 |it| it.to_bits().into();
+        serialize_u64(u64) U64 |number| number;
+        serialize_f32(f32) F32 |number| number.to_bits().into();
         serialize_f64(f64) F64 f64::to_bits;
         serialize_char(char) Char u64::from;
     }

@@ -1,12 +1,12 @@
-//! The proof that what is stored comes back.
+//! The proof that a stored value can be read back.
 //!
-//! What postcard writes is not what it reads wherever a type writes in one way and reads in another:
-//! a helper that writes nothing for `None`, a variant that is skipped, a `Weak`. Bytes alone do not
-//! tell: shifted by one field, they may well decode, and encode to the same bytes again. So the
-//! proof decodes the payload and compares what the two values *tell a serializer*: each call, with
-//! its kind, and not the bytes that come of it.
+//! Postcard does not read back what it wrote if a type writes in one way and reads in another: a
+//! helper that writes nothing for `None`, a variant that is skipped, a `Weak`. Bytes alone do not
+//! show it: shifted by one field, they may still decode, and encode to the same bytes again. So the
+//! proof decodes the payload and compares what the two values *tell a serializer*: each call and
+//! its kind, not the resulting bytes.
 //!
-//! A set or a map may tell its parts in another order, and is the same.
+//! A set or a map may serialize its parts in another order and still be equal.
 
 mod digest;
 
@@ -25,7 +25,7 @@ use super::trace::{Shape, Unreadable};
 
 use digest::{difference, digest};
 
-/// Refuses a value that would not come back, and a type that has values that would not.
+/// Refuses a value that could not be read back, and a type none of whose values could.
 #[cfg(feature = "testing")]
 pub(crate) fn of_sample<T: CacheEntity>(value: &T) -> Result<()> {
     let shape = trace::trace::<T>(0);
@@ -40,7 +40,7 @@ pub(crate) fn of_sample<T: CacheEntity>(value: &T) -> Result<()> {
     }
 }
 
-/// Refuses a type of which no value comes back.
+/// Refuses a type none of whose values can be read back.
 pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {
     match &shape.never {
         Some(unreadable) => Err(refusal::<T>(&unreadable.to_string())),
@@ -48,9 +48,9 @@ pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {
     }
 }
 
-/// Refuses `payload` unless it comes back as `value`.
+/// Refuses `payload` unless it decodes to `value`.
 pub(super) fn of_value<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<()> {
-    // What panics is gone, and so is whatever it has left half-done.
+    // After a panic, everything that it left half-done is dropped.
     caught(|| compare(shape, value, payload))
         .unwrap_or_else(|| Err(refusal::<T>("its `Serialize` or `Deserialize` panicked")))
 }
@@ -59,7 +59,8 @@ fn compare<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<(
     let Some(back) = payload::read::<T>(payload) else {
         return Err(refusal::<T>(&unreadable(&shape.partly)));
     };
-    // The order of a set is another one each time; so only where it differs, it is left out.
+    // The order of a hash set varies, so on a difference the digests are compared again without
+    // order.
     let is_same = |ordered| {
         let told = digest(value, ordered);
         told.is_some() && told == digest(&back, ordered)

@@ -1,4 +1,4 @@
-//! What a proof lets pass, and what it refuses.
+//! What a proof accepts, and what it refuses.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -123,7 +123,7 @@ fn bytes_that_decode_as_another_value_are_refused_with_the_field() {
         level: 0,
         tags: vec![1, 9],
     };
-    // Encoded again, it is the same bytes.
+    // Encoded again, it gives the same bytes.
     let encoded = |value: &Shifted| {
         let mut bytes = Vec::new();
         payload::append(&mut bytes, usize::MAX, value).map(|_| bytes)
@@ -183,7 +183,7 @@ impl From<String> for Lower {
     }
 }
 
-/// Written as a number that reading takes offence at.
+/// Written as a number that reading rejects.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "(u8,)", into = "(u8,)")]
 struct Panicking(u8);

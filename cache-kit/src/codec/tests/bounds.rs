@@ -1,4 +1,5 @@
-//! What is nested too deeply or holds too many elements of nothing is refused, written and read.
+//! A value that is nested too deeply, or has too many elements of zero size, can be neither written
+//! nor read.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -13,7 +14,7 @@ use super::super::payload::{append, read};
 use super::*;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Half of what a thread has by default: the caller needs some, too.
+/// Half of a thread's default stack: the caller needs some, too.
 const STACK: usize = 1 << 20;
 
 fn on_a_small_stack<O: Send + 'static>(run: impl FnOnce() -> O + Send + 'static) -> O {
@@ -60,7 +61,7 @@ enum Nested {
 
 type Way = fn(Nested) -> Nested;
 
-/// Every way to hold one more, and how many levels it has.
+/// Every way to nest one more value, and how many levels it adds.
 const WAYS: [(Way, u32); 8] = [
     (|inner| Nested::Box(Box::new(inner)), 1),
     (|inner| Nested::Option(Some(Box::new(inner))), 2),
@@ -81,7 +82,7 @@ fn nested(way: Way, times: u32) -> Nested {
     (0..times).fold(Nested::Leaf, |inner, _| way(inner))
 }
 
-/// Postcard's own, which refuses nothing.
+/// Postcard's own functions, which refuse nothing.
 fn unbounded<T: Serialize>(value: &T) -> Vec<u8> {
     struct Plain(Vec<u8>);
     impl postcard::ser_flavors::Flavor for Plain {
@@ -169,7 +170,7 @@ fn elements_of_nothing_are_bounded_and_others_only_by_their_size() {
     let error = encoded(&vec![(); EMPTY_ELEMENTS + 10]).unwrap_err();
     assert!(error.to_string().contains("take no bytes"), "{error}");
     assert!(encoded(&vec![vec![(); 300]; 300]).is_err());
-    // Not looped over: it would take years.
+    // Not looped over, which would take years.
     let endless = vec![(); 1 << 60];
     let mut buffer = Vec::new();
     let written = append(&mut buffer, MAX_BYTES, &endless).unwrap();
@@ -196,7 +197,7 @@ fn a_length_that_the_payload_cannot_hold_is_refused_before_it_is_believed() {
         assert_eq!(read::<BTreeMap<(), ()>>(&length(n)), None);
         assert_eq!(read::<String>(&length(n)), None);
     }
-    // Each of the inner ones would pass for itself.
+    // Each of the inner ones alone would pass.
     let many = [length(1_000), length(60_000).repeat(1_000)].concat();
     assert!(read::<Vec<Vec<()>>>(&many).is_none());
 

@@ -1,4 +1,4 @@
-//! Damage is a miss: no change of stored bytes is ever decoded, and none panics.
+//! Damage is a miss: changed bytes are never decoded and never cause a panic.
 
 use super::super::head::{ENTRY_MAGIC, PLACEHOLDER_MAGIC, VERSION};
 use super::super::{Decoded, FENCE_LEN, Head, PLACEHOLDER_LEN, head_of};
@@ -17,7 +17,7 @@ fn absence() -> Entry<User> {
     }
 }
 
-/// One of everything that can stand under a key, with its name.
+/// One of everything that can be under a key, with its name.
 fn stored() -> Vec<(&'static str, Codec<User>, Vec<u8>)> {
     let keyed = plain().carrying_key();
     let value = entry(User::sample());
@@ -198,8 +198,7 @@ fn an_older_schema_is_told_from_damage() {
     }
 }
 
-/// A type of which postcard can be made to build 2⁶⁴ without reading a byte, or to recurse without
-/// end.
+/// A type that can make postcard build 2⁶⁴ elements without reading a byte, or recurse without end.
 #[derive(Clone, Serialize, Deserialize)]
 struct Bomb {
     units: Vec<()>,
@@ -232,7 +231,7 @@ fn a_bomb_under_a_wrong_checksum_is_never_decoded() {
         let mut bytes = whole[..HEAD_LEN].to_vec();
         bytes.extend_from_slice(payload);
         assert!(matches!(codec.decode("bomb:0", &bytes), Decoded::Damaged));
-        // Even with a head that vouches for its length.
+        // Even with a head whose length field is valid.
         let head: &HeadBytes = whole.first_chunk().unwrap();
         let mut head = EntryHead::read("bomb:0", head).unwrap();
         head.body_len = u32::try_from(payload.len()).unwrap();
@@ -285,7 +284,7 @@ fn garbage_under_valid_checksums_never_panics() {
             }
             head.body_len = u32::try_from(body.len()).unwrap();
             let bytes = [&head.write(KEY, &body)[..], &body].concat();
-            // What a forger gets through is a user or a miss: it is enough to come back.
+            // A forgery decodes to a user or is a miss. Returning at all is enough.
             match codec.decode(KEY, &bytes) {
                 Decoded::Entry { entry, .. } => assert!(entry.value.is_some()),
                 Decoded::OtherSchema { stamp: found } => assert_eq!(found, stamp()),

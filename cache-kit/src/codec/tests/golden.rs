@@ -1,12 +1,12 @@
 //! The golden files: keys and bytes, pinned.
 //!
-//! In them, `#` opens a comment and blanks mean nothing.
+//! In them, `#` starts a comment and spaces are ignored.
 
 use super::super::{Decoded, Head, head_of};
 use super::*;
 use crate::key::KeyText;
 
-/// A change of the bytes makes old entries unreadable, so it must show in the format version.
+/// A change of the bytes makes old entries unreadable, so it needs a new format version.
 fn pinned(name: &str, golden: &str, bytes: &[u8]) {
     assert!(
         parse(golden) == bytes,

@@ -1,4 +1,4 @@
-//! What holds of every stored byte.
+//! Tests of the stored bytes.
 
 mod bounds;
 mod damage;
@@ -35,7 +35,7 @@ impl User {
     }
 }
 
-/// Has the key space, the number and the bytes of a [`User`], and is none.
+/// Has the prefix, the schema number and the bytes of a [`User`], but is another type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Product {
     pub(super) id: u64,

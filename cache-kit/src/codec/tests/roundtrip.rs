@@ -1,4 +1,4 @@
-//! What goes in comes out.
+//! Every encoded value decodes to itself.
 
 use std::collections::BTreeMap;
 

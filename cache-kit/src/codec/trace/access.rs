@@ -1,4 +1,4 @@
-//! What the parts of a value are handed out by.
+//! Accesses that hand out the parts of a value.
 
 use serde::de::value::BorrowedStrDeserializer;
 use serde::de::{
@@ -9,7 +9,7 @@ use super::graph::{Edge, Request};
 use super::probe::{Halt, Made, Mode, Probe, Run, Target, Way};
 use super::values;
 
-/// Hands a part to its seed, and notes what came of it.
+/// Passes a part to its seed, and notes the result.
 fn part<'de, S: DeserializeSeed<'de>>(
     run: &mut Run,
     at: (usize, usize),
@@ -32,7 +32,7 @@ fn part<'de, S: DeserializeSeed<'de>>(
         *edge = Edge::Nothing;
     }
     match mode {
-        // The type has been at the target and has not asked.
+        // The type was at the target and did not ask for anything.
         Mode::Aim(behind) if behind + 1 == run.route.len() => {
             run.over = true;
             Err(Halt)
@@ -57,11 +57,11 @@ pub(super) struct Items<'a> {
 
 impl<'a> Items<'a> {
     pub(super) fn new(run: &'a mut Run, node: usize, way: Way) -> Self {
-        let it = &run.graph.nodes[node];
-        let len = match (it.request, &way) {
+        let parent = &run.graph.nodes[node];
+        let len = match (parent.request, &way) {
             (Request::Seq, Way::Step(..)) => 1,
-            (Request::Seq, Way::Make(made)) => values::length(it.palette + made.shift),
-            _ => it.edges.len(),
+            (Request::Seq, Way::Make(made)) => values::length(parent.palette + made.shift),
+            _ => parent.edges.len(),
         };
         Self {
             run,
@@ -118,11 +118,11 @@ impl Run {
                 == Some(Edge::Node(node))
     }
 
-    /// What a node whose parts were all accepted, and which was refused itself, adds to the
-    /// palettes of its parts.
+    /// Added to the palettes of a node's parts if all parts were accepted but the node itself was
+    /// refused.
     fn shift(&self, node: usize) -> usize {
         match self.graph.nodes[node].request {
-            // It is another length, and not another element.
+            // The next try changes the length, not an element.
             Request::Seq | Request::Map => 0,
             _ => self.graph.nodes[node].palette,
         }
@@ -154,7 +154,8 @@ impl<'de> MapAccess<'de> for Named<'_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Halt> {
         let value = part(self.run, self.at, Mode::Aim(self.behind), seed);
-        // A name that the type does not know. Or the field is like that: it is asked in order then.
+        // The type does not know the name, or the field's own type ignores any value. Then the
+        // field is visited in order.
         let (node, edge) = self.at;
         if let Edge::Node(to) = self.run.graph.nodes[node].edges[edge]
             && self.run.graph.nodes[to].request == Request::IgnoredAny
@@ -177,7 +178,7 @@ impl<'a> Entry<'a> {
     pub(super) fn new(run: &'a mut Run, node: usize, way: Way) -> Self {
         let left = match &way {
             Way::Step(..) => 1,
-            // The target itself is to show its key and its value.
+            // At the target itself, its key and its value are visited.
             Way::Make(_) if run.is_target(node) => 1,
             Way::Make(made) => (run.graph.nodes[node].palette + made.shift) % 2,
         };
@@ -235,7 +236,7 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Halt> {
-        // The number as postcard hands it over.
+        // The number in the form that postcard passes.
         let number = u32::try_from(self.at.1).map_err(|_| Halt)?;
         let variant = seed.deserialize(IntoDeserializer::<Halt>::into_deserializer(number))?;
         Ok((variant, self))

@@ -1,4 +1,4 @@
-//! Sends runs into a type until nothing is unseen.
+//! Starts runs through a type until every reachable request has been seen.
 
 use std::collections::VecDeque;
 
@@ -11,17 +11,17 @@ use super::values;
 /// How many requests all runs together may make.
 const REQUESTS: usize = 1 << 18;
 
-/// How many requests one run may make. More are made only by values that double at each level.
+/// How many requests one run may make. Only values that double at each level would make more.
 const REQUESTS_OF_A_RUN: usize = 1 << 13;
 
-/// How often a conversion of the user's may panic over made-up values. Each time, the panic hook
-/// prints something.
+/// How often a user's conversion may panic on made-up values. Each panic makes the panic hook
+/// print.
 const PANICS: usize = 3;
 
-/// Lets a type ask a probe, and tells whether a value came of it.
+/// Runs a type's `Deserialize` on a probe, and says whether it gave a value.
 type Ask<'a> = &'a dyn Fn(Probe<'_>) -> bool;
 
-/// The graph of all that `ask` asks for; `size` is that of a value.
+/// The graph of all requests of `ask`; `size` is the size of a value.
 pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
     let mut explorer = Explorer {
         ask,
@@ -52,10 +52,10 @@ pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
 struct Explorer<'a> {
     ask: Ask<'a>,
     run: Run,
-    /// Edges that a run gets to without a value.
+    /// Edges that a run reaches without a made-up value.
     near: VecDeque<(usize, usize)>,
-    /// Nodes whose later parts need values for the earlier ones. They come last, when it is known
-    /// what values look like; and those that lie deepest come first, as parts of the others.
+    /// Nodes whose later parts need values for the earlier ones. They come last, once the shape of
+    /// the values is known, and the deepest first, since they are parts of the others.
     late: Vec<usize>,
     panics: usize,
     requests_left: usize,
@@ -74,7 +74,7 @@ impl Explorer<'_> {
         }
     }
 
-    /// Looks at one edge.
+    /// Explores one edge.
     fn request(&mut self, at: (usize, usize)) {
         if self.edge(at) != Edge::Unseen {
             return;
@@ -101,7 +101,7 @@ impl Explorer<'_> {
         };
     }
 
-    /// Looks at the later edges of a node.
+    /// Explores the later edges of a node.
     fn parts(&mut self, node: usize) {
         let Some(first) = self.first_unseen(node) else {
             return;
@@ -134,7 +134,7 @@ impl Explorer<'_> {
                 }
                 Edge::Hidden
             }
-            // It has what it wants, and has not asked for more.
+            // The type was satisfied and did not ask for more.
             None if !self.run.over && self.run.reached == whole => Edge::Nothing,
             _ => Edge::Hidden,
         };
@@ -163,7 +163,7 @@ impl Explorer<'_> {
             mode: Mode::Aim(0),
         };
         let ask = self.ask;
-        // What a panic leaves behind in the graph is a request more or less.
+        // A panic may only leave the graph with one request more or less.
         let value = caught(|| ask(probe));
         self.requests_left += self.run.requests_left;
         let root = &mut self.run.graph.nodes[ROOT].edges[0];
@@ -177,18 +177,18 @@ impl Explorer<'_> {
     }
 
     fn enqueue(&mut self, node: usize) {
-        let it = &self.run.graph.nodes[node];
+        let found = &self.run.graph.nodes[node];
         let one_by_one = matches!(
-            it.request,
+            found.request,
             Request::Tuple(_) | Request::TupleStruct(..) | Request::TupleVariant(_) | Request::Map
         );
         if one_by_one {
             self.near.push_back((node, 0));
-            if it.edges.len() > 1 {
+            if found.edges.len() > 1 {
                 self.late.push(node);
             }
         } else {
-            let edges = 0..it.edges.len();
+            let edges = 0..found.edges.len();
             self.near.extend(edges.map(|edge| (node, edge)));
         }
     }

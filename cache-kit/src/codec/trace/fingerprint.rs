@@ -1,17 +1,17 @@
-//! A graph as a number.
+//! The fingerprint of a graph.
 //!
 //! The number must not depend on how the graph was found, nor on which of its parts are one type in
 //! Rust: a field that changes from `Vec<Line>` to `VecDeque<Line>` is read as before, and only its
-//! visitor has another name. So nodes that ask for the same, all the way down, are made one first.
-//! What is left has one form only, and is written down from the root on, each node where it comes
-//! first.
+//! visitor has another name. So nodes that ask for the same, at every depth, are merged first. The
+//! result has exactly one form. It is written down from the root, each node at its first
+//! occurrence.
 
 use std::collections::HashMap;
 
 use super::super::seal;
 use super::graph::{Edge, Graph, ROOT, Request};
 
-/// The fingerprint of `graph`, and of what the type states about itself.
+/// The fingerprint of `graph`, together with what the type states about itself.
 pub(super) fn of(graph: &Graph, stated: u64) -> u64 {
     let classes = classes(graph);
     let mut writer = Writer {
@@ -24,10 +24,10 @@ pub(super) fn of(graph: &Graph, stated: u64) -> u64 {
     seal::next(stated, &writer.text)
 }
 
-/// A number for each node, the same for those that ask for the same all the way down.
+/// A class number for each node, equal for nodes that ask for the same at every depth.
 ///
-/// It begins with what each node asks for itself, and adds what is below, one level a round, until
-/// no two nodes are told apart that were not before.
+/// It begins with each node's own request and adds one level below it per round, until a round
+/// separates no further nodes.
 fn classes(graph: &Graph) -> Vec<u64> {
     let seen: Vec<_> = (0..graph.nodes.len()).map(|id| seen(graph, id)).collect();
     let labels: Vec<u64> = seen.iter().map(|(request, _)| label(*request)).collect();
@@ -59,12 +59,12 @@ fn count(classes: &[u64]) -> usize {
     sorted.len()
 }
 
-/// Tells nodes of one graph apart, and is not part of the fingerprint.
+/// Distinguishes nodes of one graph; not part of the fingerprint.
 fn mix(hash: u64, number: u64) -> u64 {
     (hash.rotate_left(23) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
-/// What a node asks for, as far as bytes go: those of a sequence of `u8` are bytes.
+/// What a node asks for in terms of bytes: a sequence of `u8` counts as bytes.
 fn seen(graph: &Graph, id: usize) -> (Request, &[Edge]) {
     let node = &graph.nodes[id];
     match (node.request, node.edges.as_slice()) {
@@ -93,13 +93,13 @@ fn mark(edge: Edge) -> u8 {
 struct Writer<'a> {
     graph: &'a Graph,
     classes: &'a [u64],
-    /// In the order in which the classes come first.
+    /// In the order of the first occurrence of each class.
     numbers: HashMap<u64, usize>,
     text: Vec<u8>,
 }
 
 impl Writer<'_> {
-    /// Writes the graph down. It may be deeper than a stack.
+    /// Writes the graph down, without recursion: it may be deeper than the stack allows.
     fn all(&mut self) {
         let mut open = Vec::new();
         self.enter(ROOT, &mut open);
@@ -130,8 +130,8 @@ impl Writer<'_> {
     }
 }
 
-/// What a request is, without the types below it. The tags stand in stored entries: they never
-/// change, and 0 is none.
+/// The request itself, without the types below it. The tags are part of stored entries: they never
+/// change, and 0 is not used.
 fn write_request(text: &mut Vec<u8>, request: Request) {
     let (tag, name, names, len): (u8, &str, &[&str], usize) = match request {
         Request::Root => (1, "", &[], 0),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// A request that a type made of its deserializer.
+/// A request of a type to its deserializer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Request {
     /// Not a request: the node above the type's own first one.
@@ -42,7 +42,7 @@ pub(super) enum Request {
     StructVariant(&'static [&'static str]),
 }
 
-/// What came of one place where a type may make a request.
+/// The state of one place where a type may make a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Edge {
     /// No run has been there yet.
@@ -51,7 +51,7 @@ pub(super) enum Edge {
     Node(usize),
     /// The type was there and asked for nothing.
     Nothing,
-    /// The type does not go there: there is no such variant, or it takes no sequence.
+    /// The type does not get there: it has no such variant, or takes no sequence.
     Refused,
     /// No run gets there, because no made-up value was accepted on the way or a limit was reached.
     Hidden,
@@ -63,15 +63,15 @@ pub(super) struct Node {
     pub(super) edges: Vec<Edge>,
     /// The edge by which a run gets here in the fewest steps.
     pub(super) from: (usize, usize),
-    /// How much of the stack a run takes to get here, about.
+    /// About how much stack a run uses to get here.
     pub(super) stack: usize,
     /// Whether a struct does not take its fields by name, so that each needs those before it.
     pub(super) in_order: bool,
-    /// Which made-up value is next: each that was refused raises it.
+    /// The index of the next made-up value; each refusal raises it.
     pub(super) palette: usize,
 }
 
-/// Two requests with the same of these are made by one type.
+/// Two requests with equal fields come from one type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     pub(super) visitor: &'static str,
@@ -88,21 +88,21 @@ pub(super) struct Graph {
 /// The node above the type's own first request.
 pub(super) const ROOT: usize = 0;
 
-/// More than this many nodes are not looked at.
+/// Nodes beyond this number are not explored.
 const MAX_NODES: usize = 1 << 13;
-/// Where a run would take more of the stack than this, it does not go.
+/// A run does not go where it would use more stack than this.
 pub(super) const MAX_STACK: usize = 512 << 10;
-/// Of a tuple or an enum, no more parts than this are looked at. Its length counts all the same.
+/// Of a tuple or an enum, only this many parts are explored. Its length still counts.
 const MAX_EDGES: usize = 1 << 10;
 
-/// What a value of `size` bytes takes of the stack while its parts are read, about: some frames,
-/// and the value on its way through them.
+/// About how much stack a value of `size` bytes needs while its parts are read: some frames, and
+/// copies of the value in them.
 pub(super) fn stack_of(size: usize) -> usize {
     size.saturating_mul(4).saturating_add(4 << 10)
 }
 
 impl Request {
-    /// How many places of further requests are below this one.
+    /// How many places for further requests are below this one.
     fn edges(self) -> usize {
         let edges = match self {
             Self::Root | Self::Option | Self::Newtype(_) | Self::NewtypeVariant | Self::Seq => 1,
@@ -116,7 +116,7 @@ impl Request {
         edges.min(MAX_EDGES)
     }
 
-    /// Whether postcard has no answer to it.
+    /// Whether postcard cannot answer it.
     pub(super) fn asks_what_it_is(self) -> bool {
         matches!(self, Self::Any | Self::IgnoredAny | Self::Identifier)
     }
@@ -146,8 +146,8 @@ impl Graph {
         }
     }
 
-    /// Notes that `request` was made at an edge, and answers with its node. Says whether the node is
-    /// new and has edges of its own.
+    /// Notes that `request` was made at an edge, and returns its node and whether the node is new
+    /// and has edges of its own.
     pub(super) fn resolve(
         &mut self,
         (node, edge): (usize, usize),
@@ -203,14 +203,14 @@ impl Graph {
         route
     }
 
-    /// Where an edge is, in the words of the type's fields: `order.lines[].price`.
+    /// The path of an edge in terms of the type's fields: `order.lines[].price`.
     pub(super) fn path(&self, (node, edge): (usize, usize)) -> String {
         let mut route = self.route(node);
         route.push((node, edge));
         self.path_of(&route)
     }
 
-    /// The same, by a route of one's own.
+    /// The same, along a given route.
     pub(super) fn path_of(&self, route: &[(usize, usize)]) -> String {
         let mut path = String::new();
         for &(node, edge) in route {
@@ -239,7 +239,7 @@ impl Graph {
         path
     }
 
-    /// The paths that no run gets to.
+    /// The paths that no run reaches.
     pub(super) fn hidden(&self) -> Vec<String> {
         self.edges()
             .filter(|(_, edge)| matches!(edge, Edge::Hidden | Edge::Unseen))
@@ -249,13 +249,13 @@ impl Graph {
 
     /// All edges, from the root on.
     pub(super) fn edges(&self) -> impl Iterator<Item = ((usize, usize), Edge)> {
-        self.nodes.iter().enumerate().flat_map(|(node, it)| {
-            let edges = it.edges.iter().copied().enumerate();
-            edges.map(move |(at, edge)| ((node, at), edge))
+        self.nodes.iter().enumerate().flat_map(|(id, node)| {
+            let edges = node.edges.iter().copied().enumerate();
+            edges.map(move |(at, edge)| ((id, at), edge))
         })
     }
 
-    /// For each node, how deep the smallest value is that answers it; `None` where there is none.
+    /// For each node, the depth of the smallest value that answers it; `None` where there is none.
     pub(super) fn heights(&self) -> Vec<Option<usize>> {
         let mut heights = vec![None; self.nodes.len()];
         loop {
@@ -263,7 +263,8 @@ impl Graph {
             for (id, node) in self.nodes.iter().enumerate().rev() {
                 let height = node.height(&heights);
                 if height.is_some() && heights[id] != height {
-                    // The first height that is found may shrink, and never below its children's.
+                    // The first height that is found may shrink, but never below that of its
+                    // children.
                     if heights[id].is_none() || height < heights[id] {
                         heights[id] = height;
                         changed = true;
@@ -293,12 +294,17 @@ impl Node {
         match self.request {
             request if request.asks_what_it_is() => None,
             Request::Option | Request::Seq | Request::Map => Some(0),
-            Request::Enum(..) => self.edges.iter().filter_map(of).min().map(|it| it + 1),
+            Request::Enum(..) => self
+                .edges
+                .iter()
+                .filter_map(of)
+                .min()
+                .map(|height| height + 1),
             _ => self
                 .edges
                 .iter()
                 .try_fold(0, |most, edge| Some(of(edge)?.max(most)))
-                .map(|it| it + 1),
+                .map(|height| height + 1),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! What a type's `Deserialize` asks for, found out by asking it.
+//! What a type's `Deserialize` asks for, found out by running it.
 //!
-//! Postcard writes no names and no types: whether stored bytes still fit is decided by what the
-//! reader asks for. So that is what a type is known by. A *trace* runs `T::deserialize` against a
+//! Postcard writes no names and no types: whether stored bytes still fit depends on what the reader
+//! asks for. So a type is identified by that. A *trace* runs `T::deserialize` against a
 //! deserializer that holds no bytes and notes each request in a graph: fields, variants, lengths,
 //! nested and foreign types. The graph tells two things:
 //!
@@ -10,21 +10,21 @@
 //!
 //! How it is done:
 //!
-//! - Each run is aimed at the nearest request that has not been seen and ends there with an error.
-//!   So no value is made up as a rule, and no conversion of the user's runs.
+//! - Each run aims at the nearest request that has not been seen and ends there with an error. So
+//!   normally no value is made up, and no user's conversion runs.
 //! - The first field of a struct is asked for as postcard does it, through `visit_seq`; the others
-//!   by name, through `visit_map`. A field that refuses every value hides no other field.
+//!   by name, through `visit_map`. So a field that refuses every value hides no other field.
 //! - Variants are asked for by number, as postcard does it.
-//! - A type that holds itself is recognized by the name of its visitor and by its request. The name
-//!   of a visitor is never part of the fingerprint: it changes with modules and compilers.
+//! - A recursive type is recognized by the name of its visitor and by its request. The name of a
+//!   visitor is never part of the fingerprint: it changes with modules and compilers.
 //! - Values are made up only where there is no other way: before the later elements of a tuple and
 //!   in place of a map's key. A value that is refused, or makes a conversion panic, is replaced by
-//!   another one, a bounded number of times. What then is still out of reach is noted as hidden.
+//!   another one, a bounded number of times. What is still out of reach then is noted as hidden.
 //! - Nodes, requests and the use of the stack are bounded.
 //!
-//! Two types that are different in Rust and ask for the same have one fingerprint: `Vec<T>` and
-//! `VecDeque<T>`, `T` and `Box<T>`. The names that serde is told for structs, enums and newtypes
-//! count, because often nothing else tells `Cents(i64)` from `Euros(i64)`.
+//! Two types that differ in Rust but ask for the same have one fingerprint: `Vec<T>` and
+//! `VecDeque<T>`, `T` and `Box<T>`. The serde names of structs, enums and newtypes count, because
+//! often nothing else distinguishes `Cents(i64)` from `Euros(i64)`.
 
 mod access;
 mod explore;
@@ -45,9 +45,10 @@ pub(super) use unreadable::Unreadable;
 pub(crate) struct Shape {
     /// Changes when the bytes of a value would be read in another way.
     pub(super) fingerprint: u64,
-    /// What no value of the type gets past, if there is such a request.
+    /// The request at which every value of the type fails, if there is one.
     pub(super) never: Option<Unreadable>,
-    /// What some values run into: behind an option, in a sequence, in one of several variants.
+    /// Requests at which some values fail: behind an option, in a sequence, in one of several
+    /// variants.
     pub(super) partly: Vec<Unreadable>,
     /// Paths whose requests could not be reached. A change there is not seen.
     #[cfg_attr(not(test), expect(dead_code, reason = "asked for by tests only"))]

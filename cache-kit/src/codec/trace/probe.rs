@@ -15,8 +15,8 @@ use super::values;
 pub(super) enum Target {
     /// The request at the end of the route.
     Request,
-    /// The edges of the node at the end of the route, one after the other, with made-up values for
-    /// what has been seen.
+    /// The edges of the node at the end of the route, in order, with made-up values for what has
+    /// been seen.
     Parts,
 }
 
@@ -27,15 +27,15 @@ pub(super) struct Run {
     /// The edges from the root to the target.
     pub(super) route: Vec<(usize, usize)>,
     pub(super) target: Target,
-    /// How far on the route the run has come.
+    /// How many steps of the route the run has taken.
     pub(super) reached: usize,
-    /// The run has seen what it came for, and every further request is an error.
+    /// The run has reached its goal, and every further request is an error.
     pub(super) over: bool,
-    /// How often it was asked since then.
+    /// How many requests were made since then.
     pub(super) asked_in_vain: usize,
     /// Nodes that are new in this run and have edges.
     pub(super) fresh: Vec<usize>,
-    /// The made-up value that was refused, or stands in the midst of what was.
+    /// The made-up value that was refused, or that is inside of a refused one.
     pub(super) blamed: Option<usize>,
     /// The node that was answered last.
     pub(super) answered: Option<usize>,
@@ -45,10 +45,10 @@ pub(super) struct Run {
     pub(super) requests_left: usize,
 }
 
-/// More often than this, no type asks when it has been told to stop.
+/// After it has been told to stop, no type makes more requests than this.
 const IN_VAIN: usize = 1 << 16;
 
-/// Stands at one edge of the graph.
+/// A probe at one edge of the graph.
 pub(super) struct Probe<'a> {
     pub(super) run: &'a mut Run,
     pub(super) at: (usize, usize),
@@ -57,7 +57,7 @@ pub(super) struct Probe<'a> {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mode {
-    /// On the way to the target; how many edges of the route are behind.
+    /// On the way to the target, after this many edges of the route.
     Aim(usize),
     /// Makes a value up.
     Make(Made),
@@ -65,9 +65,9 @@ pub(super) enum Mode {
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Made {
-    /// Is added to the palette of every node: what is around has been refused so often.
+    /// Added to the palette of every node: how often the enclosing value has been refused.
     pub(super) shift: usize,
-    /// How much of the stack has been taken, about.
+    /// About how much stack has been used.
     pub(super) stack: usize,
 }
 
@@ -89,9 +89,9 @@ impl de::Error for Halt {
     }
 }
 
-/// How a node is to be answered.
+/// How to answer a node.
 pub(super) enum Way {
-    /// By a step of the route: to this edge of the node, with this many edges behind.
+    /// By a step of the route: to this edge of the node, after this many edges.
     Step(usize, usize),
     /// With a made-up value.
     Make(Made),
@@ -196,7 +196,7 @@ impl Run {
                     _ => self.halt(),
                 }
             }
-            // What is below is to be seen without values first.
+            // Everything below is explored without values first.
             Mode::Make(_) if fresh => self.halt(),
             Mode::Make(made) => {
                 let size = identity.map_or(0, |identity| identity.size);
@@ -210,7 +210,7 @@ impl Run {
         }
     }
 
-    /// The first made-up values on the way, which are parts of `node`.
+    /// The first made-up values on the way: parts of `node`.
     pub(super) fn made(&self, node: usize) -> Made {
         Made {
             shift: 0,
@@ -218,10 +218,10 @@ impl Run {
         }
     }
 
-    /// The answer to whatever is asked when the run is over.
+    /// The answer to every request after the run is over.
     ///
-    /// A type that takes errors for no answer and asks again for ever is left by unwinding, which
-    /// says nothing on the way.
+    /// A type that ignores errors and asks again for ever is stopped by unwinding, which bypasses
+    /// the panic hook.
     pub(super) fn closed(&mut self) -> Halt {
         self.asked_in_vain += 1;
         if self.asked_in_vain > IN_VAIN {
@@ -235,7 +235,7 @@ impl Run {
         Err(Halt)
     }
 
-    /// Whom to blame for the error of a part: what was refused first stands deepest.
+    /// Which value caused the error of a part: the one refused first is the deepest.
     pub(super) fn refuse(&mut self, (node, edge): (usize, usize)) {
         if !self.over
             && self.blamed.is_none()
@@ -294,7 +294,7 @@ macro_rules! questions {
 impl<'de> Deserializer<'de> for Probe<'_> {
     type Error = Halt;
 
-    // Some types have another shape in text, and postcard is none.
+    // Some types have another shape in text formats, and postcard is not a text format.
     fn is_human_readable(&self) -> bool {
         false
     }

@@ -16,7 +16,7 @@ fn fingerprint<T: DeserializeOwned>() -> u64 {
     trace::<T>(0).fingerprint
 }
 
-/// A trace of a type that is seen whole and always comes back.
+/// A trace of a type that is fully explored and can always be read back.
 fn whole<T: DeserializeOwned>() -> u64 {
     let shape = trace::<T>(0);
     let name = std::any::type_name::<T>();
@@ -130,7 +130,7 @@ fn whatever_changes_the_bytes_changes_the_fingerprint() {
 
 #[test]
 fn a_fingerprint_is_the_same_for_ever() {
-    // Entries in every store carry it.
+    // Stored entries contain it.
     assert_eq!(whole::<plain::Outer>(), 0xa23b_dcbc_e8b2_6875);
 }
 
@@ -352,7 +352,11 @@ fn what_never_comes_back_is_named_with_its_path() {
 fn what_comes_back_at_times_is_listed() {
     let shape = trace::<unreadable::Some_>(0);
     assert_eq!(shape.never, None);
-    let paths: Vec<&str> = shape.partly.iter().map(|it| it.path.as_str()).collect();
+    let paths: Vec<&str> = shape
+        .partly
+        .iter()
+        .map(|unreadable| unreadable.path.as_str())
+        .collect();
     assert_eq!(paths, ["meta", "kind.B.x", "all[].1"]);
     let flat = trace::<Flat>(0);
     assert_eq!(flat.partly[0].path, "{key}");
@@ -431,16 +435,16 @@ impl<'de> Deserialize<'de> for Moody {
     }
 }
 
-/// Never comes to an end.
+/// Never ends.
 struct Deep;
 
 impl<'de> Deserialize<'de> for Deep {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<(u8, Self)>::deserialize(deserializer).map(|it| it.1)
+        Box::<(u8, Self)>::deserialize(deserializer).map(|pair| pair.1)
     }
 }
 
-/// Takes no error for an answer.
+/// Ignores errors and asks again.
 struct Stubborn;
 
 impl<'de> Deserialize<'de> for Stubborn {

@@ -24,7 +24,7 @@ impl fmt::Display for Unreadable {
 /// More than this many are not listed.
 const LISTED: usize = 8;
 
-/// The request that every value of the type comes to, and those that some values come to.
+/// The request that every value of the type reaches, and those that some values reach.
 pub(super) fn find(graph: &Graph) -> (Option<Unreadable>, Vec<Unreadable>) {
     let ranks = ranks(graph);
     if ranks[ROOT].is_some() {
@@ -45,7 +45,7 @@ pub(super) fn find(graph: &Graph) -> (Option<Unreadable>, Vec<Unreadable>) {
     (None, partly)
 }
 
-/// For each node that no value gets past, how far away the culprit is.
+/// For each node that no value gets past, the distance to the request that cannot be answered.
 fn ranks(graph: &Graph) -> Vec<Option<usize>> {
     let mut ranks: Vec<Option<usize>> = (0..graph.nodes.len())
         .map(|id| culprit(graph, id).map(|_| 0))
@@ -64,12 +64,12 @@ fn ranks(graph: &Graph) -> Vec<Option<usize>> {
     ranks
 }
 
-/// Whether every value of a node comes to one that is stuck.
+/// Whether every value of a node reaches one that is stuck.
 fn is_stuck(graph: &Graph, id: usize, ranks: &[Option<usize>]) -> bool {
     let node = &graph.nodes[id];
     let stuck = |edge: &Edge| matches!(edge, Edge::Node(id) if ranks[*id].is_some());
     match node.request {
-        // Without a value, or without elements, they come back.
+        // Without a value, or without elements, they can be read back.
         Request::Option | Request::Seq | Request::Map => false,
         Request::Enum(..) => {
             !node.edges.is_empty()
@@ -101,7 +101,7 @@ fn culprit(graph: &Graph, id: usize) -> Option<&'static str> {
     }
 }
 
-/// The way from the root to what every value comes to.
+/// The way from the root to the request that every value reaches.
 fn unavoidable(graph: &Graph, ranks: &[Option<usize>]) -> Unreadable {
     let mut route = Vec::new();
     let mut at = ROOT;

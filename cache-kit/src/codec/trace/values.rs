@@ -1,9 +1,9 @@
-//! Made-up values: what stands in for the parts of a value that a run has to get past.
+//! Made-up values, for the parts of a value that a run has to get past.
 
 /// How many values are tried in one place.
 pub(super) const TRIES: usize = TEXTS.len();
 
-/// Texts that one or the other kind of text-like type accepts.
+/// Texts, each of which some kind of text-like type accepts.
 const TEXTS: [&str; 24] = [
     "",
     "a",
@@ -35,7 +35,7 @@ const NUMBERS: [i8; 12] = [0, 1, 2, 10, 42, 100, 7, -1, 3, 5, 16, 64];
 
 const LETTERS: [char; 4] = ['a', 'A', '0', ' '];
 
-/// Lengths of what is fixed somewhere: numbers, addresses, ids, hashes, keys.
+/// Typical fixed lengths: of numbers, addresses, ids, hashes, keys.
 const LENGTHS: [usize; 10] = [0, 1, 16, 4, 8, 12, 20, 32, 64, 24];
 
 const ZEROS: [u8; 64] = [0; 64];

@@ -1,5 +1,5 @@
 //! The commands for the keys of one group. For a single key the backend's command for one key is
-//! used; answers are as many as the keys, whatever the backend says.
+//! used. There is always one answer per key, whatever the backend returns.
 
 use crate::answers::one_each;
 use crate::backend::{CacheBackend, LeaseRequest, Leased, Lookup, Stored};
@@ -8,7 +8,7 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::Result;
 
-/// Looks up what the call has looked up before.
+/// Looks up keys that the call has looked up before.
 pub(super) async fn get_again<T: CacheEntity, B: CacheBackend>(
     backend: &B,
     keys: &[&str],

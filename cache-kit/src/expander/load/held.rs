@@ -1,4 +1,4 @@
-//! [`Held`]: what a flight keeps of its lease until it has been used.
+//! [`Held`]: a flight's lease until it has been used.
 
 use std::mem;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::Error;
 
-/// A lease that was asked for and has not been used up.
+/// A lease that was requested and has not been used up.
 ///
-/// A lease that is left behind keeps other processes waiting for a load that is not made any more.
-/// So when this is dropped, a task of its own gives up what is in hand, or looks for what a command
-/// without an answer may have left. Without a runtime it stands until it expires.
+/// An abandoned lease makes other processes wait for a load that will not come. So when this is
+/// dropped, a task gives up the lease, or looks for what a command without an answer may have left.
+/// Without a runtime, the lease stays until it expires.
 pub(in crate::expander) struct Held<B: CacheBackend> {
     hand: Hand<B::Lease>,
     id: LeaseId,
@@ -25,11 +25,11 @@ pub(in crate::expander) struct Held<B: CacheBackend> {
     tidy: Tidy<B>,
 }
 
-/// How a lease is given up that belongs to an entity of some type.
+/// Gives up the lease, for its entity type.
 type Tidy<B> = fn(Handle, Arc<B>, SmolStr, LeaseRequest, Option<<B as CacheBackend>::Lease>);
 
 enum Hand<L> {
-    /// A command is under way that takes the lease or uses it up.
+    /// A command that takes the lease or uses it up is in flight.
     Unanswered,
     Lease(L),
     /// There is nothing to give up.
@@ -37,7 +37,7 @@ enum Hand<L> {
 }
 
 impl<B: CacheBackend> Held<B> {
-    /// Of a lease that is about to be asked for.
+    /// For a lease that is about to be requested.
     pub(super) fn unanswered<T: CacheEntity>(
         backend: &Arc<B>,
         key: &str,
@@ -59,7 +59,7 @@ impl<B: CacheBackend> Held<B> {
         self.hand = Hand::Lease(lease);
     }
 
-    /// The lease, for the command that uses it up. Its answer is to be told to
+    /// The lease, for the command that uses it up. Report its answer to
     /// [`answered`](Self::answered).
     pub(super) fn use_up(&mut self) -> Option<B::Lease> {
         match mem::replace(&mut self.hand, Hand::Unanswered) {
@@ -71,8 +71,8 @@ impl<B: CacheBackend> Held<B> {
         }
     }
 
-    /// The command under way has ended. After an error that leaves open whether it has been done,
-    /// there may be something to give up.
+    /// The command in flight has ended. If its error leaves open whether it has been done, there
+    /// may be a lease to give up.
     pub(super) fn answered(mut self, error: Option<&Error>) {
         if !error.is_some_and(leaves_open) {
             self.hand = Hand::Empty;
@@ -104,8 +104,8 @@ impl<B: CacheBackend> Drop for Held<B> {
     }
 }
 
-/// Gives up `lease`; without one, takes the lease once more, under the id by which the store knows
-/// what the first command has put there.
+/// Gives up `lease`. Without one, takes the lease once more under the same id, by which the store
+/// recognizes what the first command left.
 fn tidy<T: CacheEntity, B: CacheBackend>(
     runtime: Handle,
     backend: Arc<B>,
@@ -121,7 +121,7 @@ fn tidy<T: CacheEntity, B: CacheBackend>(
                 _ => return,
             },
         };
-        // There is no caller left to be told of an error, and the lease expires.
+        // No caller is left to receive an error, and the lease expires anyway.
         let _ = backend.release::<T>(&key, lease).await;
     });
 }

@@ -1,4 +1,4 @@
-//! The leases of a group: how they are taken, and what is done while another process has one.
+//! The leases of a group: takes them, and waits while another process holds one.
 
 use std::mem;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use super::{Completed, Held, Led, Loads, Then, commands, timer};
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(80);
 
-/// How often a lease is asked for when the key changes hands at every try.
+/// How often a lease is requested if the key changes at every try.
 const LEASE_TRIES: usize = 4;
 
-/// Misses that other processes hold the leases on.
+/// Misses on which other processes hold the leases.
 pub(super) struct Others<B: CacheBackend> {
     group: Vec<Led<B>>,
     since: Instant,
@@ -42,11 +42,11 @@ impl<B: CacheBackend> Others<B> {
 /// What the answer to a request for a lease means.
 enum Reply<L> {
     Granted(L, Fence),
-    /// There is none to be had; nothing is stored.
+    /// No lease is available; nothing is stored.
     Refused,
     /// There is an entry by now.
     Found,
-    /// Another caller has one.
+    /// Another caller holds one.
     Busy(Fence),
 }
 
@@ -78,8 +78,8 @@ where
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
-    /// Takes the leases of `group`, all at once. Gives those that are to be loaded, and what becomes
-    /// of those that another process is loading or has loaded.
+    /// Takes the leases of `group`, all at once. Returns the misses that this call must load, and
+    /// the next step for those that another process is loading or has loaded.
     ///
     /// # Errors
     /// An invalidation that failed; by then all have been sent.
@@ -89,7 +89,7 @@ where
         let mut unstored = Vec::new();
         for mut led in group {
             match led.miss.take {
-                // A leader before this one took it.
+                // An earlier leader of the flight took it.
                 _ if !led.leader.wants_lease() => ready.push(led),
                 Some(_) => asking.push(led),
                 None => {
@@ -99,8 +99,8 @@ where
             }
         }
         if !unstored.is_empty() {
-            // A store that is known to be down fails without waiting. Callers that ask in the same
-            // moment get a chance to follow before the load begins.
+            // A store that is known to be down fails at once. Yielding gives concurrent callers a
+            // chance to follow before the load begins.
             behind_the_others().await;
             ready.extend(unstored.into_iter().map(Led::unstored));
         }
@@ -133,7 +133,7 @@ where
             }
             asking = self.look_at(found, &mut then).await;
             for led in &mut asking {
-                // Gone again, or nothing that can be used; a lease over it is always to be had.
+                // The entry is gone again or unusable. A lease over it can always be taken.
                 led.miss.take = Some(Take::Over);
             }
         }
@@ -144,7 +144,7 @@ where
         Ok((ready, then))
     }
 
-    /// Asks for the leases of `asking`.
+    /// Requests the leases of `asking`.
     async fn ask(&self, asking: &[Led<B>]) -> Vec<Result<Leased<B::Lease>>> {
         let backend = &self.expander.backend;
         let now = self.expander.clock.now();
@@ -160,7 +160,7 @@ where
         commands::lease::<T, B>(backend, &requests).await
     }
 
-    /// Says what an answer means for its call, and tells the listener.
+    /// Applies an answer to its call, and tells the listener.
     fn judge(
         &self,
         led: &mut Led<B>,
@@ -208,8 +208,8 @@ where
         }
     }
 
-    /// Looks up the keys of `group` once more. What is there by now is answered; gives the others,
-    /// each with the fence that stands there.
+    /// Looks up the keys of `group` once more. Answers those that are there by now; returns the
+    /// others, each with the current fence.
     async fn look_at(&self, group: Vec<Led<B>>, then: &mut Vec<Then<B, T>>) -> Vec<Led<B>> {
         let keys: Vec<&str> = group
             .iter()
@@ -232,7 +232,7 @@ where
         missing
     }
 
-    /// Answers all that follow with what another caller has stored meanwhile.
+    /// Answers all followers with what another caller has stored meanwhile.
     fn complete_with(&self, led: Led<B>, entry: Entry<T>) -> Then<B, T> {
         refused(&led, None);
         led.leader
@@ -241,8 +241,8 @@ where
         self.answered(&led.miss, entry.value, entry.created, outcome, led.degraded)
     }
 
-    /// Waits, within bounds, until at least one of `others` is loaded or left by who holds the lease
-    /// on it. What is left is for this call to load.
+    /// Waits, within bounds, until the holder of at least one of the leases has loaded its key or
+    /// given up. This call loads the keys that were given up.
     pub(super) async fn wait_for_others(&self, others: Others<B>) -> Result<Vec<Then<B, T>>> {
         let Others {
             group: mut waiting,
@@ -276,7 +276,7 @@ where
     }
 }
 
-/// The flight goes on without a lease. What a command that failed may have left is tidied up.
+/// The flight goes on without a lease. What a failed command may have left is cleaned up.
 fn refused<B: CacheBackend>(led: &Led<B>, error: Option<&Error>) {
     if let Some(held) = led.leader.refused() {
         held.answered(error);

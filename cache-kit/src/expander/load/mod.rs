@@ -1,6 +1,6 @@
-//! [`Loads`]: the one load engine. It answers the misses of one call, be it for a single key or for
-//! many: finds their flights, takes the leases of those that it leads, loads, answers all that
-//! follow, and stores.
+//! [`Loads`]: the load engine. It answers the misses of one call, for a single key or for many: it
+//! finds their flights, takes the leases of the flights that it leads, loads, answers all
+//! followers, and stores.
 
 mod commands;
 mod held;
@@ -36,18 +36,18 @@ pub(super) use held::Held;
 use lease::Others;
 use wait::{End, Waiting};
 
-/// How often a caller looks up once more because a lease stands that it cannot have seen. After
-/// that it loads.
+/// How often a caller looks up again because there is a lease that it cannot have seen. After that
+/// it loads.
 const LOOKS: u8 = 4;
 
-/// What a flight completes with. It serves every entity type, so the entity is type-erased.
+/// What a flight completes with. Flights serve every entity type, so the entity is type-erased.
 pub(super) type Completion = Result<Completed>;
 
 #[derive(Clone)]
 pub(super) struct Completed {
     value: Option<Arc<dyn Any + Send + Sync>>,
     created: Timestamp,
-    /// Whether it was in the cache after all.
+    /// Whether the entity was in the cache after all.
     cached: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct Miss {
     pub(super) slot: usize,
     /// Which lease to store under; `None` stores nothing.
     pub(super) take: Option<Take>,
-    /// What the call has seen; one that has not looked up follows no flight.
+    /// What the call has seen; a call that has not looked up follows no flight.
     pub(super) view: Option<View>,
     /// Whether the look-up found a stale entry.
     pub(super) stale: bool,
@@ -83,11 +83,11 @@ struct Led<B: CacheBackend> {
     degraded: Degraded,
     /// The lease of another process that is loading the key.
     theirs: Option<Fence>,
-    /// What stood under the key when it was last looked up.
+    /// The fence of what was under the key at the last look-up.
     standing: Option<Fence>,
 }
 
-/// How the rows are asked for.
+/// How the rows are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Query {
     /// `fetch_by_id`; the call has one key.
@@ -106,25 +106,25 @@ pub(super) struct Loads<'c, B: CacheBackend, T: CacheEntity, R: ?Sized> {
     pub(super) config: &'c OperationConfig,
 }
 
-/// One of the things that a call does side by side.
+/// One of the concurrent jobs of a call.
 enum Job<B: CacheBackend> {
-    /// Loads what the call leads.
+    /// Loads the flights that the call leads.
     Lead(Vec<Led<B>>),
     /// Waits for another process.
     Others(Others<B>),
-    /// Waits for another call, until then.
+    /// Waits for another call, until this instant.
     Wait(Miss, Waiting<B>, Instant),
     LookAgain(Vec<Miss>),
 }
 
-/// What a job came to.
+/// The result of a job.
 struct Ended<B: CacheBackend, T> {
     /// Whether it was a load.
     led: bool,
     then: Result<Vec<Then<B, T>>>,
 }
 
-/// What a job came to for one key.
+/// The result of a job for one key.
 enum Then<B: CacheBackend, T> {
     /// The key at this slot is answered.
     Answered(usize, Answer<T>),
@@ -134,7 +134,7 @@ enum Then<B: CacheBackend, T> {
     Others(Others<B>),
     /// There may be more to see.
     LookAgain(Miss),
-    /// It finds its place among the flights.
+    /// The miss must find its place among the flights again.
     Join(Miss),
 }
 
@@ -147,8 +147,8 @@ where
     /// Answers all `misses`, each in its slot of `answers`.
     ///
     /// # Errors
-    /// The first one. What the call is loading by then is loaded to its end, for those that follow
-    /// and for the cache; it waits for nothing else.
+    /// The first one. Loads that are in flight by then are finished, for their followers and for
+    /// the cache; the call waits for nothing else.
     pub(super) async fn answer(
         &self,
         misses: Vec<Miss>,
@@ -159,9 +159,9 @@ where
         beating(&pulse, answering).await
     }
 
-    /// Everything that the call waits for is polled side by side. A flight may be left to it at any
-    /// moment, and others wait for that flight: a call that waits for one thing at a time can stand
-    /// in a circle of calls, each of which holds what another one needs.
+    /// Everything that the call waits for is polled concurrently. The call may become the leader of
+    /// a flight at any moment, and other calls wait for that flight. If calls waited for one thing
+    /// at a time, they could deadlock in a circle.
     async fn work(
         &self,
         misses: Vec<Miss>,
@@ -169,7 +169,7 @@ where
         pulse: &Arc<Pulse>,
     ) -> Result<()> {
         let deadline = self.deadline();
-        // From when it first waits.
+        // Counts from when the call first waits.
         let mut end = None;
         let (mut joining, mut leading, mut looking) = (misses, Vec::new(), Vec::new());
         let mut jobs = Together::new();
@@ -204,7 +204,7 @@ where
                     jobs.push(self.run(Job::LookAgain(mem::take(&mut looking))));
                 }
             } else {
-                // What was left to this call meanwhile is left to others at once.
+                // Flights that were left to this call meanwhile are passed on at once.
                 leading.clear();
             }
             if jobs.is_empty() || (outcome.is_err() && loads == 0) {
@@ -243,7 +243,7 @@ where
         Ended { led, then }
     }
 
-    /// Takes the leases of `group`, and loads what no other process is loading.
+    /// Takes the leases of `group`, and loads the keys that no other process is loading.
     async fn lead(&self, group: Vec<Led<B>>) -> Result<Vec<Then<B, T>>> {
         let (ours, mut then) = self.lease(group).await?;
         then.extend(self.load(ours).await?);
@@ -261,7 +261,7 @@ where
             End::Completed(completion) => self.follow(miss, completion).await?,
             End::Lead(leader) => Then::Lead(Led::new(miss, leader)),
             End::Stalled(leader) => {
-                // Its lease may stand, and is not going to be filled.
+                // The stalled leader may hold a lease that will not be filled.
                 miss.take = miss.take.map(|take| match take {
                     Take::IfMissing => Take::Over,
                     other => other,
@@ -282,7 +282,7 @@ where
         Ok(vec![then])
     }
 
-    /// How long a load of this call may take, and how long it waits for another call's.
+    /// How long a load of this call may take, and how long this call waits for another call's load.
     fn deadline(&self) -> std::time::Duration {
         let of_call = self.config.load_deadline;
         of_call.unwrap_or(self.expander.load_deadline)
@@ -301,7 +301,7 @@ where
         }
     }
 
-    /// Looks up once more what may have changed since the last look-up.
+    /// Looks up keys again that may have changed since the last look-up.
     async fn look_again(&self, misses: Vec<Miss>) -> Vec<Then<B, T>> {
         let keys: Vec<&str> = misses
             .iter()
@@ -327,7 +327,7 @@ where
         misses.into_iter().zip(answers).map(then).collect()
     }
 
-    /// Answers a miss with what another call's flight completed with.
+    /// Answers a miss with the result of another call's flight.
     async fn follow(&self, miss: Miss, completion: Completion) -> Result<Then<B, T>> {
         let completed = match completion {
             Ok(completed) => completed,
@@ -349,7 +349,7 @@ where
         Ok(self.answered(&miss, value, completed.created, outcome, none))
     }
 
-    /// The answer of a miss.
+    /// The answer to a miss.
     fn answered(
         &self,
         miss: &Miss,
@@ -395,7 +395,7 @@ impl<B: CacheBackend> Led<B> {
         }
     }
 
-    /// This flight, without a lease.
+    /// Turns this into a flight without a lease.
     fn unstored(mut self) -> Self {
         self.degraded.store = true;
         if let Some(held) = self.leader.refused() {

@@ -1,4 +1,4 @@
-//! What becomes of a loaded row: all that follow get it, and the cache.
+//! Publishes loaded rows: to all followers, and to the cache.
 
 use std::any::type_name;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ where
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
-    /// Answers all that follow, then stores. A row that is unfit to be served is an error of its own
+    /// Answers all followers, then stores. A row that fails its validation is an error of its own
     /// key.
     pub(super) async fn publish_and_store(
         &self,
@@ -49,8 +49,8 @@ where
                     continue;
                 }
             };
-            // Before the store is awaited, and before any code of the user that may panic: what
-            // happens to the store decides neither who loads nor who waits.
+            // Before the store is awaited, and before any user code that may panic, so that neither
+            // can affect the followers.
             led.leader
                 .complete(Ok(Completed::of(&value, created, false)));
             let store = StoreResult::NotTried;
@@ -76,7 +76,8 @@ where
         failed.map_or(Ok(then), Err)
     }
 
-    /// Stores what has a lease and is to be kept, all at once, and gives up the other leases.
+    /// Stores all rows that have a lease and a lifetime, all at once, and gives up the other
+    /// leases.
     async fn store(&self, published: &mut [Published<B, T>], created: Timestamp, took: Duration) {
         let (mut places, mut stores) = (Vec::new(), Vec::new());
         let mut releases = Vec::new();
@@ -109,7 +110,7 @@ where
         self.release(releases).await;
     }
 
-    /// The entry that is to be stored, if any is.
+    /// The entry to store, if any.
     fn entry(
         &self,
         value: &Option<Arc<T>>,
@@ -136,7 +137,7 @@ where
         })
     }
 
-    /// Says what an answer means for its call, and tells the listener.
+    /// Turns the answer to a store into the call's result, and tells the listener.
     fn judge_store(
         &self,
         key: &str,
@@ -172,7 +173,7 @@ where
         }
     }
 
-    /// Gives up leases that will not be filled. A failure costs nothing but their lifetime.
+    /// Gives up leases that will not be filled. After a failure they simply expire.
     pub(super) async fn release(&self, releases: Vec<(&str, Held<B>)>) {
         let (mut keys, mut leases) = (Vec::new(), Vec::new());
         for (key, mut held) in releases {
@@ -186,7 +187,7 @@ where
         }
         let answers = commands::release::<T, B>(&self.expander.backend, leases).await;
         for ((key, held), answer) in keys.into_iter().zip(answers) {
-            // A second try would meet what the first one met.
+            // A second try would fail in the same way.
             held.answered(None);
             if let Err(error) = answer {
                 self.expander.report(key, &error);
@@ -195,11 +196,11 @@ where
     }
 }
 
-/// A row that is the one asked for, and that finds itself fit to be served.
+/// Checks that a row is the one asked for, and that it passes its validation.
 ///
 /// # Errors
-/// [`Error::RepositoryError`] if it is another row; what the entity finds wrong with itself;
-/// [`Error::Panicked`] if that panics.
+/// [`Error::RepositoryError`] if it is another row; the error of its validation;
+/// [`Error::Panicked`] if the validation panics.
 fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<T>> {
     let Some(entity) = &row else {
         return Ok(None);

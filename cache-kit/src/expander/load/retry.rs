@@ -12,18 +12,18 @@ use crate::unwind::caught_saying;
 
 use super::timer::{self, sleep_for};
 
-/// What a load brought, and when.
+/// The result of a load, and its time.
 pub(super) struct Fetched<O> {
     pub(super) value: O,
-    /// When the try began that brought it. The row was read no earlier, so an entry is never older
-    /// than its time to live.
+    /// When the successful try began. The row was read no earlier, so an entry never outlives its
+    /// time to live.
     pub(super) created: Timestamp,
     /// How long that try took.
     pub(super) took: Duration,
 }
 
-/// Calls `load` until it succeeds, fails with what is not retryable, or has been retried
-/// `retries` times, all within `deadline`. `retried` is told the number of every retry.
+/// Calls `load` until it succeeds, fails with an error that is not retryable, or has been retried
+/// `retries` times, all within `deadline`. `retried` gets the number of every retry.
 pub(super) async fn load_with_retries<O, L>(
     load: impl Fn() -> L,
     retries: u32,
@@ -68,7 +68,7 @@ where
 async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        // The future is not polled again after a panic, so what it left half-done is not seen.
+        // The future is not polled again after a panic, so no half-done state is observed.
         match caught_saying(|| future.as_mut().poll(cx)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),

@@ -1,4 +1,4 @@
-//! The one load of a group.
+//! The load of a group.
 
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
@@ -15,7 +15,7 @@ where
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
-    /// Loads the keys of `group`, for this call and all that follow its flights.
+    /// Loads the keys of `group`, for this call and all followers of its flights.
     pub(super) async fn load(&self, group: Vec<Led<B>>) -> Result<Vec<Then<B, T>>> {
         let slots: Vec<usize> = group.iter().map(|led| led.miss.slot).collect();
         if slots.is_empty() {
@@ -68,7 +68,7 @@ where
         load_with_retries(rows, self.config.retries, self.deadline(), clock, retried).await
     }
 
-    /// All that follow get the error, with the key of their flight.
+    /// All followers get the error, with the key of their flight.
     pub(super) async fn fail(&self, group: Vec<Led<B>>, error: Error) -> Result<Vec<Then<B, T>>> {
         let mut releases = Vec::new();
         for led in &group {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::error::Result;
 use crate::timer;
 
-/// What has the deadlines.
+/// What the deadline is for.
 const A_LOAD: &str = "a load";
 
 /// The moment at which `limit` has passed.

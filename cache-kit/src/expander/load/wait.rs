@@ -1,5 +1,5 @@
-//! What a call does while another call loads its key: it waits, for as long as a load of its own
-//! might take, and looks from time to time whether the other call runs.
+//! Waits while another call loads the key: for as long as a load of its own might take, with
+//! regular checks that the other call still runs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub(super) enum End<B: CacheBackend> {
     Completed(Completion),
     /// This call leads it now.
     Lead(Leader<Held<B>, Completion>),
-    /// Its leader does not run; this call leads a newer one.
+    /// Its leader has stalled; this call leads a newer one.
     Stalled(Leader<Held<B>, Completion>),
     /// There may be more to see.
     LookAgain,
@@ -28,7 +28,7 @@ pub(super) enum End<B: CacheBackend> {
     TimedOut,
 }
 
-/// How often it is looked whether the leader runs, once that is in doubt.
+/// How often to check whether the leader runs, once that is in doubt.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// The flight of another call.
@@ -37,7 +37,7 @@ pub(super) enum Waiting<B: CacheBackend> {
     Wait(Waiter<Held<B>, Completion>),
 }
 
-/// When a call that begins to wait now has waited for `deadline`; later waits end then, too.
+/// The end of all waits of a call: `deadline` after the first one began.
 pub(super) fn end(end: &mut Option<Instant>, deadline: Duration) -> Result<Instant> {
     match *end {
         Some(end) => Ok(end),

@@ -1,4 +1,4 @@
-//! The key that the models are about, and its callers.
+//! The key in the models, and its callers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
@@ -8,11 +8,11 @@ use std::sync::Mutex as Unseen;
 use crate::flight::*;
 use crate::sync::explore;
 
-/// What the row of the key holds before and after the write of a test.
+/// The row of the key before and after the write of a test.
 const OLD: u64 = 0;
 pub(super) const NEW: u64 = 1;
 
-/// The fence of the store's key before anybody invalidates it.
+/// The fence of the store's key before the first invalidation.
 const FIRST_FENCE: u64 = 1_000;
 
 /// One key: its row, what the store has under it, its flights.
@@ -30,7 +30,7 @@ struct Store {
     entry: Option<u64>,
 }
 
-/// What the tests keep count of.
+/// Counters of the tests.
 #[derive(Default)]
 struct Books {
     leading: Unseen<BTreeSet<u64>>,
@@ -39,7 +39,7 @@ struct Books {
     loads: Unseen<usize>,
 }
 
-/// Enters its drop in the books.
+/// Notes its drop in the books.
 pub(super) struct Lease {
     number: u64,
     fence: Option<Fence>,
@@ -54,7 +54,7 @@ impl Drop for Lease {
     }
 }
 
-/// What came about in at least one order.
+/// The outcomes seen in at least one order.
 pub(super) type Outcomes = Unseen<BTreeSet<&'static str>>;
 
 fn lock_unseen<T>(mutex: &Unseen<T>) -> std::sync::MutexGuard<'_, T> {
@@ -67,8 +67,8 @@ pub(super) fn key() -> TypedKey {
     TypedKey::of::<()>("user:1")
 }
 
-/// Runs `model` in all orders, or in those with up to `preemptions`. What comes about must be
-/// `expected`, all of it and nothing else, so that no test passes for want of the case it is about.
+/// Runs `model` in all orders, or in those with up to `preemptions`. The set of outcomes must be
+/// exactly `expected`, so that no test passes because its case never occurred.
 pub(super) fn check(
     preemptions: Option<usize>,
     expected: &[&'static str],
@@ -102,7 +102,7 @@ impl World {
         }
     }
 
-    /// What holds once every caller is gone.
+    /// Checks what must hold once every caller is gone.
     fn audit(&self) {
         assert_eq!(self.flights.len(), 0, "a flight is left in the table");
         assert!(lock_unseen(&self.books.leading).is_empty());
@@ -119,7 +119,7 @@ impl World {
         store.entry = None;
     }
 
-    /// How many loads there were.
+    /// The number of loads.
     pub(super) fn loads(&self) -> usize {
         *lock_unseen(&self.books.loads)
     }
@@ -150,7 +150,7 @@ impl World {
         }
     }
 
-    /// Enters a new leader in the books.
+    /// Notes a new leader in the books.
     pub(super) fn leads(&self, leader: Leader<Lease, u64>) -> Leader<Lease, u64> {
         let first = lock_unseen(&self.books.leading).insert(leader.lease_id().0);
         assert!(first, "two lead one flight");
@@ -169,7 +169,7 @@ impl World {
         });
     }
 
-    /// Takes the lease, unless a leader before this one did.
+    /// Takes the lease, unless an earlier leader did.
     pub(super) fn grant(&self, leader: &Leader<Lease, u64>) {
         if leader.wants_lease() {
             self.asks(leader);
@@ -191,7 +191,7 @@ impl World {
         drop(leader);
     }
 
-    /// Loads for all that follow, as the expander does.
+    /// Loads for all followers, as the expander does.
     pub(super) fn load(&self, leader: Leader<Lease, u64>) -> u64 {
         if leader.wants_lease() {
             self.asks(&leader);
@@ -218,7 +218,7 @@ impl World {
         value
     }
 
-    /// One caller that asks the store for nothing and completes a flight of its own with `id`.
+    /// A caller that does not use the store and completes a flight of its own with `id`.
     pub(super) async fn travel(&self, began: Tick, id: u64) -> (u64, &'static str) {
         let mut waited = false;
         let mut view = View {
@@ -241,7 +241,7 @@ impl World {
         }
     }
 
-    /// One call, as the expander does it; gives what came about as well.
+    /// One call, as the expander does it; also returns its outcome.
     pub(super) async fn call(&self, id: u64) -> (u64, &'static str) {
         let began = self.flights.tick();
         let mut looked = began;
@@ -268,7 +268,7 @@ impl World {
         }
     }
 
-    /// Waits for what a flight completes with, and completes it with `own` if it comes to that.
+    /// Waits for a flight's result; completes it with `own` if it becomes the leader.
     pub(super) async fn follow(
         &self,
         follower: Follower<Lease, u64>,
@@ -283,7 +283,8 @@ impl World {
         }
     }
 
-    /// Polls a follower once, then drops it. If it is to lead, it leaves that, too.
+    /// Polls a follower once, then drops it. If it becomes the leader, it leaves the flight as
+    /// well.
     pub(super) async fn give_up(&self, follower: Follower<Lease, u64>) -> &'static str {
         let mut follower = pin!(follower);
         let polled = poll_fn(|cx| Poll::Ready(follower.as_mut().poll(cx))).await;

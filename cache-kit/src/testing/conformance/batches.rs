@@ -7,8 +7,8 @@ use super::client::{answer, done, fenced, lease_in, no_error, shown, stored, ver
 use super::harness::Harness;
 use super::specimen::{Specimen, heavy, specimen};
 
-/// Checks the answers of a `get_many`: a specimen that belongs to its key, of the version that
-/// `wanted` gives for its place.
+/// Checks the answers of a `get_many`: each is a specimen of its key, of the version that `wanted`
+/// gives for its index.
 #[track_caller]
 pub(super) fn expect_versions(
     keys: &[&str],
@@ -49,7 +49,7 @@ pub async fn empty_batches_are_answered<B: CacheBackend>(harness: &Harness<B>) {
     assert_eq!(answers, [0; 5], "answers for no keys");
 }
 
-/// Look-ups answer in the order of their keys, holes and duplicates included.
+/// Look-ups answer in the order of their keys, misses and duplicates included.
 pub async fn look_ups_keep_order_duplicates_and_holes<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let keys: Vec<String> = (0..100).map(|n| harness.key(&n.to_string())).collect();
@@ -60,7 +60,7 @@ pub async fn look_ups_keep_order_duplicates_and_holes<B: CacheBackend>(harness: 
             first.put(key, version).await;
         }
     }
-    // A walk over all keys in no order, some twice; then one key alone, hit and hole.
+    // All keys in mixed order, some twice; then one key alone, as a hit and as a miss.
     let scattered: Vec<usize> = (0..150).map(|n| n * 37 % 100).collect();
     for order in [scattered, vec![1], vec![0], vec![5, 5, 5], vec![3, 4, 3, 4]] {
         let asked: Vec<&str> = order.iter().map(|n| keys[*n].as_str()).collect();
@@ -69,8 +69,8 @@ pub async fn look_ups_keep_order_duplicates_and_holes<B: CacheBackend>(harness: 
     }
 }
 
-/// Leases are granted each as its own request says, and each is good for the key at its place. Of
-/// two requests for one key at most one is filled.
+/// Each lease is granted as its own request says, and is valid for the key at its index. Of two
+/// requests for one key at most one is filled.
 pub async fn leases_keep_order_and_their_own_requests<B: CacheBackend>(harness: &Harness<B>) {
     let (client, other) = harness.clients();
     let key = |name: &str| harness.key(name);
@@ -132,7 +132,7 @@ pub async fn leases_keep_order_and_their_own_requests<B: CacheBackend>(harness: 
     expect_versions(&keys, found, |at| Some(versions[at]));
 }
 
-/// Stores answer in order; one that is fenced spoils only itself, and of two under one key one
+/// Stores answer in order. A fenced store affects no other, and of two stores under one key one
 /// goes through.
 pub async fn stores_keep_order_and_fences<B: CacheBackend>(harness: &Harness<B>) {
     let (client, other) = harness.clients();
@@ -211,7 +211,7 @@ pub async fn a_store_too_large_spoils_only_itself<B: CacheBackend>(harness: &Har
     });
 }
 
-/// Releases free each its own key and leave what others put there since.
+/// Each release frees its own key and leaves what was stored there since.
 pub async fn releases_free_each_its_own_key<B: CacheBackend>(harness: &Harness<B>) {
     let (client, other) = harness.clients();
     let keys: Vec<String> = (0..6).map(|n| harness.key(&n.to_string())).collect();
@@ -222,7 +222,7 @@ pub async fn releases_free_each_its_own_key<B: CacheBackend>(harness: &Harness<B
         batch.push((key.as_str(), lease));
         fences.push(fence);
     }
-    // The third key is filled by another, and the fourth lease is kept.
+    // The third key is filled under another lease, and the fourth lease is kept.
     other.put(&keys[2], 2).await;
     let (_, kept) = batch.remove(3);
     let answers = client.backend.release_many::<Specimen>(batch).await;
@@ -241,8 +241,8 @@ pub async fn releases_free_each_its_own_key<B: CacheBackend>(harness: &Harness<B
     expect_versions(&texts, found, |at| Some(at as u64));
 }
 
-/// Invalidations are each acknowledged, duplicates and holes included; they make the leases on
-/// their keys worthless and touch no other key.
+/// Every invalidation is acknowledged, duplicates and missing keys included. It makes the leases on
+/// its key worthless and touches no other key.
 pub async fn invalidations_reach_all_of_their_keys<B: CacheBackend>(harness: &Harness<B>) {
     let (client, other) = harness.clients();
     let keys: Vec<String> = (0..20).map(|n| harness.key(&n.to_string())).collect();

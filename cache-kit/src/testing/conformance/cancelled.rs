@@ -1,5 +1,5 @@
-//! Every command dropped at every await: the key is as good as before, and nothing older than an
-//! invalidation ever shows.
+//! Every command is dropped at every await: the key stays usable, and no look-up returns anything
+//! from before an invalidation.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,15 +11,15 @@ use super::client::{Client, answer, no_error, shown, version_of};
 use super::harness::Harness;
 use super::specimen::{Specimen, specimen};
 
-/// No command needs to be polled this often, so one that was has not ended at all.
+/// No command needs this many polls; one that was polled this often hangs.
 const MOST_POLLS: usize = 1_000;
 
-/// The versions that stand under a key: before the command, by the command, after it.
+/// The versions under a key: before the command, by the command, after it.
 const BEFORE: u64 = 1;
 const DROPPED: u64 = 2;
 const AFTER: u64 = 3;
 
-/// Polls a future up to `polls` times, whenever it asks to be, and then drops it. `None` if it had
+/// Polls a future up to `polls` times, each time it is woken, and then drops it. `None` if it had
 /// not ended by then.
 pub(super) async fn polled<F: Future>(future: F, polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -47,7 +47,7 @@ pub async fn a_get_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harnes
     dropped_at_every_await(harness, "get", command).await;
 }
 
-/// A lease command may be dropped at any await, whatever it takes. The key comes free again, at
+/// A lease command may be dropped at any await, with every `Take`. The key becomes free again, at
 /// the latest when a lease expires.
 pub async fn a_lease_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harness<B>) {
     for take in [Take::IfMissing, Take::Over, Take::Invalidating] {
@@ -62,7 +62,7 @@ pub async fn a_lease_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harn
     }
 }
 
-/// A store may be dropped at any await. Whether it was done is open, until an invalidation.
+/// A store may be dropped at any await. Until an invalidation, it may or may not have been done.
 pub async fn a_store_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harness<B>) {
     for take in [Take::Over, Take::Invalidating] {
         let command = async |client: &Client<'_, B>, key: &str, polls| {
@@ -200,7 +200,7 @@ where
 }
 
 /// Checks that a key can be leased, filled and read again. What the dropped command does late may
-/// cost a store, but never shows anything old.
+/// fence a store, but never brings back an old version.
 async fn usable<B: CacheBackend>(
     client: &Client<'_, B>,
     other: &Client<'_, B>,
@@ -234,7 +234,7 @@ async fn usable<B: CacheBackend>(
     panic!("{}: cannot be filled any more {when}", shown(key));
 }
 
-/// The keys on which `command` was dropped, and left alone since.
+/// The keys on which `command` was dropped, unused since then.
 async fn abandoned<B, C>(harness: &Harness<B>, command: C) -> Vec<String>
 where
     B: CacheBackend,

@@ -1,4 +1,4 @@
-//! [`Client`]: a backend whose refusals end the test with a clear message.
+//! [`Client`]: a backend whose failures end the test with a clear message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,11 @@ use crate::error::Result;
 use super::harness::Harness;
 use super::specimen::{Specimen, specimen};
 
-/// How long the entries live of which a behaviour wants nothing else. Long enough for any run,
-/// and a shared server is clean again soon.
+/// The lifetime of entries where it does not matter. Long enough for any run, and short enough to
+/// clean up a shared server soon.
 const LIFE: Duration = Duration::from_secs(600);
 
-/// One client of the store under test. Its methods panic where the store does not do what it
-/// must, and otherwise answer.
+/// One client of the store under test. Its methods panic if the store does not do what it must.
 pub(super) struct Client<'h, B> {
     pub(super) backend: B,
     pub(super) harness: &'h Harness<B>,
@@ -37,7 +36,7 @@ impl<B: CacheBackend> Harness<B> {
         (self.client(), self.client())
     }
 
-    /// An entry that is fresh for as long as any behaviour runs.
+    /// An entry that stays fresh as long as any behaviour runs.
     pub(super) fn entry<T>(&self, value: T) -> Entry<T> {
         fresh(self.now(), Some(value))
     }
@@ -113,7 +112,7 @@ impl<B: CacheBackend> Client<'_, B> {
         );
     }
 
-    /// The fence that a look-up tells.
+    /// The fence in a look-up's answer.
     pub(super) async fn fence(&self, key: &str) -> Option<Fence> {
         match self.look::<Specimen>(key, self.harness.now()).await {
             Lookup::Hit { fence, .. } | Lookup::Miss { fence, .. } => fence,
@@ -128,7 +127,7 @@ impl<B: CacheBackend> Client<'_, B> {
         no_error(self.backend.lease::<T>(key, request).await, "lease", key)
     }
 
-    /// A lease that must be granted.
+    /// Takes a lease, which must be granted.
     pub(super) async fn granted(&self, key: &str, take: Take) -> (B::Lease, Fence) {
         let leased = self
             .lease::<Specimen>(key, self.harness.request(take))
@@ -181,7 +180,7 @@ impl<B: CacheBackend> Client<'_, B> {
     }
 }
 
-/// The version of a specimen that must belong to `key`.
+/// The version of a specimen, which must belong to `key`.
 pub(super) fn version_of(key: &str, entry: &Entry<Specimen>) -> u64 {
     let Some(value) = &entry.value else {
         panic!("{}: an absence where an entity was stored", shown(key));
@@ -240,7 +239,7 @@ pub(super) fn done(invalidated: Invalidated, key: &str) {
     );
 }
 
-/// What was answered, of a lease that cannot be shown itself.
+/// Shows an answer to a lease request, without the lease itself.
 pub(super) fn answer<L>(leased: &Leased<L>) -> String {
     match leased {
         Leased::Granted { fence, .. } => format!("Granted under {fence}"),
@@ -252,7 +251,7 @@ pub(super) fn answer<L>(leased: &Leased<L>) -> String {
     }
 }
 
-/// A key as a message shows it: escaped, and of a long one both ends.
+/// A key for a message: escaped, and a long one cut in the middle.
 pub(super) fn shown(key: &str) -> String {
     const END: usize = 40;
     let characters = key.chars().count();

@@ -1,4 +1,4 @@
-//! Many at once: nobody waits for ever, gets another's answer, or sees what was invalidated.
+//! Many tasks at once: none waits for ever, gets another's answer, or sees an invalidated version.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,13 +20,13 @@ const KEYS: usize = 6;
 struct Row {
     key: String,
     version: AtomicU64,
-    /// No look-up that begins now may find anything older: the invalidation was acknowledged.
+    /// The invalidation was acknowledged, so no look-up that begins now may find anything older.
     floor: AtomicU64,
 }
 
-/// Hundreds of tasks read, load and write a few keys through two clients. Every value is the one
-/// of its key and no older than the last invalidation that was acknowledged before the look-up
-/// began; all tasks come to an end, and every key is as good as before.
+/// Hundreds of tasks read, load and write a few keys through two clients. Every value belongs to
+/// its key and is no older than the last invalidation that was acknowledged before the look-up
+/// began. All tasks end, and every key stays usable.
 pub async fn a_crowd_gets_its_own_answers_and_none_too_old<B: CacheBackend>(harness: &Harness<B>) {
     let clients = [Arc::new(harness.connect()), Arc::new(harness.connect())];
     let rows = rows(harness);
@@ -133,7 +133,7 @@ async fn read<B: CacheBackend>(backend: &B, row: &Row, now: Timestamp) {
     }
 }
 
-/// Lets others go first, by chance: a load takes its time.
+/// Yields at random, as a load would take some time.
 async fn dawdle() {
     for _ in 0..fastrand::u8(..4) {
         tokio::task::yield_now().await;
@@ -163,7 +163,7 @@ async fn write<B: CacheBackend>(backend: &B, row: &Row) {
     acknowledged(row, version, no_error(answer, "invalidate", &row.key));
 }
 
-/// Updates the row, invalidates by a lease, and stores what the row is then.
+/// Updates the row, invalidates by a lease, and stores the current row.
 async fn write_through<B: CacheBackend>(backend: &B, row: &Row, now: Timestamp) {
     let version = row.version.fetch_add(1, Ordering::AcqRel) + 1;
     let leased = backend
@@ -241,7 +241,7 @@ fn acknowledged(row: &Row, version: u64, answer: Invalidated) {
     row.floor.fetch_max(version, Ordering::AcqRel);
 }
 
-/// Checks that a look-up answers for its own row and with nothing older than `floor`.
+/// Checks that a look-up returns its own row, no older than `floor`.
 fn judge(row: &Row, floor: u64, found: Lookup<Specimen>) -> Lookup<Specimen> {
     if let Lookup::Hit { entry, .. } = &found {
         let version = version_of(&row.key, entry);

@@ -1,4 +1,4 @@
-//! What is stored comes back, whatever it is.
+//! Every entry comes back as it was stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub async fn entries_come_back_with_all_stamps<B: CacheBackend>(harness: &Harnes
         (odd, odd.after(hour), odd.after(hour), 1),
         (odd, Timestamp::NEVER, odd.after(hour), 12_345),
         (odd, odd, odd.after(hour), u32::MAX),
-        // Made by a caller whose clock goes ahead, and by one of long ago.
+        // From a caller whose clock is ahead, and from one whose clock is far behind.
         (odd.after(hour), odd.after(hour), odd.after(hour * 2), 7),
         (
             Timestamp::from_millis(1),
@@ -71,7 +71,7 @@ pub async fn absences_come_back<B: CacheBackend>(harness: &Harness<B>) {
     );
 }
 
-/// Values without any content, and with all kinds of text.
+/// Empty values, and values with all kinds of text.
 pub async fn empty_and_odd_values_come_back<B: CacheBackend>(harness: &Harness<B>) {
     let client = harness.client();
     for payload in [
@@ -97,8 +97,8 @@ pub async fn empty_and_odd_values_come_back<B: CacheBackend>(harness: &Harness<B
     same(&client, &key, &entry).await;
 }
 
-/// Values of up to 1 MiB come back, or are [`Stored::TooLarge`] and then nothing is under the key:
-/// no part of them, and nothing older. Beyond the harness' limit they must be refused.
+/// Values of up to 1 MiB come back, or are [`Stored::TooLarge`]; then the key is empty, without any
+/// part of them and without an older entry. Above the harness' limit they must be refused.
 pub async fn large_values_come_back_or_are_refused<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let limit = harness.limit();
@@ -131,8 +131,8 @@ pub async fn large_values_come_back_or_are_refused<B: CacheBackend>(harness: &Ha
     }
 }
 
-/// An entity that serde cannot write is an error or, where nothing is written, stored. It spoils
-/// nothing else, and its key is as good as before.
+/// An entity that serde cannot write is an error, or is stored where nothing is serialized. It
+/// affects nothing else, and its key stays usable.
 pub async fn what_cannot_be_encoded_spoils_only_itself<B: CacheBackend>(harness: &Harness<B>) {
     let client = harness.client();
     let keys = [1, 0, 3].map(|version| (harness.key("unwritable"), version));
@@ -180,7 +180,7 @@ pub async fn what_cannot_be_encoded_spoils_only_itself<B: CacheBackend>(harness:
 }
 
 /// An entry that its type does not accept is a miss and no error, alone and in a batch, and the
-/// next store overwrites it. A store that decodes nothing may serve it, and one that reads only
+/// next store overwrites it. A store that decodes nothing may serve it. A store that reads only
 /// heads may answer [`Leased::Found`] for it.
 pub async fn what_cannot_be_decoded_is_a_miss<B: CacheBackend>(harness: &Harness<B>) {
     let client = harness.client();
@@ -190,7 +190,7 @@ pub async fn what_cannot_be_decoded_is_a_miss<B: CacheBackend>(harness: &Harness
         version,
     };
     for (key, version) in &keys {
-        // A store may prove that what it is given comes back, so that this build cannot write it.
+        // A store may prove that a value can be read back, so this build cannot write it.
         let put = if *version == 0 {
             let row = Lenient {
                 key: key.clone(),

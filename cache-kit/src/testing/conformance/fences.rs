@@ -1,4 +1,4 @@
-//! Fences: what an invalidation or another store makes worthless.
+//! Fences: which leases an invalidation or another store makes worthless.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use super::client::{fenced, shown, stored};
 use super::harness::Harness;
 use super::specimen::Specimen;
 
-/// What one client stores or invalidates, every other sees at once.
+/// Every client sees at once what another stores or invalidates.
 pub async fn clients_share_one_store<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("shared");
@@ -21,7 +21,7 @@ pub async fn clients_share_one_store<B: CacheBackend>(harness: &Harness<B>) {
         first
             .expect(&key, Some(version + 1), "stored by another client")
             .await;
-        // Asked once more: a copy that the first client kept for itself would be old by now.
+        // Asked again: if the first client kept a copy of its own, it would be old by now.
         second.invalidate(&key).await;
         first
             .expect(&key, None, "invalidated by another client")
@@ -29,8 +29,8 @@ pub async fn clients_share_one_store<B: CacheBackend>(harness: &Harness<B>) {
     }
 }
 
-/// Of two leases on one key, only the one that is filled first fills; the other is fenced and
-/// changes nothing. Absences obey.
+/// Of two leases on one key, only the first store goes through; the other is fenced and changes
+/// nothing. The same holds for absences.
 pub async fn of_two_leases_one_fills<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     for occupied in [false, true] {
@@ -60,8 +60,8 @@ pub async fn of_two_leases_one_fills<B: CacheBackend>(harness: &Harness<B>) {
     }
 }
 
-/// A store under a lease that was overtaken is fenced and changes nothing, whoever overtook it and
-/// whatever stands there since: nothing, a lease, an entry, an absence.
+/// A store under a lease that was overtaken is fenced and changes nothing, whichever client
+/// overtook it and whatever is there since: nothing, a lease, an entry, an absence.
 pub async fn an_overtaken_store_changes_nothing<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     for take in [Take::IfMissing, Take::Over, Take::Invalidating] {
@@ -70,7 +70,7 @@ pub async fn an_overtaken_store_changes_nothing<B: CacheBackend>(harness: &Harne
         second.invalidate(&key).await;
         fenced(first.fill(&key, late, 1).await, &key);
         second.expect(&key, None, "a fenced store").await;
-        // And the fenced store has left nothing in the way.
+        // The fenced store has left nothing behind.
         let (lease, _) = second.granted(&key, Take::IfMissing).await;
         stored(second.fill(&key, lease, 2).await, &key);
 
@@ -114,8 +114,8 @@ pub async fn an_overtaken_store_changes_nothing<B: CacheBackend>(harness: &Harne
     }
 }
 
-/// [`Take::Invalidating`] removes at once and for everybody, makes every older lease worthless,
-/// and is itself good for a store.
+/// [`Take::Invalidating`] removes at once for all clients, makes every older lease worthless, and
+/// can itself be filled.
 pub async fn an_invalidating_lease_removes_at_once<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("invalidating");
@@ -153,8 +153,8 @@ pub async fn an_invalidating_lease_removes_at_once<B: CacheBackend>(harness: &Ha
         .await;
 }
 
-/// An acknowledged invalidation removes for everybody and makes every lease worthless, whoever
-/// holds it and whatever it was taken over.
+/// An acknowledged invalidation removes for all clients and makes every lease worthless, whichever
+/// client holds it and whatever it was taken over.
 pub async fn an_invalidation_voids_every_lease<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     for take in [Take::IfMissing, Take::Over, Take::Invalidating] {
@@ -183,8 +183,8 @@ pub async fn an_invalidation_voids_every_lease<B: CacheBackend>(harness: &Harnes
     }
 }
 
-/// An invalidation where nothing is, or only a lease, is acknowledged all the same and makes the
-/// lease worthless. Twice is as good as once.
+/// An invalidation of an empty key, or of one with only a lease, is acknowledged as well and makes
+/// the lease worthless. Doing it twice changes nothing.
 pub async fn an_invalidation_of_nothing_counts<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("nothing");
@@ -201,7 +201,8 @@ pub async fn an_invalidation_of_nothing_counts<B: CacheBackend>(harness: &Harnes
         .await;
 }
 
-/// The fence of a key changes with every store and every invalidation and is never the same again.
+/// The fence of a key changes with every store and every invalidation, and never returns to an
+/// earlier value.
 pub async fn a_fence_is_never_used_twice<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("fences");

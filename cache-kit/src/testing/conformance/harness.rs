@@ -1,4 +1,4 @@
-//! [`Harness`]: what the suite has to know about a store.
+//! [`Harness`]: what the suite needs to know about a store.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::clock::{Clock, Timestamp};
 use crate::testing::ManualClock;
 
-/// How long past its lease lifetime a real store may take to let a lease go.
+/// How long after its lease lifetime a real store may still keep a lease.
 const SLACK: Duration = Duration::from_millis(20);
 
-/// What the suite has to know about a store: how to make its clients, how its time passes, what it
-/// takes.
+/// What the suite needs to know about a store: how to make its clients, how its time passes, what
+/// it accepts.
 ///
-/// All keys of a harness stand under one prefix that no other harness has, so suites may run
-/// against a shared server at the same time.
+/// All keys of a harness have one prefix that no other harness has, so suites may run against a
+/// shared server at the same time.
 pub struct Harness<B> {
     connect: Box<dyn Fn() -> B + Send + Sync>,
     time: Time,
@@ -26,9 +26,9 @@ pub struct Harness<B> {
 }
 
 enum Time {
-    /// Passes when the suite says so, for the caller and the store.
+    /// Time passes when the suite says so, for the caller and the store.
     Manual(ManualClock),
-    /// Passes by itself; the suite sleeps.
+    /// Real time; the suite sleeps.
     Real(Clock),
 }
 
@@ -45,9 +45,8 @@ impl<B> Harness<B> {
     /// A store outside this process. `connect` is called for every client and makes a new one,
     /// with connections of its own.
     ///
-    /// Time is the machine's, and a few behaviours wait for it: set
-    /// [`lease_lifetime`](Self::lease_lifetime) to what the clients are configured with, best
-    /// under a second.
+    /// Time is real, and a few behaviours wait for it: set [`lease_lifetime`](Self::lease_lifetime)
+    /// to the lease lifetime of the clients, ideally under a second.
     pub fn remote(connect: impl Fn() -> B + Send + Sync + 'static) -> Self {
         Self::new(connect, Time::Real(Clock::system()), true)
     }
@@ -71,7 +70,7 @@ impl<B> Harness<B> {
         self
     }
 
-    /// How long a lease stands that nobody gave up. Default 10 s.
+    /// How long a lease lives that is not given up. Default 10 s.
     #[must_use]
     pub fn lease_lifetime(mut self, lifetime: Duration) -> Self {
         self.lease_lifetime = lifetime;
@@ -99,7 +98,7 @@ impl<B> Harness<B> {
         (self.connect)()
     }
 
-    /// What the clock of the callers shows.
+    /// The time on the callers' clock.
     pub fn now(&self) -> Timestamp {
         match &self.time {
             Time::Manual(clock) => clock.now(),

@@ -1,4 +1,4 @@
-//! A key is only a key, and answers for one type in one schema.
+//! A key is just text, and answers for one type in one schema.
 
 use crate::backend::{CacheBackend, Take};
 use crate::entry::Entry;
@@ -7,8 +7,8 @@ use super::client::{lease_in, shown, stored};
 use super::harness::Harness;
 use super::specimen::{Revised, Rival, Specimen};
 
-/// Keys that a protocol might stumble over are only keys: each holds its own value, alone and in
-/// a batch, and can be invalidated without touching another.
+/// Keys that are special in some protocol work as any others: each holds its own value, alone and
+/// in a batch, and can be invalidated without touching another.
 pub async fn hostile_keys_are_only_keys<B: CacheBackend>(harness: &Harness<B>) {
     let base = harness.key("");
     let long = "k".repeat(10_000);
@@ -59,8 +59,8 @@ pub async fn hostile_keys_are_only_keys<B: CacheBackend>(harness: &Harness<B>) {
     each_for_itself(harness, &keys).await;
 }
 
-/// Long keys are told apart by what comes after their first 250 bytes, and from the key that they
-/// begin with.
+/// Long keys are distinguished by what comes after their first 250 bytes, and from the key that is
+/// their prefix.
 pub async fn long_keys_with_one_beginning_are_told_apart<B: CacheBackend>(harness: &Harness<B>) {
     let base = harness.key("");
     let fill = |bytes: usize| "x".repeat(bytes.saturating_sub(base.len()));
@@ -110,8 +110,8 @@ async fn each_for_itself<B: CacheBackend>(harness: &Harness<B>, keys: &[String])
     }
 }
 
-/// Entries of two types never answer for each other under one key, absences included. Whether one
-/// displaces the other is the store's affair.
+/// Entries of two types never answer for each other under one key, absences included. A store may
+/// or may not let one displace the other.
 pub async fn two_types_under_one_key_never_mix<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("types");
@@ -130,7 +130,7 @@ pub async fn two_types_under_one_key_never_mix<B: CacheBackend>(harness: &Harnes
             shown(&key)
         );
     }
-    // What is no entry of its type is nothing to it, so the lease is to be had.
+    // An entry of another type counts as nothing, so the lease must be granted.
     let leased = first
         .lease::<Rival>(&key, harness.request(Take::IfMissing))
         .await;
@@ -164,7 +164,7 @@ pub async fn two_types_under_one_key_never_mix<B: CacheBackend>(harness: &Harnes
     );
 }
 
-/// An entry of another schema is a miss, does not keep [`Take::IfMissing`] from a lease, and is
+/// An entry of another schema is a miss, does not prevent a lease with [`Take::IfMissing`], and is
 /// overwritten by the next store.
 pub async fn another_schema_is_a_miss_and_overwritten<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();

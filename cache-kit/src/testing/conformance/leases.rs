@@ -1,4 +1,4 @@
-//! Leases: who gets one, and how it ends without a store.
+//! Leases: when one is granted, and how it ends without a store.
 
 use crate::backend::{CacheBackend, Fence, Leased, Take};
 
@@ -6,9 +6,9 @@ use super::client::{Client, answer, fenced, lease_in, shown, stored};
 use super::harness::Harness;
 use super::specimen::Specimen;
 
-/// [`Take::IfMissing`] is granted where nothing is, and answers [`Leased::Found`] over an entry,
-/// absences included. Where somebody else holds a lease it is either [`Leased::Busy`] with that
-/// fence or granted under that very fence: a shared lease, of which only one fills.
+/// [`Take::IfMissing`] is granted on an empty key, and answers [`Leased::Found`] over an entry,
+/// absences included. Over another lease it is either [`Leased::Busy`] with that lease's fence, or
+/// granted under the same fence: a shared lease, which only one holder fills.
 pub async fn a_lease_if_missing_is_had_only_where_nothing_is<B: CacheBackend>(
     harness: &Harness<B>,
 ) {
@@ -54,8 +54,8 @@ pub async fn a_lease_if_missing_is_had_only_where_nothing_is<B: CacheBackend>(
     second.expect(&key, Some(1), "asked for a lease").await;
 }
 
-/// [`Take::Over`] leaves what is there readable until the store, and until its release; its fence
-/// is the entry's. Over somebody's lease it is granted, and the other lease goes on standing.
+/// [`Take::Over`] leaves what is there readable until the store or the release; its fence is the
+/// entry's. Over another lease it is granted, and the other lease stays valid.
 pub async fn a_lease_over_leaves_all_standing_until_the_store<B: CacheBackend>(
     harness: &Harness<B>,
 ) {
@@ -98,8 +98,8 @@ pub async fn a_lease_over_leaves_all_standing_until_the_store<B: CacheBackend>(
         .await;
 }
 
-/// A lease that is asked for again under its id is the same lease, as when the first answer was
-/// lost: granted under the same fence, and filled once.
+/// A lease that is requested again under its id, as after a lost answer, is the same lease: granted
+/// under the same fence, and filled once.
 pub async fn a_lease_sent_again_is_the_same_lease<B: CacheBackend>(harness: &Harness<B>) {
     let (client, other) = harness.clients();
     for take in [Take::IfMissing, Take::Over] {
@@ -129,7 +129,7 @@ pub async fn a_lease_sent_again_is_the_same_lease<B: CacheBackend>(harness: &Har
         .await;
 }
 
-/// A released key is free at once, for everybody.
+/// A released key is free at once, for all clients.
 pub async fn a_released_key_is_free<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     for take in [Take::IfMissing, Take::Over, Take::Invalidating] {
@@ -146,7 +146,7 @@ pub async fn a_released_key_is_free<B: CacheBackend>(harness: &Harness<B>) {
     }
 }
 
-/// A release never removes what others put there since: an entry, or a lease.
+/// A release never removes what was put there since: an entry, or another lease.
 pub async fn a_release_leaves_what_others_put_there<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("release-entry");
@@ -175,7 +175,7 @@ pub async fn a_release_leaves_what_others_put_there<B: CacheBackend>(harness: &H
     first.expect(&key, Some(4), "a late release").await;
 }
 
-/// A lease that is dropped is given up, at the latest when it expires. An entry that it was taken
+/// A lease that is dropped is given up, at the latest when it expires. The entry that it was taken
 /// over stays.
 pub async fn a_dropped_lease_is_given_up<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
@@ -217,14 +217,14 @@ pub async fn an_outlived_lease_yields_to_a_newer_one<B: CacheBackend>(harness: &
         .await;
 }
 
-/// Waits until `key` is free of the lease under `fence`, not much longer than a lease may stand.
+/// Waits until `key` is free of the lease under `fence`, not much longer than a lease may live.
 pub(super) async fn comes_free<B: CacheBackend>(client: &Client<'_, B>, key: &str, fence: Fence) {
     const ROUNDS: u32 = 16;
     let harness = client.harness;
     for _ in 0..=ROUNDS + ROUNDS / 4 {
         let request = harness.request(Take::IfMissing);
         match client.lease::<Specimen>(key, request).await {
-            // A store that shares leases tells by the fence whether this one still stands.
+            // In a store that shares leases, the fence shows whether this lease is still there.
             Leased::Granted {
                 fence: granted,
                 lease,

@@ -16,17 +16,17 @@
 //! # fn main() { cache_kit::testing::conformance::all(memory) }
 //! ```
 //!
-//! A store outside the process takes [`Harness::remote`], whose closure makes a new client each
-//! time. One behaviour alone is run by [`run`], all of them in one call by [`all`].
+//! For a store outside the process use [`Harness::remote`]; its closure makes a new client each
+//! time. [`run`] runs one behaviour, [`all`] runs all of them in one call.
 //!
 //! # What is accepted
 //!
 //! Where the contract leaves a choice, the suite takes either:
 //!
-//! - [`Take::IfMissing`](crate::backend::Take::IfMissing) over somebody's lease is
-//!   [`Busy`](crate::backend::Leased::Busy), or granted under the same fence; of the two holders
-//!   one fills. After a release of one of them the other may be fenced.
-//! - Two types under one key may live side by side, or displace each other.
+//! - [`Take::IfMissing`](crate::backend::Take::IfMissing) over another lease is
+//!   [`Busy`](crate::backend::Leased::Busy), or granted under the same fence; only one of the two
+//!   holders fills. After one of them releases, the other may be fenced.
+//! - Two types under one key may coexist, or displace each other.
 //! - A value of up to 1 MiB is stored, or refused as
 //!   [`TooLarge`](crate::backend::Stored::TooLarge) if the harness states a
 //!   [limit](Harness::largest_payload).
@@ -34,10 +34,10 @@
 //! - A whole entry that the type does not accept is a miss, over which
 //!   [`Take::IfMissing`](crate::backend::Take::IfMissing) may answer
 //!   [`Found`](crate::backend::Leased::Found): a store that reads only heads cannot tell. A lease
-//!   over it is to be had.
-//! - What has expired by the time it is stored may be answered in any way but an error.
-//! - Fences in look-ups may be `None`; one that is told is the right one.
-//! - What a dropped command does late may cost somebody else a store.
+//!   over it must be granted.
+//! - The store of an entry that has expired by then may be answered with anything except an error.
+//! - Fences in look-ups may be `None`; if there is one, it must be correct.
+//! - What a dropped command does late may fence another client's store.
 
 #![allow(
     clippy::panic,
@@ -115,8 +115,8 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// [conformance suite](crate::testing::conformance), named after it.
 ///
 /// Takes an expression for a [`Harness`](crate::testing::conformance::Harness), which each test
-/// evaluates for itself. To test several backends, or one in several settings, put each in a module
-/// of its own.
+/// evaluates for itself. To test several backends, or one with several configurations, put each in
+/// a module of its own.
 ///
 /// ```
 /// mod memory {
@@ -131,7 +131,7 @@ const DEADLINE: Duration = Duration::from_secs(120);
 /// ```
 #[macro_export]
 macro_rules! conformance {
-    // The one list of all behaviours.
+    // The list of all behaviours.
     (@list $then:ident $harness:expr) => {
         $crate::conformance! { @$then $harness;
             awaited
@@ -215,7 +215,7 @@ macro_rules! conformance {
 /// Runs one behaviour, in a runtime of its own with two threads.
 ///
 /// # Panics
-/// If the backend does not behave, or takes longer than two minutes.
+/// If the backend fails the behaviour, or takes longer than two minutes.
 pub fn run<B, F>(harness: &Harness<B>, behaviour: F)
 where
     B: CacheBackend,
@@ -238,7 +238,7 @@ where
 /// Runs every behaviour, each with a harness of its own, one after the other.
 ///
 /// # Panics
-/// If the backend does not behave. The message names every behaviour that failed, and why.
+/// If the backend fails any behaviour. The message names every behaviour that failed, and why.
 pub fn all<B: CacheBackend>(harness: impl Fn() -> Harness<B>) {
     let behaviours = crate::conformance! { @list table harness() };
     let mut failed = Vec::new();

@@ -8,7 +8,7 @@ use super::client::{Client, stored};
 use super::harness::Harness;
 
 /// A client outlives the runtime that first used it, and may be used from two at once: commands go
-/// through without an error, also when a runtime went away in the middle of one.
+/// through without an error, even if a runtime went away in the middle of one.
 ///
 /// Builds its runtimes itself, so it must not be called inside one.
 pub fn several_runtimes_use_one_client<B: CacheBackend>(harness: &Harness<B>) {
@@ -27,7 +27,7 @@ pub fn several_runtimes_use_one_client<B: CacheBackend>(harness: &Harness<B>) {
     };
     let second = runtime();
     second.block_on(use_it(&client, &key, 1));
-    // A lease from a runtime that is gone may be worthless, and then costs nothing.
+    // A lease from a runtime that is gone may be worthless, which is accepted.
     drop(lease);
 
     let third = runtime();

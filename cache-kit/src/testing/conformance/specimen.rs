@@ -4,15 +4,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::entity::CacheEntity;
 
-/// What the suite stores: it says under which key it was put, so that an answer to another
-/// question is recognized.
+/// What the suite stores. It contains its own key, so that an answer to another question is
+/// recognized.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Specimen {
     /// The cache key that it was put under.
     pub key: String,
     /// Grows with every update of its row.
     pub version: u64,
-    /// As long as a behaviour wants it.
+    /// As long as a behaviour needs it.
     pub payload: String,
 }
 
@@ -23,7 +23,7 @@ pub struct Rival {
     pub key: String,
     /// Grows with every update of its row.
     pub version: u64,
-    /// As long as a behaviour wants it.
+    /// As long as a behaviour needs it.
     pub payload: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Revised<const SCHEMA: u64> {
     pub(super) version: u64,
 }
 
-/// Has an odd row that serde cannot write.
+/// Has a version that serde refuses to write: 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Unwritable {
     pub(super) key: String,
@@ -42,7 +42,7 @@ pub(super) struct Unwritable {
     pub(super) version: u64,
 }
 
-/// What an older build has of [`Unreadable`]: it reads the same, and accepts every version.
+/// [`Unreadable`] as an older build has it: it reads the same, and accepts every version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Unreadable")]
 pub(super) struct Lenient {
@@ -74,7 +74,7 @@ fn reject_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
 
 macro_rules! entities {
     ($($entity:ty)*) => {$(
-        // Nobody who forgot to make an entity wants to hear of these.
+        // Keeps these types out of the compiler's suggestions for a missing `CacheEntity`.
         #[diagnostic::do_not_recommend]
         impl CacheEntity for $entity {
             type Key = String;

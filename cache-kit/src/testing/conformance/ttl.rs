@@ -12,7 +12,7 @@ use super::specimen::{Specimen, specimen};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a store may add to a life: one that counts whole seconds rounds up.
+/// What a store may add to a lifetime: a store that counts whole seconds rounds up.
 const ROUNDING: Duration = Duration::from_millis(2_500);
 
 fn living<B>(harness: &Harness<B>, key: &str, version: u64, expires: Timestamp) -> Entry<Specimen>
@@ -26,8 +26,8 @@ where
     }
 }
 
-/// By the caller's clock an entry is served until its `expires`, stale or not, and from then on it
-/// is nothing: a miss that does not keep [`Take::IfMissing`] from a lease.
+/// By the caller's clock an entry is served until its `expires`, stale or not. From then on it is a
+/// miss that does not prevent a lease with [`Take::IfMissing`].
 pub async fn an_entry_is_gone_at_its_expiry<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let key = harness.key("expiry");
@@ -65,8 +65,9 @@ pub async fn an_entry_is_gone_at_its_expiry<B: CacheBackend>(harness: &Harness<B
         .await;
 }
 
-/// A life of some milliseconds ends when they have passed. In a store outside the process it ends
-/// by the store's own time, too, whatever clock the caller asks with, so that nothing stays behind.
+/// A lifetime of some milliseconds ends when they have passed. In a store outside the process it
+/// also ends by the store's own time, whatever the caller's clock shows, so that nothing stays
+/// behind.
 pub async fn a_short_life_ends<B: CacheBackend>(harness: &Harness<B>) {
     let client = harness.client();
     let now = harness.now();
@@ -75,7 +76,7 @@ pub async fn a_short_life_ends<B: CacheBackend>(harness: &Harness<B>) {
         (key, Duration::from_millis(millis))
     });
     for (key, life) in &lives {
-        // By the time of the store it may be over already, so its answer is not asked.
+        // By the time of the store it may have expired already, so the answer is not checked.
         let entry = living(harness, key, 1, now.after(*life));
         client.put_entry(key, entry).await;
         let found: Option<Entry<Specimen>> = client.entry_at(key, now.after(*life)).await;
@@ -102,8 +103,8 @@ pub async fn a_short_life_ends<B: CacheBackend>(harness: &Harness<B>) {
     }
 }
 
-/// Lives of a few seconds, of about thirty days (where some protocols change their meaning), of
-/// many years and for ever are all kept: none ends early.
+/// Lifetimes of a few seconds, about thirty days (where some protocols change the meaning), many
+/// years and for ever are all kept: none ends early.
 pub async fn every_length_of_life_is_kept<B: CacheBackend>(harness: &Harness<B>) {
     let client = harness.client();
     let second = Duration::from_secs(1);
@@ -174,8 +175,8 @@ pub async fn an_entry_without_expiry_stays<B: CacheBackend>(harness: &Harness<B>
     second.expect(&key, None, "invalidated").await;
 }
 
-/// An entry that has expired by the time it is stored is no error and is never served, nor is what
-/// stood under its key; the key is free for the next lease.
+/// Storing an entry that has expired by then is no error. Neither it nor the old entry is ever
+/// served, and the key is free for the next lease.
 pub async fn what_has_expired_when_stored_is_nothing<B: CacheBackend>(harness: &Harness<B>) {
     let (first, second) = harness.clients();
     let now = harness.now();
@@ -188,7 +189,7 @@ pub async fn what_has_expired_when_stored_is_nothing<B: CacheBackend>(harness: &
     for expires in expiries {
         let key = harness.key("expired");
         first.put(&key, 1).await;
-        // Whether it was kept at all is not asked.
+        // Whether it was kept at all is not checked.
         first
             .put_entry(&key, living(harness, &key, 2, expires))
             .await;
@@ -201,8 +202,8 @@ pub async fn what_has_expired_when_stored_is_nothing<B: CacheBackend>(harness: &
     }
 }
 
-/// A store outside the process has a finite default life: what no fence can cure, such as a
-/// fail-over of the store, is bounded by it.
+/// A store outside the process has a finite default lifetime. It bounds what fences cannot prevent,
+/// such as old values after a failover of the store.
 pub async fn the_default_life_is_finite_where_remote<B: CacheBackend>(harness: &Harness<B>) {
     let default = harness.connect().default_ttl();
     if harness.is_remote() {

@@ -1,8 +1,7 @@
 //! Two instances of the service that share one cache in Redis.
 //!
-//! Both are in this process, with nothing in common but the address of the Redis server and the
-//! file of the database: each has its own backend, connection, pool and counters, as two processes
-//! would.
+//! Both are in this process, and share only the address of the Redis server and the file of the
+//! database: each has its own backend, connection, pool and counters, as two processes would.
 
 use std::net::SocketAddr;
 
@@ -26,7 +25,7 @@ const NO_REDIS: &str =
 /// How many airports the instances share.
 const AIRPORTS: usize = 200;
 
-/// What every phase of this part works with.
+/// The context of every phase of this part.
 struct Pair<'a> {
     plan: &'a Plan,
     redis: &'a mut RedisServer,
@@ -35,8 +34,8 @@ struct Pair<'a> {
     report: &'a mut Report,
 }
 
-/// Starts a Redis server and two instances, shows what they do, and stops them. Without a
-/// redis-server to start, the report says so.
+/// Starts a Redis server and two instances, runs the phases, and stops them. If there is no
+/// redis-server, the report says so.
 pub(super) async fn run(
     plan: &Plan,
     report: &mut Report,
@@ -51,7 +50,7 @@ pub(super) async fn run(
         .tempdir()
         .map_err(Failure::when("make a temporary directory"))?;
     let file = Location::File(directory.path().join("airports.sqlite"));
-    // One after the other: the first one makes the database.
+    // One after the other: the first one creates the database.
     let first = Server::start(ANY_PORT, &file, Cache::open(&redis.url())?, false).await?;
     let second = Server::start(ANY_PORT, &file, Cache::open(&redis.url())?, false).await?;
     let instances = [first, second];

@@ -12,10 +12,10 @@ use crate::failure::Failure;
 use crate::report::grouped;
 use crate::tour::{Client, Reply, Tally};
 
-/// Airports that are changed while Redis is away.
+/// How many airports are changed while Redis is down.
 const CHANGED: usize = 20;
 
-/// How long cache-kit waits for Redis by default, before it answers without.
+/// How long cache-kit waits for Redis by default, before it answers without it.
 const DEADLINE: Duration = Duration::from_millis(500);
 
 /// How soon the cache must serve again.
@@ -116,12 +116,12 @@ async fn comes_back(
     }
     let mut latest = Duration::ZERO;
     let mut unsent = 0;
-    for it in seen {
-        older += it.older;
-        reads += it.reads;
-        unsent += it.unsent;
-        latest = latest.max(it.first_hit.saturating_duration_since(returned));
-        tally.merge(it.tally);
+    for instance in seen {
+        older += instance.older;
+        reads += instance.reads;
+        unsent += instance.unsent;
+        latest = latest.max(instance.first_hit.saturating_duration_since(returned));
+        tally.merge(instance.tally);
     }
     pair.report.promise(
         latest < BACK_WITHIN,
@@ -153,9 +153,9 @@ fn new_name(icao: &str) -> String {
 
 /// Reads every airport at both instances, then changes some through both.
 ///
-/// Through both, since Redis will come back with the old row: an instance that made the change has
-/// its invalidation waiting and serves nothing for the key until that is through. One that did not
-/// could not know.
+/// Through both, since Redis will come back with the old row. An instance that made the change has
+/// a pending invalidation and serves nothing for the key until it is done. An instance that did not
+/// make it could not know.
 async fn away(
     clients: &mut [Client; 2],
     airports: &[String],
@@ -175,7 +175,7 @@ async fn away(
     Ok((reads, updates))
 }
 
-/// What a client of one instance saw from before Redis came back until the first hit.
+/// What a client of one instance saw, from before Redis came back until the first hit.
 struct Seen {
     tally: Tally,
     first_hit: Instant,
@@ -220,7 +220,7 @@ async fn watch(
     Err(Failure::when("see Redis come back")("there was no hit"))
 }
 
-/// How the cache of an instance is doing, as `/healthz` tells.
+/// The health of an instance's cache, from `/healthz`.
 async fn health(client: &mut Client) -> Result<Value, Failure> {
     let reply = client.get("/healthz").await?;
     reply

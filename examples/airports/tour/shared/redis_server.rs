@@ -26,14 +26,14 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Below the ports that systems give to outgoing connections: a client that dials one of those
-    /// while no server listens there can be connected to itself.
+    /// Below the range of ports for outgoing connections: a client that dials one of those while no
+    /// server listens there can be connected to itself.
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
     /// Starts `program` and waits until it answers; `None` if there is no such program.
     pub(crate) async fn start(program: &'static str) -> Result<Option<Self>, Failure> {
         let (port, directory) = Self::prepare().map_err(Failure::when("prepare a redis-server"))?;
-        // Nobody but the tour gets in, and the tour finds out if another server has the port.
+        // With the password, only the tour gets in, and it notices if another server has the port.
         let password = format!("{:016x}", fastrand::u64(..));
         let config = format!(
             "bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave \"\"\nappendonly no\n"
@@ -60,8 +60,7 @@ impl RedisServer {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
-    /// Has it write down what it holds, as servers with persistence do from time to time, and kills
-    /// it.
+    /// Makes it save its data, as servers with persistence do from time to time, and kills it.
     pub(crate) async fn save_and_kill(&mut self) -> Result<(), Failure> {
         let saved = self.command("SAVE").await;
         match saved.map_err(Failure::when("save what Redis holds"))? {
@@ -102,7 +101,11 @@ impl RedisServer {
     async fn came_up(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + Self::PATIENCE;
         loop {
-            if self.command("PING").await.is_ok_and(|it| it == "+PONG") {
+            if self
+                .command("PING")
+                .await
+                .is_ok_and(|answer| answer == "+PONG")
+            {
                 return Ok(());
             }
             let ended = self.child.try_wait();
@@ -146,7 +149,7 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // It may be dead already, and here there is nobody to tell.
+        // It may be dead already, and there is no caller to report it to.
         let _ = self.kill();
     }
 }

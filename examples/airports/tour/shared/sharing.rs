@@ -1,4 +1,4 @@
-//! While Redis is well: what one instance loads or changes is there for the other.
+//! While Redis is up: the other instance sees what one instance loads or changes.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ pub(super) async fn updates(pair: &mut Pair<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// One instance has the old row in hand while the other one changes it.
+/// One instance has the old row while the other one changes it.
 pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let before = pair.queries().await?;
     let [address, _] = pair.addresses();
@@ -104,7 +104,9 @@ pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
             && slow_read.origin() == Some(Origin::Loaded)
             && slow_read.name() != "The New Name"
             && updated.name() == "The New Name"
-            && afterwards.iter().all(|it| it.name() == "The New Name"),
+            && afterwards
+                .iter()
+                .all(|airport| airport.name() == "The New Name"),
         "a slow load by one instance did not undo the update that overtook it at the other",
     );
     let mut tally = Tally::default();
@@ -117,26 +119,34 @@ pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How long the one query of the stampede is held up at most. It must be shorter than the time that
-/// an instance waits for another one's load before it loads for itself, 500 ms.
+/// How long the query of the stampede is held at most. It must be shorter than the time that an
+/// instance waits for another one's load before it loads for itself, 500 ms.
 const LONGEST_HOLD: Duration = Duration::from_millis(250);
 
-/// Everybody asks for one airport that nobody has cached, half of them at either instance.
+/// All connections ask for one airport that is not cached, half of them at each instance.
 pub(super) async fn stampede(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let icao = pair.airports[AIRPORTS + 1].clone();
     let stampede = open_files::allow_connections(pair.plan.stampede as u64);
     let before = pair.queries().await?;
-    let arrived = || -> u64 { pair.instances.iter().map(|it| it.app().requests()).sum() };
+    let arrived = || -> u64 {
+        pair.instances
+            .iter()
+            .map(|instance| instance.app().requests())
+            .sum()
+    };
     let mut asking = JoinSet::new();
     let mut clients = Vec::new();
     for address in pair.addresses().into_iter().cycle().take(stampede as usize) {
         clients.push(Client::connect(address).await?);
     }
     let arrived_before = arrived();
-    let [mut at_first, mut at_second] = pair
-        .instances
-        .each_ref()
-        .map(|it| it.app().airports().faults().hold_next(Statement::Read));
+    let [mut at_first, mut at_second] = pair.instances.each_ref().map(|instance| {
+        instance
+            .app()
+            .airports()
+            .faults()
+            .hold_next(Statement::Read)
+    });
     for mut client in clients {
         let icao = icao.clone();
         asking.spawn(async move { client.airport(&icao, false).await });

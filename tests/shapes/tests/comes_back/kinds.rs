@@ -1,4 +1,4 @@
-//! Types as services have them.
+//! Realistic types of services.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};

@@ -1,5 +1,5 @@
-//! Types of real life: each comes back on the second read as it was, or is refused at its first
-//! store with the path of the field that cannot.
+//! Realistic types: each value comes back unchanged on the second read, or is refused at its first
+//! store with the path of the field.
 
 #![allow(
     clippy::unwrap_used,

@@ -11,7 +11,7 @@ use cache_kit_tests::servers::RedisServer;
 
 use super::values::{self, Trial};
 
-/// Long enough for a machine that is busy with other things.
+/// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How a call for a value was answered.
@@ -33,15 +33,15 @@ impl OnRedis {
         let server = RedisServer::start();
         let config = RedisConfig::from_url(&server.url()).unwrap();
         Self {
-            config: config.set(|it| it.with_operation_deadline(PATIENCE)),
+            config: config.set(|encoded| encoded.with_operation_deadline(PATIENCE)),
             server,
             came_back: 0,
             refused: 0,
         }
     }
 
-    /// Asks for the entity `id`, which the database has with `value`. The backend is new, as
-    /// in another process: it takes one type under a prefix.
+    /// Asks for the entity `id`, which the database has with `value`. The backend is new, as in
+    /// another process, because it accepts one type per prefix.
     async fn read<T: Value>(&self, id: u64, value: T) -> Answer<T> {
         let told = Told::default();
         let backend = RedisBackend::new(self.config.clone()).unwrap();
@@ -59,7 +59,7 @@ impl OnRedis {
         }
     }
 
-    /// An id that no value before had.
+    /// An id that no earlier value had.
     fn id(&self) -> u64 {
         self.came_back + self.refused
     }

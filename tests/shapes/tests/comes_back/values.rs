@@ -1,4 +1,4 @@
-//! A value of each type, and what a store of bytes is to do with it.
+//! A value of each type, and what a store of bytes must do with it.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -17,9 +17,9 @@ use time::macros::{date, datetime, time as clock};
 
 use super::kinds::*;
 
-/// A kind of store that the values are tried on.
+/// A kind of store to test the values on.
 pub(crate) trait Trial {
-    /// `value` is stored and read as it was.
+    /// `value` is stored and read back unchanged.
     async fn comes_back<T: Value>(&mut self, value: T);
 
     /// `value` is not stored, for a reason that says `why`.
@@ -123,7 +123,7 @@ pub(crate) async fn with_attributes(trial: &mut impl Trial) {
     }
 }
 
-/// What asks the bytes what comes next, or does not read what it writes.
+/// Types that need a self-describing format, or do not read what they write.
 pub(crate) async fn that_never_come_back(trial: &mut impl Trial) {
     are_refused! { trial:
         "field `value` asks the bytes" serde_json::json!({ "a": 1 });

@@ -1,5 +1,5 @@
-//! The threads of a proxy: one accepts, and every connection has three. One reads commands, one reads
-//! answers, and one delivers them, so that answers that came together are late together.
+//! The threads of a proxy: one accepts, and every connection has three. One reads commands, one
+//! reads answers, and one delivers them, so that answers that arrive together are delayed together.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -18,7 +18,7 @@ pub(super) fn accept(shared: &Arc<Shared>, listener: &TcpListener) {
             return;
         }
         match accepted {
-            // A connection without a server is closed: that is all that the client may see.
+            // A connection without a server is closed; the client sees nothing else.
             Ok((client, _)) => drop(open(shared, client)),
             Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -43,7 +43,7 @@ fn open(shared: &Arc<Shared>, client: TcpStream) -> io::Result<()> {
         server.set_nodelay(true)?;
         Some(server)
     };
-    // The clones first: once it is in the table, only its threads may fail, and they close it.
+    // Clone first: once it is in the table, only its threads may fail, and they close it.
     let commands = (client.try_clone()?, copy(server.as_ref())?);
     let answers = (client.try_clone()?, copy(server.as_ref())?);
     shared.change(|state| state.open(id, client, server));
@@ -83,7 +83,7 @@ fn carry_commands(
     let parse = |bytes: &[u8]| shared.protocol.command(bytes);
     let end = each_frame(&mut client, parse, |command, bytes| {
         match (shared.command_arrived(id, &command), &mut server) {
-            // When it can't be sent the server is gone, and the other direction tells.
+            // If it can't be sent the server is gone, which the other direction reports.
             (Way::Server, Some(server)) => drop(server.write_all(bytes)),
             (Way::Server | Way::Nowhere, _) => {}
             (Way::Gone, _) => return false,
@@ -117,7 +117,7 @@ fn deliver(shared: &Shared, id: usize, mut client: TcpStream) {
     }
 }
 
-/// Reads frame after frame, however the stream is cut, until it ends or `take` says no.
+/// Reads frame after frame, however the stream is cut, until it ends or `take` returns `false`.
 fn each_frame<F>(
     stream: &mut TcpStream,
     parse: impl Fn(&[u8]) -> Result<Option<(F, usize)>, Malformed>,

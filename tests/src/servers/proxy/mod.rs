@@ -1,15 +1,16 @@
-//! A proxy in the wire between a client and a server, which a test scripts while it runs.
+//! A proxy between a client and a server, which a test scripts while it runs.
 //!
-//! TCP loses no bytes in the middle of a connection, so neither does the proxy: what is dropped takes
-//! everything behind it along. A connection that lost a command or an answer stays silent in that
-//! direction until somebody closes it, as if the network had swallowed the rest.
+//! TCP loses no bytes in the middle of a connection, so neither does the proxy: together with
+//! dropped bytes, everything behind them is lost. A connection that lost a command or an answer
+//! stays silent in that direction until one side closes it, as if the network had swallowed the
+//! rest.
 //!
-//! A middlebox in the wire has a connection to each side, and may lose the one to the client while
-//! bytes of the client are on their way to the server. [`Trick::LateCommand`] does that: the client
-//! learns that its connection is gone, and the server gets the command at a moment of the test's choice.
+//! A middlebox has a connection to each side, and may lose the one to the client while the client's
+//! bytes are still on their way to the server. [`Trick::LateCommand`] simulates that: the client's
+//! connection is closed, and the server gets the command when the test says so.
 //!
-//! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It speaks
-//! the protocols of Redis and of Memcached: TLS does not pass.
+//! The proxy runs on threads of its own, so a test on a single-threaded runtime may use it. It
+//! speaks the protocols of Redis and of Memcached: TLS does not pass.
 
 mod link;
 mod state;
@@ -32,29 +33,29 @@ use state::{Rule, Shared};
 /// Not `non_exhaustive`: only the proxy matches on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trick {
-    /// The command never reaches the server, nor does anything behind it on its connection. What was
-    /// sent before is still answered.
+    /// The command never reaches the server, nor does anything behind it on its connection. What
+    /// was sent before is still answered.
     DropCommand,
     /// The server gets the command. Its answer never comes, nor does anything behind it on its
     /// connection; later commands still reach the server.
     DropAnswer,
-    /// The connection ends when the command arrives; the server does not get it. Answers to what was
-    /// sent before may be lost, too.
+    /// The connection ends when the command arrives; the server does not get it. Answers to what
+    /// was sent before may be lost, too.
     CutCommand,
-    /// The connection ends after so many bytes of the answer: 0 is none of it.
+    /// The connection ends after this many bytes of the answer: 0 is none of it.
     CutAnswer(usize),
-    /// The command waits in the wire until it is released, and everything behind it.
+    /// The command and everything behind it wait in the proxy until it is released.
     HoldCommand,
-    /// The connection ends for the client when the command arrives. The command waits in the wire until
-    /// it is released, and everything that the client had sent behind it: then the server gets it, on
-    /// the connection that was meant for it. Its answer goes nowhere.
+    /// The connection ends for the client when the command arrives. The command, and everything
+    /// that the client had sent behind it, waits in the proxy until it is released. Then the server
+    /// gets it, on the original connection. Its answer is dropped.
     LateCommand,
-    /// The server gets the command; the answer waits in the wire until it is released, and everything
-    /// behind it.
+    /// The server gets the command; the answer and everything behind it wait in the proxy until it
+    /// is released.
     HoldAnswer,
-    /// The answer, and so everything behind it, comes so much later.
+    /// The answer, and with it everything behind it, comes this much later.
     DelayAnswer(Duration),
-    /// The server gets the command; these bytes come as the answer.
+    /// The server gets the command; the client gets these bytes as the answer.
     ReplaceAnswer(Vec<u8>),
 }
 
@@ -62,8 +63,8 @@ pub enum Trick {
 ///
 /// # Panics
 ///
-/// When it is dropped after it met something that is not its protocol, or after a predicate panicked: the test
-/// can't have seen what it meant to.
+/// When it is dropped after it read something that is not its protocol, or after a predicate
+/// panicked: the test can't have tested what it was meant to.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -77,17 +78,17 @@ impl Proxy {
     ///
     /// # Panics
     ///
-    /// When there is no port for it.
+    /// When there is no free port.
     pub fn in_front_of(server: SocketAddr) -> Self {
         Self::speaking(Protocol::Resp, server)
     }
 
-    /// [`in_front_of`](Self::in_front_of) a memcached server. The name of a command is its first word,
-    /// in capitals; its arguments are the words behind it, and its value where it carries one.
+    /// [`in_front_of`](Self::in_front_of) a memcached server. The name of a command is its first
+    /// word, in capitals; its arguments are the words after it, and its value if it has one.
     ///
     /// # Panics
     ///
-    /// When there is no port for it.
+    /// When there is no free port.
     pub fn in_front_of_memcached(server: SocketAddr) -> Self {
         Self::speaking(Protocol::Memcached, server)
     }
@@ -114,12 +115,12 @@ impl Proxy {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))
     }
 
-    /// Plays a trick on the next command that `matching` says yes to, once. Of several rules that
+    /// Plays a trick once, on the next command that `matching` accepts. Of several rules that
     /// match, the oldest is played.
     ///
-    /// `matching` is called for every command from then on, on a thread of the proxy, and must not call
-    /// the proxy. A command that opens a subscription is answered by pushes: its first confirmation
-    /// counts as its answer.
+    /// `matching` is called for every command from then on, on a thread of the proxy, and must not
+    /// call the proxy. A command that opens a subscription is answered by pushes: its first
+    /// confirmation counts as its answer.
     pub fn on_next(
         &self,
         matching: impl Fn(&Command) -> bool + Send + 'static,
@@ -140,8 +141,8 @@ impl Proxy {
         }
     }
 
-    /// Makes every answer and push come so much later than it would have, from now on. Answers that
-    /// come together are late together.
+    /// Delays every answer and push by this much, from now on. Answers that arrive together are
+    /// delayed together.
     pub fn delay(&self, by: Duration) {
         self.shared.change(|state| state.delay = by);
     }
@@ -152,19 +153,21 @@ impl Proxy {
         self.shared.change(|state| state.hold = true);
     }
 
-    /// Lets go of all that is held now, by [`hold`](Self::hold) and by tricks that were played.
+    /// Releases everything that is held now, by [`hold`](Self::hold) and by tricks that were
+    /// played.
     pub fn release(&self) {
         self.shared
             .change(|state| state.release(|trap| trap.sprung));
     }
 
-    /// Ends all connections that are open now. What a [`Trick::LateCommand`] keeps is still to come.
+    /// Ends all connections that are open now. Commands that a [`Trick::LateCommand`] keeps will
+    /// still arrive.
     pub fn cut(&self) {
         self.shared.change(state::State::cut);
     }
 
-    /// Swallows everything, on open and on new connections, which are still accepted: to a client the
-    /// server went silent. Connections that are open, or opened meanwhile, stay silent for good.
+    /// Swallows everything, on open and on new connections, which are still accepted: to a client
+    /// the server is silent. Connections that are open, or opened meanwhile, stay silent for good.
     pub fn black_hole(&self) {
         self.shared.change(state::State::black_hole);
     }
@@ -182,18 +185,18 @@ impl Proxy {
         self.shared.change(|state| state.note_end(&ended));
     }
 
-    /// Leads new connections to another server from now on; open ones stay where they are. So does an
-    /// address that moves.
+    /// Directs new connections to another server from now on; open ones stay where they are, as
+    /// with an address that moves.
     pub fn redirect(&self, server: SocketAddr) {
         self.shared.change(|state| state.server = server);
     }
 
-    /// Ends every trick: everything passes as at first, and new connections are accepted. What is held
-    /// is released; a connection that lost bytes stays silent.
+    /// Ends every trick: everything passes as at first, and new connections are accepted.
+    /// Everything held is released; a connection that lost bytes stays silent.
     ///
     /// # Panics
     ///
-    /// When another process took the port while it refused.
+    /// When another process took the port while it refused connections.
     pub fn pass(&self) {
         self.shared.change(|state| {
             state.release(|_| true);
@@ -260,7 +263,7 @@ impl Drop for Proxy {
             std::mem::take(&mut state.threads)
         });
         for thread in threads {
-            // Not under the lock, which the thread needs to come to its end.
+            // Not under the lock, which the thread needs in order to end.
             let ended = thread.join();
             self.shared.change(|state| state.note_end(&ended));
         }
@@ -313,8 +316,8 @@ impl Trap {
         eventually_async("the trap springs", LIMIT, || self.has_sprung()).await;
     }
 
-    /// Ends the connection of the client whose command is held by [`Trick::HoldCommand`]. What it had
-    /// sent stays in the wire, as with [`Trick::LateCommand`].
+    /// Ends the connection of the client whose command is held by [`Trick::HoldCommand`]. What it
+    /// had sent stays in the proxy, as with [`Trick::LateCommand`].
     ///
     /// # Panics
     ///
@@ -326,13 +329,13 @@ impl Trap {
         });
     }
 
-    /// Whether the server has answered the command that was held or late: it has had its effect. One
-    /// that no server answers counts as soon as it is sent.
+    /// Whether the server has answered the held or late command, which has had its effect then. A
+    /// command without an answer counts as soon as it is sent.
     pub fn has_been_delivered(&self) -> bool {
         self.shared.look(|state| state.traps[self.id].answered)
     }
 
-    /// Lets go of what the trick holds, and waits until the server has answered it.
+    /// Releases what the trick holds, and waits until the server has answered it.
     ///
     /// # Panics
     ///
@@ -345,7 +348,7 @@ impl Trap {
         .await;
     }
 
-    /// Lets go of what the trick holds, or would hold later.
+    /// Releases what the trick holds, or would hold later.
     pub fn release(&self) {
         self.shared
             .change(|state| state.traps[self.id].released = true);

@@ -1,4 +1,4 @@
-//! What the threads of a proxy share: the script, and what is under way on every connection.
+//! The shared state of a proxy's threads: the script, and what is in flight on every connection.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -11,7 +11,7 @@ use super::super::protocol::Protocol;
 use super::super::resp::{Command, Reply};
 use super::Trick;
 
-/// The state, and the call that it changed.
+/// The state, and a signal for its changes.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) protocol: Protocol,
@@ -21,7 +21,7 @@ pub(super) struct Shared {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Where new connections go.
+    /// The server for new connections.
     pub(super) server: SocketAddr,
     pub(super) listening: bool,
     pub(super) delay: Duration,
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) seen: BTreeMap<String, usize>,
     pub(super) accepted: usize,
     pub(super) threads: Vec<JoinHandle<()>>,
-    /// What the proxy could not do its work with.
+    /// Errors that the proxy could not handle.
     pub(super) complaint: Option<String>,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Link {
     pub(super) server: Option<TcpStream>,
     /// The commands that the server has not answered.
     expected: VecDeque<Expected>,
-    /// What the server sent and the client does not have.
+    /// What the server has sent and the client does not have yet.
     parcels: VecDeque<Parcel>,
     loses_commands: bool,
     loses_answers: bool,
@@ -89,13 +89,13 @@ struct Expected {
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub(super) bytes: Vec<u8>,
-    /// Whether the connection ends behind it.
+    /// Whether the connection ends after it.
     pub(super) last: bool,
     due: Instant,
     held_by: Option<usize>,
 }
 
-/// What becomes of a command.
+/// The fate of a command.
 pub(super) enum Way {
     Server,
     Nowhere,
@@ -122,7 +122,7 @@ impl Shared {
         result
     }
 
-    /// Notes a command, and says where it goes once nothing holds it any more.
+    /// Notes a command, and returns its destination once nothing holds it any more.
     pub(super) fn command_arrived(&self, id: usize, command: &Command) -> Way {
         let answered = self.protocol.is_answered(command);
         let (way, held_by) = self.change(|state| state.command_arrived(id, command, answered));
@@ -136,7 +136,7 @@ impl Shared {
             }
             state = self.wait(state);
         }
-        // What has no answer has come when it is sent.
+        // A command without an answer has arrived when it is sent.
         state.traps[trap].answered |= !answered;
         // It may have fallen into a black hole meanwhile.
         match state.link(id) {
@@ -146,8 +146,8 @@ impl Shared {
         }
     }
 
-    /// The next parcel that may be delivered, as soon as there is one; `None` when the connection is
-    /// gone.
+    /// The next parcel that may be delivered, as soon as there is one; `None` when the connection
+    /// is gone.
     pub(super) fn next_parcel(&self, id: usize) -> Option<Parcel> {
         let mut state = self.lock();
         loop {
@@ -239,7 +239,7 @@ impl State {
         }
     }
 
-    /// Ends what is late before it has come.
+    /// Drops what is late before it has arrived.
     pub(super) fn forget_late(&mut self) {
         for link in std::mem::take(&mut self.late).into_values() {
             if let Some(server) = link.server {
@@ -275,7 +275,7 @@ impl State {
     /// Ends a connection on both sides; its threads find it gone.
     pub(super) fn close(&mut self, id: usize) {
         if let Some(link) = self.links.remove(&id) {
-            // An end that is closed already is what was wanted.
+            // It is fine if an end is already closed.
             let _ = link.client.shutdown(Shutdown::Both);
             if let Some(server) = link.server {
                 let _ = server.shutdown(Shutdown::Both);
@@ -289,8 +289,8 @@ impl State {
         self.close(id);
     }
 
-    /// The client will send nothing more. The server is told, and ends the connection when it has
-    /// answered; where no end can come from it, the connection ends now.
+    /// The client will send nothing more. The server sees that, and ends the connection when it has
+    /// answered. If the server cannot end it, the connection ends now.
     pub(super) fn client_ended(&mut self, id: usize) {
         match self.link(id) {
             Some(Link {
@@ -312,7 +312,7 @@ impl State {
         answered: bool,
     ) -> (Way, Option<usize>) {
         if let Some(link) = self.late.get_mut(&id) {
-            // Its client knows nothing of it any more, and no rule is for it.
+            // Its client has gone, and no rule applies to it.
             if answered {
                 link.expected.push_back(Expected::default());
             }
@@ -411,7 +411,7 @@ impl State {
         link.parcels.push_back(parcel);
     }
 
-    /// The server ended the connection; the client learns it behind all that is on its way.
+    /// The server ended the connection; the client sees this after everything that is on its way.
     pub(super) fn server_ended(&mut self, id: usize) {
         self.late.remove(&id);
         if let Some(link) = self.links.get_mut(&id)
@@ -446,7 +446,7 @@ impl Link {
     fn pair(&mut self, reply: &Reply) -> Option<Expected> {
         let kind = match reply {
             Reply::Push(items) => Some(items),
-            // Without RESP3 a message looks like an answer, but for its first word.
+            // Without RESP3 a message looks like an answer, except for its first word.
             Reply::Array(items) if self.subscribed => Some(items),
             _ => None,
         };

@@ -28,7 +28,7 @@ fn check(model: impl Fn(Arc<World>) + Send + Sync + 'static) {
     check_within(None, model);
 }
 
-/// Runs `model` in the orders with up to `preemptions`, for when all are too many to try.
+/// Runs `model` in the orders with up to `preemptions`, where there are too many orders to try all.
 fn check_within(preemptions: Option<usize>, model: impl Fn(Arc<World>) + Send + Sync + 'static) {
     explore(preemptions, move || {
         let world = Arc::new(World::new());
@@ -50,7 +50,7 @@ impl World {
         lock(&self.map).map(|(_, value)| value)
     }
 
-    /// A share, whatever stands under the key.
+    /// A share, whatever is under the key.
     fn hold(&self) -> Held {
         let standing = || Ok::<_, Infallible>(lock(&self.map).map(|(fence, _)| fence));
         self.fences
@@ -58,7 +58,7 @@ impl World {
             .unwrap_or_else(|never| match never {})
     }
 
-    /// A share, if nothing stands under the key.
+    /// A share, if nothing is under the key.
     fn hold_if_missing(&self) -> Option<Held> {
         let standing = || match *lock(&self.map) {
             Some(_) => Err(()),
@@ -173,7 +173,7 @@ fn a_missing_entry_is_filled_once() {
         let own = load(Arc::clone(&world))();
         let filled = others.map(|load| load.join().unwrap());
         assert_eq!(
-            usize::from(own) + filled.iter().filter(|it| **it).count(),
+            usize::from(own) + filled.iter().filter(|filled| **filled).count(),
             1
         );
     });
