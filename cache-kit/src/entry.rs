@@ -27,7 +27,7 @@ pub struct Entry<T> {
 pub enum Freshness {
     /// It may be served.
     Fresh,
-    /// Past its time to live, within its grace.
+    /// Past its time to live: it may stand in for a load that fails.
     Stale,
     /// It is treated as if it were not there.
     Expired,

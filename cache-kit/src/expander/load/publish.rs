@@ -125,7 +125,7 @@ where
             self.expander.backend.default_ttl(),
         );
         let span = match value {
-            Some(_) => Span::of_entity(ttl, T::cache_stale())?,
+            Some(_) => Span::of_entity(ttl, T::cache_stale_if_error())?,
             None => Span::of_absence(ttl, T::cache_negative_ttl())?,
         };
         Some(Entry {
