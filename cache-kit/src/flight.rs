@@ -52,7 +52,7 @@ use crate::shards::{Shards, TypedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-pub(crate) use pulse::{Pulse, STALLED, beating};
+pub(crate) use pulse::{Pulse, STALLED, Unpolled, beating};
 use tickets::{Ticket, Tickets};
 
 /// The flights of one service: `L` is its backend's lease, `V` what a flight completes with.
@@ -316,9 +316,9 @@ impl<L, V> Flight<L, V> {
         lock(&self.state)
     }
 
-    fn is_stalled(&self) -> bool {
+    fn unpolled(&self) -> Option<Unpolled> {
         let pulse = self.lock().pulse.clone();
-        pulse.is_some_and(|pulse| pulse.has_stopped())
+        pulse.and_then(|pulse| pulse.unpolled())
     }
 }
 
@@ -452,9 +452,9 @@ pub(crate) struct Follower<L, V: Clone> {
 }
 
 impl<L, V: Clone> Follower<L, V> {
-    /// Whether the leader has stalled, see [`Pulse`].
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.flight.is_stalled()
+    /// Whether the leader was woken and has not been polled since, see [`Pulse`].
+    pub(crate) fn unpolled(&self) -> Option<Unpolled> {
+        self.flight.unpolled()
     }
 
     /// Starts a newer flight; `None` if there is one already.
@@ -529,9 +529,9 @@ pub(crate) struct Waiter<L, V: Clone> {
 }
 
 impl<L, V: Clone> Waiter<L, V> {
-    /// Whether the leader has stalled, see [`Pulse`].
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.flight.is_stalled()
+    /// Whether the leader was woken and has not been polled since, see [`Pulse`].
+    pub(crate) fn unpolled(&self) -> Option<Unpolled> {
+        self.flight.unpolled()
     }
 
     /// Starts a newer flight; `None` if there is one already.
@@ -610,14 +610,23 @@ mod tests {
             unreachable!("the lease has no answer");
         };
         tokio::time::advance(STALLED * 10).await;
-        assert!(!waiter.is_stalled(), "the leader waits for something");
+        assert!(
+            waiter.unpolled().is_none(),
+            "the leader waits for something"
+        );
         drop(leader);
         assert!(
-            !waiter.is_stalled(),
-            "the follower has only just been woken"
+            waiter
+                .unpolled()
+                .is_some_and(|unpolled| unpolled.since.is_zero())
         );
         tokio::time::advance(STALLED).await;
-        assert!(waiter.is_stalled() && follower.is_stalled());
+        let [waiting, following] = [waiter.unpolled(), follower.unpolled()];
+        let since = |unpolled: Option<Unpolled>| unpolled.map(|unpolled| unpolled.since);
+        assert_eq!(
+            (since(waiting), since(following)),
+            (Some(STALLED), Some(STALLED))
+        );
         assert!(waiter.supersede(LeaseId(3)).is_some());
     }
 }
