@@ -47,8 +47,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::backend::{Fence, LeaseId};
-use crate::shards::{Shards, TypedKey};
+use crate::lease::{Fence, LeaseId};
+use crate::shards::{Shards, TaggedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
@@ -111,7 +111,7 @@ impl<L, V: Clone> Flights<L, V> {
     /// Finds the place of a caller with this `view`. `id` names the lease of a new flight.
     pub(crate) fn join_or_lead(
         self: &Arc<Self>,
-        key: &TypedKey,
+        key: &TaggedKey,
         view: View,
         id: LeaseId,
     ) -> Place<L, V> {
@@ -151,7 +151,7 @@ impl<L, V: Clone> Flights<L, V> {
     }
 
     /// Starts a new flight even if there is one already; later callers find this one.
-    pub(crate) fn lead(self: &Arc<Self>, key: &TypedKey, id: LeaseId) -> Leader<L, V> {
+    pub(crate) fn lead(self: &Arc<Self>, key: &TaggedKey, id: LeaseId) -> Leader<L, V> {
         let flight = Arc::new(Flight::new(key.clone(), id));
         let superseded = {
             let mut table = self.table.lock(key);
@@ -244,7 +244,7 @@ enum Leaving {
 }
 
 struct Flight<L, V> {
-    key: TypedKey,
+    key: TaggedKey,
     id: LeaseId,
     state: Mutex<State<L, V>>,
 }
@@ -295,7 +295,7 @@ enum Rule {
 }
 
 impl<L, V> Flight<L, V> {
-    fn new(key: TypedKey, id: LeaseId) -> Self {
+    fn new(key: TaggedKey, id: LeaseId) -> Self {
         Self {
             key,
             id,
@@ -588,7 +588,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flight_that_was_left_to_a_follower_who_is_not_polled_is_stalled() {
         let flights: Arc<Flights<u8, u8>> = Arc::new(Flights::new());
-        let key = TypedKey::of::<u8>("a");
+        let key = TaggedKey::of::<u8>("a");
         let view = || {
             let tick = flights.tick();
             View {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::backend::Take;
+use crate::lease::Take;
 
 /// What one call may do with the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
-use crate::shards::TypedKey;
+use crate::shards::TaggedKey;
 use crate::unwind::caught;
 
 pub use builder::{Evicted, InMemoryBuilder, Weighed};
@@ -165,11 +165,11 @@ impl CacheBackend for InMemoryBackend {
             .is_some_and(|slot| slot.freshness(now) == Freshness::Fresh);
         let stats = &self.shared.stats;
         if fresh { &stats.hits } else { &stats.misses }.add(1);
-        Ok(self.shared.lookup(&TypedKey::of::<T>(key), found, now))
+        Ok(self.shared.lookup(&TaggedKey::of::<T>(key), found, now))
     }
 
     async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let key = TypedKey::of::<T>(key);
+        let key = TaggedKey::of::<T>(key);
         let found = self.shared.map.peek(&key);
         Ok(self.shared.lookup(&key, found, now))
     }
@@ -179,7 +179,7 @@ impl CacheBackend for InMemoryBackend {
         key: &str,
         request: LeaseRequest,
     ) -> Result<Leased<InMemoryLease>> {
-        Ok(self.shared.lease(TypedKey::of::<T>(key), request))
+        Ok(self.shared.lease(TaggedKey::of::<T>(key), request))
     }
 
     async fn store<T: CacheEntity>(
@@ -198,7 +198,7 @@ impl CacheBackend for InMemoryBackend {
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
-        self.shared.invalidate(&TypedKey::of::<T>(key));
+        self.shared.invalidate(&TaggedKey::of::<T>(key));
         Ok(Invalidated::Done)
     }
 
@@ -211,7 +211,7 @@ impl Shared {
     /// What a reader makes of `found`, under `key`.
     fn lookup<T: CacheEntity>(
         &self,
-        key: &TypedKey,
+        key: &TaggedKey,
         mut found: Option<Slot>,
         now: Timestamp,
     ) -> Lookup<T> {
@@ -232,7 +232,7 @@ impl Shared {
         }
     }
 
-    fn lease(&self, key: TypedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
+    fn lease(&self, key: TaggedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
         if request.take == Take::Invalidating {
             let mut gone = Vec::new();
             let (held, ()) = self
@@ -299,7 +299,7 @@ impl Shared {
         })
     }
 
-    fn invalidate(&self, key: &TypedKey) {
+    fn invalidate(&self, key: &TaggedKey) {
         let mut gone = Vec::new();
         self.fences
             .overtake(key, || self.map.remove(key, &mut gone));
@@ -308,7 +308,7 @@ impl Shared {
     }
 
     /// The weight of an entry, at least 1. The weigher is user code and runs outside of locks.
-    fn weigh(&self, key: &TypedKey, slot: &Slot) -> Result<u64> {
+    fn weigh(&self, key: &TaggedKey, slot: &Slot) -> Result<u64> {
         let Some(weigher) = &self.weigher else {
             return Ok(1);
         };
@@ -366,7 +366,7 @@ impl Slot {
     }
 
     /// Takes the entry out, typed again. `None` if it holds another type, which cannot happen with
-    /// a typed key.
+    /// a tagged key.
     #[inline]
     fn take_entry<T: CacheEntity>(&mut self) -> Option<Entry<T>> {
         let value = match self.value.0.take() {

@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::flight::{Leader, Place, Pulse, View, beating};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
 use crate::repository::DataRepository;
-use crate::shards::TypedKey;
+use crate::shards::TaggedKey;
 use crate::strategy::{CacheStrategy, Situation, Step, next_step};
 use crate::together::Together;
 
@@ -290,7 +290,7 @@ where
 
     fn place(&self, miss: &Miss) -> Place<Held<B>, Completion> {
         let flights = &self.expander.flights;
-        let key = TypedKey::of::<T>(self.calls[miss.slot].key);
+        let key = TaggedKey::of::<T>(self.calls[miss.slot].key);
         let id = LeaseId(fastrand::u64(..));
         match miss.view {
             Some(view) => match flights.join_or_lead(&key, view, id) {
