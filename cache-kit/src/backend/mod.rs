@@ -12,19 +12,9 @@
 //! fence is still the current one. So a slow load that began before an invalidation can never put
 //! the old value back: its lease is worthless.
 
-#[cfg(feature = "codec")]
-mod bytes;
-#[cfg(feature = "codec")]
-mod encoded;
-#[cfg(feature = "codec")]
-mod gather;
-#[cfg(feature = "codec")]
-mod guard;
 mod inmemory;
-#[cfg(feature = "memcached")]
-mod memcached;
-#[cfg(feature = "redis")]
-mod redis;
+#[cfg(feature = "codec")]
+mod remote;
 mod types;
 
 use std::future::Future;
@@ -37,20 +27,19 @@ use crate::entry::Entry;
 use crate::error::Result;
 use crate::observability::CacheMetrics;
 
-#[cfg(feature = "codec")]
-pub use bytes::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
-#[cfg(feature = "codec")]
-pub use encoded::{Encoded, EncodedConfig, EncodedLease};
-#[cfg(feature = "codec")]
-pub use guard::Health;
 pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
 };
+#[cfg(feature = "codec")]
+pub use remote::{
+    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, Health,
+    head, is_head,
+};
 #[cfg(feature = "memcached")]
-pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
+pub use remote::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
 #[cfg(feature = "redis")]
-pub use redis::{RedisBackend, RedisConfig, RedisStore};
+pub use remote::{RedisBackend, RedisConfig, RedisStore};
 pub use types::{EntityType, EntityTypes};
 
 pub use crate::lease::{

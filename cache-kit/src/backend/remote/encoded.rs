@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::bytes::{ByteStore, Claim};
-use super::gather::Gather;
-use super::guard::{Guard, GuardPolicy, Health};
+use super::byte_store::{ByteStore, Claim};
+use super::coalesce::Gather;
+use super::resilience::{Guard, GuardPolicy, Health};
 use crate::backend::{
     CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
     MissReason, Stored, Take,

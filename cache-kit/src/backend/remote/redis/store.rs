@@ -12,7 +12,7 @@ use super::connection::Link;
 use super::said::{is_demoted, is_login, is_lost, said_of};
 use super::scripts::Scripts;
 use super::split::Split;
-use crate::backend::bytes::{ByteStore, Claim, HEAD_PREFIXES, head};
+use crate::backend::remote::byte_store::{ByteStore, Claim, HEAD_PREFIXES, head};
 use crate::error::{Error, Result};
 use crate::together::join;
 

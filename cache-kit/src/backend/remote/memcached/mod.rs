@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::encoded::{Encoded, EncodedLease};
-use super::guard::Health;
+use super::resilience::Health;
 use crate::backend::{
     CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, Stored,
 };

@@ -18,10 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::Invalidated;
-use super::bytes::ByteStore;
+use super::byte_store::ByteStore;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
+use crate::lease::Invalidated;
 use crate::observability::{CacheEvent, CacheMetrics};
 use crate::together::join;
 use crate::unwind::caught;

@@ -11,7 +11,7 @@ use super::key::wire_key;
 use super::lifetime::time_to_live;
 use super::link::{Answered, Failure, Link};
 use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
-use crate::backend::bytes::{ByteStore, Claim, head};
+use crate::backend::remote::byte_store::{ByteStore, Claim, head};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 

@@ -2,7 +2,7 @@
 
 use super::Guard;
 use crate::backend::Invalidated;
-use crate::backend::bytes::ByteStore;
+use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
 
 /// Invalidations that may or may not have reached the store. If they are dropped before that is

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::answer::{Code, Refusal};
 use super::expected::{Kept, Reply, Values, unasked};
 use super::link::{Answered, Failure, Link};
-use crate::backend::bytes::is_head;
+use crate::backend::remote::byte_store::is_head;
 
 /// The total length of the keys of one `get`, in bytes.
 const LONGEST_GET: usize = 64 << 10;

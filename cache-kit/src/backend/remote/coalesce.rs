@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
-use super::bytes::ByteStore;
-use super::guard::Guard;
+use super::byte_store::ByteStore;
+use super::resilience::Guard;
 use crate::error::{Error, Result};
 use crate::together::behind_the_others;
 

@@ -11,7 +11,7 @@ use super::again::{Account, account_of_many};
 use super::state::{Post, State};
 use super::timer::{pause, within};
 use super::{Guard, Shared};
-use crate::backend::bytes::ByteStore;
+use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
 use crate::observability::CacheEvent;
 
