@@ -90,18 +90,18 @@ impl ByteStore for Gatekept {
         self.inner.claim(key, mark, life).await
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         old: &Vec<u8>,
         new: &[u8],
         life: Option<Duration>,
     ) -> Result<bool> {
-        self.inner.swap(key, old, new, life).await
+        self.inner.compare_and_set(key, old, new, life).await
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
-        self.inner.remove(key, old).await
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+        self.inner.compare_and_delete(key, old).await
     }
 
     async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {

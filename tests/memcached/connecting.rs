@@ -38,7 +38,7 @@ async fn callers_with_little_patience_do_not_end_the_attempt() {
     let (server, _) = scene();
     let wire = Far::slow_to_greet(&server, Duration::from_millis(300)).await;
     let backend = MemcachedBackend::new(config(&wire.url())).unwrap();
-    let store = backend.servers()[0].store();
+    let store = backend.servers()[0].byte_store();
     let begun = std::time::Instant::now();
     while tokio::time::timeout(Duration::from_millis(20), store.get("k"))
         .await
@@ -158,7 +158,7 @@ fn a_runtime_without_io_is_one_clear_error() {
         .build()
         .unwrap();
     let error = runtime
-        .block_on(backend.servers()[0].store().get("k"))
+        .block_on(backend.servers()[0].byte_store().get("k"))
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
     assert!(error.to_string().contains("enable_all"), "{error}");
@@ -170,7 +170,11 @@ async fn a_server_that_is_full_says_so() {
     let connect = || std::net::TcpStream::connect(server.addr()).unwrap();
     let _others: Vec<_> = (0..100).map(|_| connect()).collect();
     let backend = MemcachedBackend::new(config(&server.url())).unwrap();
-    let error = backend.servers()[0].store().get("k").await.unwrap_err();
+    let error = backend.servers()[0]
+        .byte_store()
+        .get("k")
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("no more connections"), "{error}");
 }
 
@@ -209,7 +213,7 @@ async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
         })
         .await;
         let backend = MemcachedBackend::new(config(&peer.url())).unwrap();
-        let store = backend.servers()[0].store();
+        let store = backend.servers()[0].byte_store();
         let placeholder = placeholder();
         let claim = store.claim("k", &placeholder, PATIENCE);
         let claim = tokio::time::timeout(PATIENCE, claim).await.unwrap();

@@ -111,7 +111,7 @@ impl Link {
     }
 
     /// Replaces the item with this number.
-    pub(super) async fn swap(
+    pub(super) async fn compare_and_set(
         &self,
         key: &str,
         cas: u64,
@@ -129,7 +129,7 @@ impl Link {
     }
 
     /// Removes the item with this number.
-    pub(super) async fn remove(&self, key: &str, cas: u64) -> Answered<bool> {
+    pub(super) async fn compare_and_delete(&self, key: &str, cas: u64) -> Answered<bool> {
         let removed = self.ask(None, |out, mark| delete(out, key, Some(cas), mark));
         deleted(&removed.await?)
     }

@@ -128,7 +128,7 @@ impl MemcachedBackend {
     }
 
     /// The servers, in the order of the configuration. Each is a backend of its own, with a
-    /// [`health`](Encoded::health) of its own; its [`store`](Encoded::store) knows its name.
+    /// [`health`](Encoded::health) of its own; its [`byte_store`](Encoded::byte_store) knows its name.
     pub fn servers(&self) -> &[Encoded<MemcachedStore>] {
         &self.shared.servers
     }
@@ -293,7 +293,7 @@ impl Clone for MemcachedBackend {
 impl fmt::Debug for MemcachedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.shared.servers.iter().map(Encoded::store))
+            .entries(self.shared.servers.iter().map(Encoded::byte_store))
             .finish()
     }
 }

@@ -176,7 +176,7 @@ impl ByteStore for RedisStore {
         })
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         token: &Vec<u8>,
@@ -190,7 +190,7 @@ impl ByteStore for RedisStore {
         .await
     }
 
-    async fn remove(&self, key: &str, token: &Vec<u8>) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, token: &Vec<u8>) -> Result<bool> {
         self.script(&self.scripts.remove, key, |script| {
             script.arg(token.as_slice());
         })

@@ -3,6 +3,7 @@
 
 mod again;
 mod breaker;
+mod commands;
 mod health;
 mod pending;
 mod state;
@@ -21,27 +22,18 @@ use std::time::{Duration, Instant};
 use super::byte_store::ByteStore;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::lease::Invalidated;
 use crate::observability::{CacheEvent, CacheMetrics};
-use crate::together::join;
 use crate::unwind::caught;
 
-use again::{
-    Account, account_of_both, account_of_many, account_of_one, is_refusal, twice, twice_each,
-};
+use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
 pub use health::Health;
-use pending::Way;
 use state::State;
 use timer::within;
-use unconfirmed::Unconfirmed;
 
-/// How many parts of a large batch of deletions are in flight at a time.
-const PARTS_AT_ONCE: usize = 4;
-
-/// How long the guard waits, and how much it keeps.
+/// How long a guarded store waits, and how much it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct GuardPolicy {
+pub(super) struct ResiliencePolicy {
     /// For one command, connecting included.
     pub(super) deadline: Duration,
     pub(super) breaker: BreakerPolicy,
@@ -52,13 +44,14 @@ pub(super) struct GuardPolicy {
     pub(super) lease_lifetime: Duration,
 }
 
-pub(super) struct Guard<S> {
+/// A store whose commands have a deadline, a breaker and a queue of invalidations.
+pub(super) struct GuardedStore<S> {
     shared: Arc<Shared<S>>,
 }
 
 struct Shared<S> {
     store: S,
-    policy: GuardPolicy,
+    policy: ResiliencePolicy,
     /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a
     /// store is left alone.
     made: Instant,
@@ -69,8 +62,8 @@ struct Shared<S> {
     listeners: Mutex<Vec<std::sync::Weak<dyn CacheMetrics>>>,
 }
 
-impl<S: ByteStore> Guard<S> {
-    pub(super) fn new(store: S, policy: GuardPolicy) -> Self {
+impl<S: ByteStore> GuardedStore<S> {
+    pub(super) fn new(store: S, policy: ResiliencePolicy) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -83,126 +76,9 @@ impl<S: ByteStore> Guard<S> {
         }
     }
 
-    pub(super) fn store(&self) -> &S {
+    /// The store itself, without what guards it.
+    pub(super) fn inner(&self) -> &S {
         &self.shared.store
-    }
-
-    /// Runs a command for `key`: within the deadline, if the breaker admits it, and after a queued
-    /// invalidation of the key. It is sent once more if its connection is lost.
-    ///
-    /// # Errors
-    /// [`Error::BackendRefused`] also while the store refuses to delete what is under `key`.
-    pub(super) async fn run<O, F>(&self, key: &str, command: impl Fn() -> F) -> Result<O>
-    where
-        F: Future<Output = Result<O>>,
-    {
-        let first = match self.shared.is_troubled() {
-            true => self.way(key)?,
-            false => None,
-        };
-        let whole = async {
-            if let Some(number) = first {
-                // Boxed, to keep the future of a command small.
-                Box::pin(self.shared.delete(vec![(key.into(), number)]))
-                    .await
-                    .pop()
-                    .unwrap_or(Ok(()))?;
-            }
-            twice(&command).await
-        };
-        self.attempt(pin!(whole), account_of_one).await
-    }
-
-    /// [`run`](Self::run) for a command with many keys, each of which has its own answer.
-    pub(super) async fn run_many<'k, O, F>(
-        &self,
-        keys: &[&'k str],
-        command: impl Fn(Vec<&'k str>) -> F,
-    ) -> Vec<Result<O>>
-    where
-        F: Future<Output = Vec<Result<O>>>,
-    {
-        if self.shared.is_troubled() {
-            return Box::pin(self.run_in_trouble(keys, &command)).await;
-        }
-        let whole = async { Ok(twice_each(keys, &command).await) };
-        let answers = self.attempt(pin!(whole), account_of_many).await;
-        answers.unwrap_or_else(|error| for_each(keys, &error))
-    }
-
-    /// Keys with a queued invalidation are deleted first; those that the store refuses to delete
-    /// are not looked up.
-    async fn run_in_trouble<'k, O, F>(
-        &self,
-        keys: &[&'k str],
-        command: &impl Fn(Vec<&'k str>) -> F,
-    ) -> Vec<Result<O>>
-    where
-        F: Future<Output = Vec<Result<O>>>,
-    {
-        let mut withheld = vec![None; keys.len()];
-        let mut first = Vec::new();
-        for (place, key) in keys.iter().enumerate() {
-            match self.way(key) {
-                Ok(None) => {}
-                Ok(Some(number)) => first.push((place, number)),
-                Err(error) => withheld[place] = Some(error),
-            }
-        }
-        if withheld.iter().all(Option::is_some) {
-            return withheld.into_iter().flatten().map(Err).collect();
-        }
-        let first_keys = first.iter().map(|(at, number)| (keys[*at].into(), *number));
-        let first_keys: Vec<(Box<str>, u64)> = first_keys.collect();
-        let whole = async {
-            let deleted = match first_keys.is_empty() {
-                true => Vec::new(),
-                false => self.shared.delete(first_keys).await,
-            };
-            for ((place, _), deleted) in first.iter().zip(&deleted) {
-                withheld[*place] = deleted.as_ref().err().cloned();
-            }
-            let asked = keys.iter().zip(&withheld);
-            let asked: Vec<&str> = asked
-                .filter(|(_, withheld)| withheld.is_none())
-                .map(|(key, _)| *key)
-                .collect();
-            let answers = match asked.is_empty() {
-                true => Vec::new(),
-                false => twice_each(&asked, command).await,
-            };
-            Ok((deleted, answers))
-        };
-        let answers = self.attempt(pin!(whole), account_of_both).await;
-        let mut answers = match answers {
-            Ok((_, answers)) => answers.into_iter(),
-            Err(error) => return for_each(keys, &error),
-        };
-        withheld
-            .into_iter()
-            .map(|withheld| match withheld {
-                Some(error) => Err(error),
-                None => answers.next().unwrap_or_else(|| Err(silent())),
-            })
-            .collect()
-    }
-
-    /// The number of the invalidation that must go before a command for `key`.
-    fn way(&self, key: &str) -> Result<Option<u64>> {
-        let now = self.shared.now();
-        let way = {
-            let mut state = self.shared.lock();
-            match state.pending.way(key) {
-                Way::Withheld => Err(Error::BackendRefused(
-                    "an invalidation of the key has been refused and is tried again".into(),
-                )),
-                _ if !state.admits(now, self.shared.longest_step()) => Err(silent()),
-                Way::Clear => Ok(None),
-                Way::After(number) => Ok(Some(number)),
-            }
-        };
-        self.recover();
-        way
     }
 
     /// Waits for a command that another task runs, within the deadline of a command.
@@ -213,69 +89,15 @@ impl<S: ByteStore> Guard<S> {
         within(self.shared.policy.deadline, command).await
     }
 
-    /// Runs a command that invalidates `key`. If it fails, or is given up, the invalidation is
-    /// queued: `Ok(None)`.
-    ///
-    /// # Errors
-    /// There is no room to queue it.
-    pub(super) async fn invalidate<O, F>(
-        &self,
-        key: &str,
-        command: impl Fn() -> F,
-    ) -> Result<Option<O>>
-    where
-        F: Future<Output = Result<O>>,
-    {
-        let keys = [key];
-        let unconfirmed = Unconfirmed::new(self, &keys);
-        let answer = match self.admits() {
-            Ok(()) => self.attempt(pin!(twice(&command)), account_of_one).await,
-            Err(error) => Err(error),
-        };
-        let (done, error) = match answer {
-            Ok(done) => (Some(done), Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        let told = unconfirmed.settle(vec![error]).pop();
-        told.unwrap_or(Ok(Invalidated::Done)).map(|_| done)
-    }
-
-    /// Removes whatever is under `keys`. A deletion that fails, or is given up, is queued. A long
-    /// batch is cut into parts, each with its own deadline.
-    ///
-    /// # Errors
-    /// There is no room to queue it.
-    pub(super) async fn invalidate_many(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
-        // All keys count as unconfirmed from the start: if the batch is given up, the rest is
-        // queued.
-        let parts: Vec<_> = keys
-            .chunks(S::KEYS_AT_ONCE)
-            .map(|keys| Unconfirmed::new(self, keys))
-            .collect();
-        let parts = parts.into_iter().map(|part| self.invalidate_part(part));
-        let told = join(parts, PARTS_AT_ONCE).await;
-        told.into_iter().flatten().collect()
-    }
-
-    async fn invalidate_part(&self, part: Unconfirmed<'_, S>) -> Vec<Result<Invalidated>> {
-        let keys = part.keys();
-        let delete = |keys: Vec<_>| async move { self.store().delete_many(&keys).await };
-        let whole = async { Ok(twice_each(keys, &delete).await) };
-        let answers = match self.admits() {
-            Ok(()) => self.attempt(pin!(whole), account_of_many).await,
-            Err(error) => Err(error),
-        };
-        part.settle(answers.unwrap_or_else(|error| for_each(keys, &error)))
-    }
-
-    /// A mark that later tells whether a failed invalidation came after it.
-    pub(super) fn mark(&self) -> u64 {
+    /// The number of the last failed invalidation, for [`is_voided`](Self::is_voided).
+    pub(super) fn invalidation_sequence(&self) -> u64 {
         self.shared.lock().pending.last()
     }
 
-    /// Whether a lease on `key` with this mark is worthless.
-    pub(super) fn voids(&self, key: &str, mark: u64) -> bool {
-        self.shared.is_troubled() && self.shared.lock().pending.voids(key, mark)
+    /// Whether an invalidation of `key` has failed since that number was the last: then a lease that
+    /// was taken by then is worthless.
+    pub(super) fn is_voided(&self, key: &str, sequence: u64) -> bool {
+        self.shared.is_troubled() && self.shared.lock().pending.is_voided(key, sequence)
     }
 
     pub(super) fn health(&self) -> Health {
@@ -399,7 +221,7 @@ impl<S: ByteStore> Shared<S> {
 /// A command that waits for its answer. If it is dropped first, the store may have stopped
 /// answering: a caller may give up before the deadline.
 struct UnderWay<'g, S: ByteStore> {
-    guard: Option<&'g Guard<S>>,
+    guard: Option<&'g GuardedStore<S>>,
 }
 
 impl<S: ByteStore> UnderWay<'_, S> {
@@ -424,7 +246,7 @@ fn silent() -> Error {
     Error::BackendError("the store does not answer".into())
 }
 
-impl<S> Clone for Guard<S> {
+impl<S> Clone for GuardedStore<S> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
@@ -432,9 +254,9 @@ impl<S> Clone for Guard<S> {
     }
 }
 
-impl<S: ByteStore> fmt::Debug for Guard<S> {
+impl<S: ByteStore> fmt::Debug for GuardedStore<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard")
+        f.debug_struct("GuardedStore")
             .field("policy", &self.shared.policy)
             .field("health", &self.health())
             .finish()
