@@ -1,6 +1,11 @@
 //! What is asked of a backend and what it answers: leases, the fences they are taken under, look-ups.
+//!
+//! [`Take`], [`Leased`] and [`Lookup`] are exhaustive on purpose. A backend must decide about each kind
+//! of lease, and who wraps one about each answer: a new one that passes through a `_` arm would break
+//! a promise without a word. What is only passed on or shown is `#[non_exhaustive]`.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::entry::Entry;
@@ -120,15 +125,46 @@ pub enum Stored {
     TooLarge,
 }
 
-/// The state of an invalidation.
+/// What became of an invalidation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Invalidated {
-    /// Done, for all processes that share the store.
+    /// It is done, for every process that shares the store.
     Done,
-    /// The store could not be reached. The backend sends it again, first of all when the store is
-    /// back, and serves nothing for the key until then.
+    /// It is done for this process. Other processes may still return the old value for a while: see
+    /// [`Scope::ThisProcess`].
+    DoneHere {
+        /// For how long at most.
+        others_within: Duration,
+    },
+    /// The store could not be reached. The backend sends the invalidation again, first of all when
+    /// the store is back, and serves nothing for the key until then.
     Pending,
+}
+
+/// How far the acknowledgements of a backend reach: what its [`Invalidated::Done`] promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Scope {
+    /// No later look-up, in any process that shares the store, returns what was there.
+    #[default]
+    Everywhere,
+    /// The same in this process. In others, a look-up that begins later than this after the
+    /// acknowledgement returns nothing older: a tier in front of a shared store, for example.
+    ThisProcess {
+        /// For how long other processes may return the old value.
+        others_within: Duration,
+    },
+}
+
+impl Invalidated {
+    /// What `Done` means where acknowledgements reach as far as `scope`.
+    pub(crate) fn within(self, scope: Scope) -> Self {
+        match (self, scope) {
+            (Self::Done, Scope::ThisProcess { others_within }) => Self::DoneHere { others_within },
+            (answer, _) => answer,
+        }
+    }
 }
 
 impl fmt::Display for Fence {

@@ -12,6 +12,7 @@
 //! fence is still the current one. So a slow load that began before an invalidation can never put
 //! the old value back: its lease is worthless.
 
+mod forward;
 mod inmemory;
 #[cfg(feature = "codec")]
 mod remote;
@@ -24,7 +25,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::observability::CacheMetrics;
 
 pub use inmemory::{
@@ -43,7 +44,7 @@ pub use remote::{RedisBackend, RedisConfig, RedisStore};
 pub use types::{EntityType, EntityTypes};
 
 pub use crate::lease::{
-    Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
+    Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Scope, Stored, Take,
 };
 
 /// Keeps entries, and grants the leases under which they are stored.
@@ -122,8 +123,8 @@ pub trait CacheBackend: Send + Sync + 'static {
     ///
     /// Entries of other types under the same key may be removed, too.
     ///
-    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up, by any caller, returns what
-    /// was there, and no earlier lease can put it back.
+    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up returns what was there, as far
+    /// as [`scope`](Self::scope) says, and no earlier lease can put it back.
     ///
     /// # Errors
     /// The invalidation has not been done and will not be sent again.
@@ -131,6 +132,24 @@ pub trait CacheBackend: Send + Sync + 'static {
         &self,
         key: &str,
     ) -> impl Future<Output = Result<Invalidated>> + Send;
+
+    /// Removes what is under `key` for every entity type, and makes every lease on it worthless. For
+    /// messages from outside, which carry texts and no types: a change feed, an operator, a tracking
+    /// push. By default refused; a backend that keeps the entries of each type apart must know them
+    /// all.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.
+    fn invalidate_text(&self, key: &str) -> impl Future<Output = Result<Invalidated>> + Send {
+        let refused = Error::ConfigError(format!("invalidate {key}: the backend needs a type"));
+        async move { Err(refused) }
+    }
+
+    /// How far an acknowledgement reaches: what [`Invalidated::Done`] promises. By default
+    /// everywhere.
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
 
     /// How long an entry lives if neither its call, its service nor its type sets a time to live;
     /// `None` is for ever.

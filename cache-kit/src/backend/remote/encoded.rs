@@ -341,6 +341,10 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
+        self.invalidate_text(key).await
+    }
+
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         let done = self.store.invalidate_many(&[key]).await;
         done.into_iter().next().unwrap_or(Ok(Invalidated::Done))
     }

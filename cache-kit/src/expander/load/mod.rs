@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, LeaseId, Take};
+use crate::backend::{CacheBackend, Fence, Invalidated, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
@@ -81,6 +81,8 @@ struct Led<B: CacheBackend> {
     miss: Miss,
     leader: Leader<Held<B>, Completion>,
     degraded: Degraded,
+    /// The acknowledgement of its invalidation.
+    invalidated: Option<Invalidated>,
     /// The lease of another process that is loading the key.
     theirs: Option<Fence>,
     /// The fence of what was under the key at the last look-up.
@@ -390,6 +392,7 @@ impl<B: CacheBackend> Led<B> {
             miss,
             leader,
             degraded: Degraded::default(),
+            invalidated: None,
             theirs: None,
             standing: None,
         }

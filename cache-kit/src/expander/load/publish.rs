@@ -63,7 +63,9 @@ where
             self.expander
                 .pauses
                 .succeeded::<T>(self.calls[led.miss.slot].key);
-            let outcome = Outcome::of(Source::Repository).stored(store);
+            let outcome = Outcome::of(Source::Repository)
+                .stored(store)
+                .invalidated(led.invalidated);
             then.push(self.answered(&led.miss, value, created, outcome, led.degraded));
         }
         let mut failed = None;

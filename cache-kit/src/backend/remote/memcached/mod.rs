@@ -211,6 +211,10 @@ impl CacheBackend for MemcachedBackend {
         self.server_of(key).invalidate::<T>(key).await
     }
 
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        self.server_of(key).invalidate_text(key).await
+    }
+
     fn default_ttl(&self) -> Option<Duration> {
         self.shared.servers.first().and_then(Encoded::default_ttl)
     }
