@@ -44,6 +44,8 @@ pub enum Error {
     SerializationError(String),
     /// The repository panicked; the text is the panic message.
     Panicked(String),
+    /// cache-kit is in a state that it should never be in. Not retryable; please report it.
+    Internal(String),
 }
 
 /// What went wrong, without the details: see [`Error::kind`].
@@ -64,6 +66,8 @@ pub enum ErrorKind {
     Serialization,
     /// The repository panicked.
     Panicked,
+    /// cache-kit has a bug.
+    Internal,
 }
 
 impl Error {
@@ -109,6 +113,7 @@ impl Error {
             Self::ConfigError(_) => ErrorKind::Config,
             Self::SerializationError(_) => ErrorKind::Serialization,
             Self::Panicked(_) => ErrorKind::Panicked,
+            Self::Internal(_) => ErrorKind::Internal,
         }
     }
 
@@ -125,29 +130,50 @@ impl Error {
             | Self::ValidationError(_)
             | Self::ConfigError(_)
             | Self::SerializationError(_)
-            | Self::Panicked(_) => false,
+            | Self::Panicked(_)
+            | Self::Internal(_) => false,
         }
     }
 
     /// Says which operation on which key failed.
-    pub(crate) fn during(self, operation: &str, key: &str) -> Self {
-        let around = |message: String| format!("{operation} {key}: {message}");
-        match self {
-            Self::RepositoryError(message) => Self::RepositoryError(around(message)),
-            Self::BackendError(message) => Self::BackendError(around(message)),
-            Self::ConnectionLost(message) => Self::ConnectionLost(around(message)),
-            Self::BackendRefused(message) => Self::BackendRefused(around(message)),
-            Self::TooLarge(message) => Self::TooLarge(around(message)),
-            Self::Timeout(message) => Self::Timeout(around(message)),
-            Self::ValidationError(message) => Self::ValidationError(around(message)),
-            Self::ConfigError(message) => Self::ConfigError(around(message)),
-            Self::SerializationError(message) => Self::SerializationError(around(message)),
-            Self::Panicked(message) => Self::Panicked(around(message)),
-            Self::Repository(mut failure) => {
-                failure.context = Some(format!("{operation} {key}").into());
-                Self::Repository(failure)
+    pub(crate) fn during(mut self, operation: &str, key: &str) -> Self {
+        match &mut self {
+            Self::Repository(failure) => {
+                failure.context = Some(format!("{operation} {key}").into())
             }
+            Self::RepositoryError(text)
+            | Self::BackendError(text)
+            | Self::ConnectionLost(text)
+            | Self::BackendRefused(text)
+            | Self::TooLarge(text)
+            | Self::Timeout(text)
+            | Self::ValidationError(text)
+            | Self::ConfigError(text)
+            | Self::SerializationError(text)
+            | Self::Panicked(text)
+            | Self::Internal(text) => *text = format!("{operation} {key}: {text}"),
         }
+        self
+    }
+}
+
+/// For `?` in a repository; the same as [`Error::repository`]. For the errors of a database client,
+/// write `.map_err(Error::repository)`, or [`Error::repository_permanent`] where trying again cannot
+/// help.
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::repository(error)
+    }
+}
+
+/// For `?` on boxed errors; the same as [`Error::repository`].
+impl From<Box<dyn StdError + Send + Sync>> for Error {
+    fn from(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Self::Repository(RepositoryFailure {
+            context: None,
+            retryable: true,
+            source: Arc::from(error),
+        })
     }
 }
 
@@ -172,6 +198,7 @@ impl fmt::Display for Error {
             Self::ConfigError(message) => write!(f, "bad setting: {message}"),
             Self::SerializationError(message) => write!(f, "not serializable: {message}"),
             Self::Panicked(message) => write!(f, "repository panicked: {message}"),
+            Self::Internal(message) => write!(f, "bug in cache-kit: {message}"),
         }
     }
 }
@@ -261,5 +288,27 @@ mod tests {
         assert!(!Error::ConfigError(String::new()).is_retryable());
         assert!(!Error::SerializationError(String::new()).is_retryable());
         assert!(!Error::Panicked(String::new()).is_retryable());
+        assert!(!Error::Internal(String::new()).is_retryable());
+    }
+
+    #[test]
+    fn what_a_question_mark_meets_is_a_failure_of_the_repository_with_its_source() {
+        fn io() -> Result<()> {
+            Err(std::io::Error::other("refused"))?
+        }
+        fn boxed() -> Result<()> {
+            let error: Box<dyn StdError + Send + Sync> = "refused".into();
+            Err(error)?
+        }
+        for failed in [io(), boxed()] {
+            let error = failed.map_err(|error| error.during("load", "user:1"));
+            let error = error.expect_err("it failed");
+            assert_eq!(error.kind(), ErrorKind::Repository);
+            assert!(error.is_retryable());
+            assert_eq!(
+                format!("{error:?}"),
+                "Repository: repository failed: load user:1: refused"
+            );
+        }
     }
 }

@@ -167,7 +167,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let mut outcomes = Vec::with_capacity(ids.len());
         for slot in keys.slots() {
             let Some((entity, outcome)) = &answers[*slot] else {
-                let error = Error::BackendError("no answer".into());
+                let error = Error::Internal("no answer".into());
                 return Err(error.during("load", calls[*slot].key));
             };
             entities.push(entity.clone());

@@ -159,7 +159,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             ..
         }) = found
         else {
-            return Err(Error::BackendError("no entry to serve".into()).during("read", key));
+            return Err(Error::Internal("no entry to serve".into()).during("read", key));
         };
         Ok(self.served(key, entry, now))
     }
@@ -205,6 +205,6 @@ const REPOSITORY_FAILED: Degraded = Degraded {
 fn unanswered<T>(found: Option<LookedUp<T>>) -> Error {
     match found.map(|found| found.answer) {
         Some(Err(error)) => error,
-        _ => Error::BackendError("no answer".into()),
+        _ => Error::Internal("no answer".into()),
     }
 }

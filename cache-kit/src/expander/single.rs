@@ -200,7 +200,7 @@ where
     F: CacheFeed<T> + ?Sized,
 {
     let Some((value, outcome)) = answer else {
-        return Err(Error::BackendError("no answer".into()).during("load", key));
+        return Err(Error::Internal("no answer".into()).during("load", key));
     };
     if outcome.source() == Source::Cache {
         feed_hit(feeder, key, value)?;

@@ -337,7 +337,7 @@ where
         };
         let key = self.calls[miss.slot].key;
         let Ok(value) = completed.value.map(Arc::downcast::<T>).transpose() else {
-            let error = Error::BackendError("a shared load brought another type".into());
+            let error = Error::Internal("a shared load brought another type".into());
             return Err(error.during("load", key));
         };
         let source = if completed.cached {

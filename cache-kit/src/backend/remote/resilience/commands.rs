@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::again::{account_of_both, account_of_many, account_of_one, twice, twice_each};
 use super::pending::Way;
 use super::unconfirmed::Unconfirmed;
-use super::{GuardedStore, for_each, silent};
+use super::{GuardedStore, breaker_is_open, for_each};
 use crate::backend::remote::byte_store::{ByteStore, Claim};
 use crate::error::{Error, Result};
 use crate::lease::Invalidated;
@@ -193,7 +193,7 @@ impl<S: ByteStore> GuardedStore<S> {
             .into_iter()
             .map(|withheld| match withheld {
                 Some(error) => Err(error),
-                None => answers.next().unwrap_or_else(|| Err(silent())),
+                None => answers.next().unwrap_or_else(unasked),
             })
             .collect()
     }
@@ -207,7 +207,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 Way::Withheld => Err(Error::BackendRefused(
                     "an invalidation of the key has been refused and is tried again".into(),
                 )),
-                _ if !state.admits(now, self.shared.longest_step()) => Err(silent()),
+                _ if !state.admits(now, self.shared.longest_step()) => Err(breaker_is_open()),
                 Way::Clear => Ok(None),
                 Way::After(number) => Ok(Some(number)),
             }
@@ -269,4 +269,8 @@ impl<S: ByteStore> GuardedStore<S> {
         };
         part.settle(answers.unwrap_or_else(|error| for_each(keys, &error)))
     }
+}
+
+fn unasked<O>() -> Result<O> {
+    Err(Error::Internal("a key was not asked for".into()))
 }

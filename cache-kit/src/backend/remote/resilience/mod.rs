@@ -119,7 +119,7 @@ impl<S: ByteStore> GuardedStore<S> {
         let now = self.shared.now();
         let admits = self.shared.lock().admits(now, self.shared.longest_step());
         self.recover();
-        admits.then_some(()).ok_or_else(silent)
+        admits.then_some(()).ok_or_else(breaker_is_open)
     }
 
     /// Runs a command within its deadline, and notes what its answer says of the store.
@@ -242,8 +242,9 @@ fn for_each<O>(keys: &[&str], error: &Error) -> Vec<Result<O>> {
     keys.iter().map(|_| Err(error.clone())).collect()
 }
 
-fn silent() -> Error {
-    Error::BackendError("the store does not answer".into())
+/// The breaker lets no command pass.
+fn breaker_is_open() -> Error {
+    Error::BackendError("not sent: the breaker is open, since the store has not answered".into())
 }
 
 impl<S> Clone for GuardedStore<S> {
