@@ -1,5 +1,7 @@
 //! [`EncodedConfig`]: the settings of every remote backend.
 
+#[cfg(any(feature = "redis", feature = "memcached"))]
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::backend::remote::resilience::BreakerPolicy;
@@ -9,6 +11,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// The shortest deadline and lease: stores count in milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Connecting may take at least, and at most, so long.
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(in crate::backend::remote) const CONNECTING: RangeInclusive<Duration> =
+    SHORTEST..=Duration::from_secs(3_600);
 
 /// The settings of every remote backend. Each method documents its default.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::remote::encoded::EncodedConfig;
+use crate::backend::remote::encoded::{CONNECTING, EncodedConfig, FileSettings};
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;
 
 const MOST_CONNECTIONS: usize = 1_024;
-const SHORTEST_CONNECTING: Duration = Duration::from_millis(1);
-const LONGEST_CONNECTING: Duration = Duration::from_secs(3_600);
 
 /// A server's default limit of 1 MiB is for the whole item, so its header and the longest key are
 /// subtracted.
@@ -114,7 +112,7 @@ impl MemcachedConfig {
     /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
     /// least 1 ms, at most an hour; other durations are clamped.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline.clamp(SHORTEST_CONNECTING, LONGEST_CONNECTING);
+        self.connect_deadline = deadline.clamp(*CONNECTING.start(), *CONNECTING.end());
         self
     }
 
@@ -233,33 +231,13 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
-        let millis = Duration::from_millis;
-        // The setters check the bounds.
-        if let Some(ttl) = file.default_ttl_ms {
-            config = config.set(|encoded| encoded.with_default_ttl(millis(ttl)));
-        }
-        if let Some(deadline) = file.operation_deadline_ms {
-            config = config.set(|encoded| encoded.with_operation_deadline(millis(deadline)));
-        }
-        if let Some(lifetime) = file.lease_lifetime_ms {
-            config = config.set(|encoded| encoded.with_lease_lifetime(millis(lifetime)));
-        }
-        if let Some(bytes) = file.max_value_bytes {
-            config = config.set(|encoded| encoded.with_max_value_bytes(bytes));
-        }
-        if let Some(keys) = file.pending_invalidations {
-            config = config.set(|encoded| encoded.with_pending_invalidations(keys));
-        }
-        if let Some(failures) = file.breaker_failures {
-            config = config.set(|encoded| encoded.with_breaker_failures(failures));
-        }
         if let Some(deadline) = file.connect_deadline_ms {
-            config = config.with_connect_deadline(millis(deadline));
+            config = config.with_connect_deadline(Duration::from_millis(deadline));
         }
         if let Some(connections) = file.max_connections {
             config = config.with_max_connections(connections);
         }
-        Ok(config)
+        Ok(config.set(|encoded| file.shared.apply(encoded)))
     }
 }
 
@@ -268,14 +246,10 @@ impl<'de> Deserialize<'de> for MemcachedConfig {
 #[serde(deny_unknown_fields)]
 struct File {
     url: String,
-    max_connections: Option<usize>,
     connect_deadline_ms: Option<u64>,
-    operation_deadline_ms: Option<u64>,
-    default_ttl_ms: Option<u64>,
-    lease_lifetime_ms: Option<u64>,
-    max_value_bytes: Option<usize>,
-    pending_invalidations: Option<usize>,
-    breaker_failures: Option<u32>,
+    max_connections: Option<usize>,
+    #[serde(flatten)]
+    shared: FileSettings,
 }
 
 #[cfg(test)]
@@ -366,7 +340,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(config.max_connections, MOST_CONNECTIONS);
-        assert_eq!(config.connect_deadline, LONGEST_CONNECTING);
+        assert_eq!(config.connect_deadline, *CONNECTING.end());
         for bad in ["{}", r#"{ "url": "memcached://h", "ttl": 1 }"#] {
             assert!(serde_json::from_str::<MemcachedConfig>(bad).is_err());
         }

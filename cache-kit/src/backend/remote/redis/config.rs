@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::redis::ConnectionInfo;
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::remote::encoded::EncodedConfig;
+use crate::backend::remote::encoded::{CONNECTING, EncodedConfig, FileSettings};
 use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.
@@ -53,9 +53,10 @@ impl RedisConfig {
         })
     }
 
-    /// How long connecting may take, independent of how long its callers wait. Default 1 s.
+    /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
+    /// least 1 ms, at most an hour; other durations are clamped.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline;
+        self.connect_deadline = deadline.clamp(*CONNECTING.start(), *CONNECTING.end());
         self
     }
 
@@ -107,33 +108,10 @@ impl<'de> Deserialize<'de> for RedisConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
-        let encoded = &mut config.encoded;
-        let millis = Duration::from_millis;
-        if let Some(ttl) = file.default_ttl_ms {
-            encoded.default_ttl = Some(millis(ttl));
-        }
-        if let Some(deadline) = file.operation_deadline_ms {
-            encoded.operation_deadline = millis(deadline);
-        }
-        if let Some(lifetime) = file.lease_lifetime_ms {
-            encoded.lease_lifetime = millis(lifetime);
-        }
-        if let Some(bytes) = file.max_value_bytes {
-            encoded.max_value_bytes = bytes;
-        }
-        if let Some(keys) = file.pending_invalidations {
-            encoded.pending_invalidations = keys;
-        }
-        if let Some(patience) = file.refused_invalidations_ms {
-            encoded.refused_invalidations = millis(patience);
-        }
-        if let Some(failures) = file.breaker_failures {
-            encoded.breaker.failures = failures.max(1);
-        }
         if let Some(deadline) = file.connect_deadline_ms {
-            config.connect_deadline = millis(deadline);
+            config = config.with_connect_deadline(Duration::from_millis(deadline));
         }
-        Ok(config)
+        Ok(config.set(|encoded| file.shared.apply(encoded)))
     }
 }
 
@@ -143,13 +121,8 @@ impl<'de> Deserialize<'de> for RedisConfig {
 struct File {
     url: String,
     connect_deadline_ms: Option<u64>,
-    operation_deadline_ms: Option<u64>,
-    default_ttl_ms: Option<u64>,
-    lease_lifetime_ms: Option<u64>,
-    max_value_bytes: Option<usize>,
-    pending_invalidations: Option<usize>,
-    refused_invalidations_ms: Option<u64>,
-    breaker_failures: Option<u32>,
+    #[serde(flatten)]
+    shared: FileSettings,
 }
 
 #[cfg(test)]
@@ -181,14 +154,17 @@ mod tests {
         let config: RedisConfig = serde_json::from_str(r#"{ "url": "redis://h" }"#).unwrap();
         assert_eq!(config.encoded, EncodedConfig::new());
         let config: RedisConfig = serde_json::from_str(
-            r#"{ "url": "redis://h", "default_ttl_ms": 5000, "breaker_failures": 0 }"#,
+            r#"{ "url": "redis://h", "default_ttl_ms": 5000, "breaker_failures": 0,
+                 "connect_deadline_ms": 0 }"#,
         )
         .unwrap();
         assert_eq!(config.encoded.default_ttl, Some(Duration::from_secs(5)));
         assert_eq!(config.encoded.breaker.failures, 1);
+        assert_eq!(config.connect_deadline, Duration::from_millis(1));
         for bad in [
             "{}",
             r#"{ "url": "redis://h", "ttl": 1 }"#,
+            r#"{ "url": "redis://h", "max_connections": 1 }"#,
             r#"{ "url": ":secret@" }"#,
         ] {
             let error = serde_json::from_str::<RedisConfig>(bad).unwrap_err();
