@@ -82,10 +82,6 @@ mod answers;
 pub mod backend;
 pub mod clock;
 #[cfg(feature = "codec")]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "generations have no user yet")
-)]
 mod codec;
 pub mod entity;
 pub mod entry;
@@ -117,7 +113,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
 pub use observability::{Outcome, Source};
-pub use policy::OperationConfig;
+pub use policy::{OperationConfig, TtlPolicy};
 pub use repository::{DataRepository, InMemoryRepository};
 pub use service::CacheService;
 pub use strategy::CacheStrategy;

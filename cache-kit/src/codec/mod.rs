@@ -43,7 +43,7 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::lease::Fence;
 
-pub(crate) use head::{EntryHead, FENCE_LEN, HEAD_LEN, Head, head_of};
+pub(crate) use head::{HEAD_LEN, Head, head_of};
 pub(crate) use placeholder::{PLACEHOLDER_LEN, Placeholder, PlaceholderKind};
 #[cfg(feature = "testing")]
 pub(crate) use proof::of_sample;

@@ -1,6 +1,8 @@
 //! [`Encoded`]: turns a [`ByteStore`] into a [`CacheBackend`]. The only user of the codec.
 
 mod config;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+mod file;
 mod sendings;
 
 use std::cell::RefCell;
@@ -28,7 +30,11 @@ use crate::observability::CacheMetrics;
 use crate::together::join;
 use crate::unwind::caught;
 
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(super) use config::CONNECTING;
 pub use config::EncodedConfig;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(super) use file::FileSettings;
 use sendings::{Sendings, is_of};
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known about it.
@@ -435,33 +441,30 @@ fn lookup<T: CacheEntity>(
     value: Option<&[u8]>,
     now: Timestamp,
 ) -> Lookup<T> {
+    let miss = |fence, reason| Lookup::Miss { fence, reason };
     let Some(value) = value else {
-        return Lookup::Miss {
-            fence: None,
-            reason: MissReason::Absent,
-        };
+        return miss(None, MissReason::Absent);
     };
-    let miss = |reason| Lookup::Miss {
-        fence: match head_of(key, value) {
-            Head::Placeholder(placeholder) => Some(placeholder.fence),
-            Head::Entry(entry) => Some(entry.fence),
-            Head::Nothing => None,
-        },
-        reason,
-    };
-    if value.len() > codec.max_bytes() && matches!(head_of(key, value), Head::Entry(_)) {
-        return miss(MissReason::TooLarge);
+    let head = || head_of(key, value);
+    if value.len() > codec.max_bytes()
+        && let entry @ Head::Entry(_) = head()
+    {
+        return miss(entry.fence(), MissReason::TooLarge);
     }
     match codec.decode(key, value) {
-        Decoded::Entry { entry, .. } if now >= entry.expires => miss(MissReason::Expired),
-        Decoded::Entry { entry, .. } if !is_valid(&entry) => miss(MissReason::Invalid),
-        Decoded::Entry { entry, stamp } => Lookup::Hit {
-            entry,
-            fence: Some(stamp.fence),
-        },
-        Decoded::Placeholder(_) => miss(MissReason::Absent),
-        Decoded::OtherSchema { .. } => miss(MissReason::OtherSchema),
-        Decoded::Damaged => miss(MissReason::Damaged),
+        Decoded::Entry { entry, stamp } => {
+            let fence = Some(stamp.fence);
+            if now >= entry.expires {
+                return miss(fence, MissReason::Expired);
+            }
+            if !is_valid(&entry) {
+                return miss(fence, MissReason::Invalid);
+            }
+            Lookup::Hit { entry, fence }
+        }
+        Decoded::Placeholder(lease) => miss(Some(lease.fence), MissReason::Absent),
+        Decoded::OtherSchema { stamp } => miss(Some(stamp.fence), MissReason::OtherSchema),
+        Decoded::Damaged => miss(head().fence(), MissReason::Damaged),
     }
 }
 

@@ -1,7 +1,8 @@
 //! Damage is a miss: changed bytes are never decoded and never cause a panic.
 
+use super::super::head::FENCE_LEN;
 use super::super::head::{ENTRY_MAGIC, PLACEHOLDER_MAGIC, VERSION};
-use super::super::{Decoded, FENCE_LEN, Head, PLACEHOLDER_LEN, head_of};
+use super::super::{Decoded, Head, PLACEHOLDER_LEN, head_of};
 use super::*;
 
 const KEY: &str = "user:42";

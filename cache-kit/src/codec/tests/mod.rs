@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::head::EntryHead;
 use super::head::HeadBytes;
-use super::{Codec, Encoding, EntryHead, HEAD_LEN, Placeholder, PlaceholderKind, Stamp};
+use super::{Codec, Encoding, HEAD_LEN, Placeholder, PlaceholderKind, Stamp};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
