@@ -188,7 +188,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         let answers = one_each(keys.len(), answers);
         let looked_up = |(key, answer)| {
             let found = LookedUp { began, now, answer };
-            self.tell(key, &found, since);
+            self.report_look_up(key, &found, since);
             found
         };
         keys.into_iter().zip(answers).map(looked_up).collect()

@@ -128,7 +128,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Tells the listener what a look-up found.
-    pub(super) fn tell<T>(&self, key: &str, found: &LookedUp<T>, since: Option<Instant>) {
+    pub(super) fn report_look_up<T>(&self, key: &str, found: &LookedUp<T>, since: Option<Instant>) {
         let Some(listener) = &self.listener else {
             return;
         };

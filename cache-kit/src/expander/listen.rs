@@ -28,30 +28,30 @@ impl Listener {
     }
 
     pub(super) fn hit(&self, key: &str, since: Option<Instant>) {
-        self.tell(|metrics| metrics.record_hit(key, elapsed(since)));
+        self.notify(|metrics| metrics.record_hit(key, elapsed(since)));
     }
 
     pub(super) fn miss(&self, key: &str, since: Option<Instant>) {
-        self.tell(|metrics| metrics.record_miss(key, elapsed(since)));
+        self.notify(|metrics| metrics.record_miss(key, elapsed(since)));
     }
 
     pub(super) fn stored(&self, key: &str, since: Option<Instant>) {
-        self.tell(|metrics| metrics.record_set(key, elapsed(since)));
+        self.notify(|metrics| metrics.record_set(key, elapsed(since)));
     }
 
     pub(super) fn invalidated(&self, key: &str, since: Option<Instant>) {
-        self.tell(|metrics| metrics.record_delete(key, elapsed(since)));
+        self.notify(|metrics| metrics.record_delete(key, elapsed(since)));
     }
 
     pub(super) fn error(&self, key: &str, error: &Error) {
-        self.tell(|metrics| metrics.record_error(key, &error.to_string()));
+        self.notify(|metrics| metrics.record_error(key, &error.to_string()));
     }
 
     pub(super) fn event(&self, key: &str, event: &CacheEvent) {
-        self.tell(|metrics| metrics.record_event(key, event));
+        self.notify(|metrics| metrics.record_event(key, event));
     }
 
-    fn tell(&self, what: impl FnOnce(&dyn CacheMetrics)) {
+    fn notify(&self, what: impl FnOnce(&dyn CacheMetrics)) {
         // The panic hook has reported it.
         let _ = caught(|| what(&*self.metrics));
     }

@@ -29,7 +29,7 @@ use crate::strategy::CacheStrategy;
 use admitted::Admitted;
 use keys::Keys;
 use listen::Listener;
-use load::{Completion, Held};
+use load::{Completion, HeldLease};
 use pauses::Pauses;
 use single::Begun;
 
@@ -64,7 +64,7 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 pub struct CacheExpander<B: CacheBackend> {
     /// Shared with the tasks that release abandoned leases.
     backend: Arc<B>,
-    flights: Arc<Flights<Held<B>, Completion>>,
+    flights: Arc<Flights<HeldLease<B>, Completion>>,
     pauses: Pauses,
     admitted: Admitted,
     listener: Option<Listener>,

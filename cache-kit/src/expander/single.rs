@@ -164,7 +164,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             now: look_up.now,
             answer: self.backend.get_again::<T>(key, look_up.now).await,
         };
-        self.tell(key, &found, look_up.since);
+        self.report_look_up(key, &found, look_up.since);
         found
     }
 }

@@ -3,11 +3,11 @@
 
 mod operation;
 mod retry;
-mod span;
 mod ttl;
+mod validity;
 
 pub use operation::OperationConfig;
 pub(crate) use retry::backoff;
-pub(crate) use span::Span;
 pub use ttl::TtlPolicy;
-pub(crate) use ttl::{Lifetime, lifetime};
+pub(crate) use ttl::{Ttl, lifetime};
+pub(crate) use validity::Validity;

@@ -42,13 +42,13 @@ impl TtlPolicy {
         Self::PerTypeShared(Arc::new(ttl))
     }
 
-    fn lifetime(&self, prefix: &str) -> Option<Lifetime> {
+    fn lifetime(&self, prefix: &str) -> Option<Ttl> {
         match self {
             Self::Default => None,
-            Self::Fixed(ttl) => Some(Lifetime::of(*ttl)),
-            Self::Infinite => Some(Lifetime::Unbounded),
-            Self::PerType(ttl) => Some(Lifetime::of(ttl(prefix))),
-            Self::PerTypeShared(ttl) => Some(Lifetime::of(ttl(prefix))),
+            Self::Fixed(ttl) => Some(Ttl::of(*ttl)),
+            Self::Infinite => Some(Ttl::Unbounded),
+            Self::PerType(ttl) => Some(Ttl::of(ttl(prefix))),
+            Self::PerTypeShared(ttl) => Some(Ttl::of(ttl(prefix))),
         }
     }
 }
@@ -66,7 +66,7 @@ impl fmt::Debug for TtlPolicy {
 
 /// How long to store a loaded entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lifetime {
+pub(crate) enum Ttl {
     /// It is not stored.
     Unstored,
     /// It is stored for this long, which is not zero.
@@ -75,7 +75,7 @@ pub(crate) enum Lifetime {
     Unbounded,
 }
 
-impl Lifetime {
+impl Ttl {
     fn of(ttl: Duration) -> Self {
         match ttl {
             Duration::ZERO => Self::Unstored,
@@ -92,12 +92,12 @@ pub(crate) fn lifetime(
     prefix: &str,
     entity: Option<Duration>,
     backend: Option<Duration>,
-) -> Lifetime {
-    call.map(Lifetime::of)
+) -> Ttl {
+    call.map(Ttl::of)
         .or_else(|| policy.lifetime(prefix))
-        .or_else(|| entity.map(Lifetime::of))
-        .or_else(|| backend.map(Lifetime::of))
-        .unwrap_or(Lifetime::Unbounded)
+        .or_else(|| entity.map(Ttl::of))
+        .or_else(|| backend.map(Ttl::of))
+        .unwrap_or(Ttl::Unbounded)
 }
 
 #[cfg(test)]
@@ -118,21 +118,18 @@ mod tests {
         };
         assert_eq!(
             all(Some(CALL), &fixed, Some(ENTITY), Some(BACKEND)),
-            Lifetime::For(CALL)
+            Ttl::For(CALL)
         );
         assert_eq!(
             all(None, &fixed, Some(ENTITY), Some(BACKEND)),
-            Lifetime::For(POLICY)
+            Ttl::For(POLICY)
         );
         assert_eq!(
             all(None, &silent, Some(ENTITY), Some(BACKEND)),
-            Lifetime::For(ENTITY)
+            Ttl::For(ENTITY)
         );
-        assert_eq!(
-            all(None, &silent, None, Some(BACKEND)),
-            Lifetime::For(BACKEND)
-        );
-        assert_eq!(all(None, &silent, None, None), Lifetime::Unbounded);
+        assert_eq!(all(None, &silent, None, Some(BACKEND)), Ttl::For(BACKEND));
+        assert_eq!(all(None, &silent, None, None), Ttl::Unbounded);
     }
 
     #[test]
@@ -144,7 +141,7 @@ mod tests {
             Some(ENTITY),
             Some(BACKEND),
         );
-        assert_eq!(infinite, Lifetime::Unbounded);
+        assert_eq!(infinite, Ttl::Unbounded);
         let zero = lifetime(
             Some(Duration::ZERO),
             &TtlPolicy::Infinite,
@@ -152,7 +149,7 @@ mod tests {
             None,
             None,
         );
-        assert_eq!(zero, Lifetime::Unstored);
+        assert_eq!(zero, Ttl::Unstored);
         let longest = lifetime(
             Some(Duration::MAX),
             &TtlPolicy::Default,
@@ -160,7 +157,7 @@ mod tests {
             None,
             Some(BACKEND),
         );
-        assert_eq!(longest, Lifetime::Unbounded);
+        assert_eq!(longest, Ttl::Unbounded);
     }
 
     #[test]
@@ -174,8 +171,8 @@ mod tests {
             TtlPolicy::per_type(move |kind| if kind == "user" { hour } else { Duration::ZERO });
         for policy in [by_fn, by_closure] {
             let of = |prefix| lifetime(None, &policy, prefix, Some(ENTITY), None);
-            assert_eq!(of("user"), Lifetime::For(hour));
-            assert_eq!(of("order"), Lifetime::Unstored);
+            assert_eq!(of("user"), Ttl::For(hour));
+            assert_eq!(of("order"), Ttl::Unstored);
         }
     }
 }

@@ -22,7 +22,7 @@ const DEFAULT_ENTRIES: u64 = 100_000;
 const LONGEST_IDLE: Duration = Duration::from_secs(1_000 * 365 * 24 * 3_600);
 
 pub(super) type Weigher = Arc<dyn Fn(&Weighed<'_>) -> u64 + Send + Sync>;
-pub(super) type Listener = Arc<dyn Fn(&Evicted<'_>) + Send + Sync>;
+pub(super) type EvictionListener = Arc<dyn Fn(&Evicted<'_>) + Send + Sync>;
 
 /// Builds an [`InMemoryBackend`].
 #[must_use = "a builder does nothing before `build`"]
@@ -32,7 +32,7 @@ pub struct InMemoryBuilder {
     weigher: Option<Weigher>,
     default_ttl: Option<Duration>,
     idle: Option<Duration>,
-    listener: Option<Listener>,
+    listener: Option<EvictionListener>,
 }
 
 impl InMemoryBuilder {

@@ -26,7 +26,7 @@ struct Row {
 }
 
 /// A lease's share in a row. Dropping the last share removes the row.
-pub(super) struct Held {
+pub(super) struct Share {
     fences: Arc<Fences>,
     key: TaggedKey,
     fence: Fence,
@@ -55,7 +55,7 @@ impl Fences {
         self: &Arc<Self>,
         key: TaggedKey,
         standing: impl FnOnce() -> Result<Option<Fence>, E>,
-    ) -> Result<Held, E> {
+    ) -> Result<Share, E> {
         let fence = {
             let mut rows = self.rows.lock(&key);
             let standing = standing()?;
@@ -74,7 +74,7 @@ impl Fences {
         self: &Arc<Self>,
         key: TaggedKey,
         remove: impl FnOnce() -> R,
-    ) -> (Held, R) {
+    ) -> (Share, R) {
         let (fence, removed) = {
             let mut rows = self.rows.lock(&key);
             let fence = self.next();
@@ -104,8 +104,8 @@ impl Fences {
         }
     }
 
-    fn held(self: &Arc<Self>, key: TaggedKey, fence: Fence) -> Held {
-        Held {
+    fn held(self: &Arc<Self>, key: TaggedKey, fence: Fence) -> Share {
+        Share {
             fences: Arc::clone(self),
             key,
             fence,
@@ -118,7 +118,7 @@ impl Fences {
     }
 }
 
-impl Held {
+impl Share {
     pub(super) fn fence(&self) -> Fence {
         self.fence
     }
@@ -141,7 +141,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Share {
     fn drop(&mut self) {
         let removed = {
             let mut rows = self.fences.rows.lock(&self.key);
@@ -165,7 +165,7 @@ mod tests {
         TaggedKey::of::<()>("user:1")
     }
 
-    fn hold(fences: &Arc<Fences>, standing: Option<Fence>) -> Held {
+    fn hold(fences: &Arc<Fences>, standing: Option<Fence>) -> Share {
         fences
             .hold(key(), || Ok::<_, std::convert::Infallible>(standing))
             .unwrap_or_else(|never| match never {})

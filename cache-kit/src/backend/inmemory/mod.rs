@@ -31,9 +31,9 @@ pub use builder::{Evicted, InMemoryBuilder, Weighed};
 pub use engine::{Engine, EvictionCause};
 pub use stats::InMemoryStats;
 
-use builder::{Listener, Weigher};
+use builder::{EvictionListener, Weigher};
 use engine::{BorrowedKey, Gone, Map, Slot, Value};
-use fence::{Fences, Held};
+use fence::{Fences, Share};
 use stats::Stats;
 use tags::Tags;
 
@@ -63,13 +63,13 @@ struct Shared {
     stats: Stats,
     default_ttl: Option<Duration>,
     weigher: Option<Weigher>,
-    listener: Option<Listener>,
+    listener: Option<EvictionListener>,
     types: EntityTypes,
     tags: Tags,
 }
 
 /// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
-pub struct InMemoryLease(Held);
+pub struct InMemoryLease(Share);
 
 impl InMemoryBackend {
     /// A backend with the defaults: 100,000 entries, no expiry, quick_cache.
@@ -287,7 +287,7 @@ impl Shared {
 
     /// # Errors
     /// The weigher panicked. The old entry stays.
-    fn store(&self, held: &Held, mut slot: Slot) -> Result<Stored> {
+    fn store(&self, held: &Share, mut slot: Slot) -> Result<Stored> {
         let weight = self.weigh(held.key(), &slot)?;
         slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
         let fits = weight <= self.map.heaviest();
@@ -351,7 +351,7 @@ impl Shared {
     }
 }
 
-fn granted(held: Held) -> Leased<InMemoryLease> {
+fn granted(held: Share) -> Leased<InMemoryLease> {
     let fence = held.fence();
     Leased::Granted {
         lease: InMemoryLease(held),

@@ -1,4 +1,4 @@
-//! [`Held`]: a flight's lease until it has been used.
+//! [`HeldLease`]: a flight's lease until it has been used.
 
 use std::mem;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::error::Error;
 /// An abandoned lease makes other processes wait for a load that will not come. So when this is
 /// dropped, a task gives up the lease, or looks for what a command without an answer may have left.
 /// Without a runtime, the lease stays until it expires.
-pub(in crate::expander) struct Held<B: CacheBackend> {
+pub(in crate::expander) struct HeldLease<B: CacheBackend> {
     hand: Hand<B::Lease>,
     id: LeaseId,
     asked: Timestamp,
@@ -36,7 +36,7 @@ enum Hand<L> {
     Empty,
 }
 
-impl<B: CacheBackend> Held<B> {
+impl<B: CacheBackend> HeldLease<B> {
     /// For a lease that is about to be requested.
     pub(super) fn unanswered<T: CacheEntity>(
         backend: &Arc<B>,
@@ -85,7 +85,7 @@ fn leaves_open(error: &Error) -> bool {
     matches!(error, Error::Timeout(_) | Error::ConnectionLost(_))
 }
 
-impl<B: CacheBackend> Drop for Held<B> {
+impl<B: CacheBackend> Drop for HeldLease<B> {
     fn drop(&mut self) {
         let lease = match mem::replace(&mut self.hand, Hand::Empty) {
             Hand::Empty => return,

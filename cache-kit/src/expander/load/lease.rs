@@ -14,7 +14,7 @@ use crate::observability::{CacheEvent, Outcome, Source};
 use crate::repository::DataRepository;
 use crate::together::behind_the_others;
 
-use super::{Completed, Held, Led, Loads, Then, commands, timer};
+use super::{Completed, HeldLease, Led, Loads, Then, commands, timer};
 
 const FIRST_POLL: Duration = Duration::from_millis(5);
 const LONGEST_POLL: Duration = Duration::from_millis(80);
@@ -152,7 +152,7 @@ where
             let key = self.calls[led.miss.slot].key;
             let id = led.leader.lease_id();
             led.leader
-                .asks(|| Held::unanswered::<T>(backend, key, id, now));
+                .asks(|| HeldLease::unanswered::<T>(backend, key, id, now));
             let take = led.miss.take.unwrap_or(Take::Over);
             (key, LeaseRequest { id, take, now })
         };

@@ -32,7 +32,7 @@ use crate::together::Together;
 use super::call::{Answer, Call};
 use super::{CacheExpander, OperationConfig};
 
-pub(super) use held::Held;
+pub(super) use held::HeldLease;
 use lease::Others;
 use wait::{End, Waiting};
 
@@ -79,7 +79,7 @@ pub(super) struct Miss {
 /// A miss whose flight this call leads.
 struct Led<B: CacheBackend> {
     miss: Miss,
-    leader: Leader<Held<B>, Completion>,
+    leader: Leader<HeldLease<B>, Completion>,
     degraded: Degraded,
     /// The acknowledgement of its invalidation.
     invalidated: Option<Invalidated>,
@@ -290,7 +290,7 @@ where
         of_call.unwrap_or(self.expander.load_deadline)
     }
 
-    fn place(&self, miss: &Miss) -> Place<Held<B>, Completion> {
+    fn place(&self, miss: &Miss) -> Place<HeldLease<B>, Completion> {
         let flights = &self.expander.flights;
         let key = TaggedKey::of::<T>(self.calls[miss.slot].key);
         let id = LeaseId(fastrand::u64(..));
@@ -387,7 +387,7 @@ where
 }
 
 impl<B: CacheBackend> Led<B> {
-    fn new(miss: Miss, leader: Leader<Held<B>, Completion>) -> Self {
+    fn new(miss: Miss, leader: Leader<HeldLease<B>, Completion>) -> Self {
         Self {
             miss,
             leader,

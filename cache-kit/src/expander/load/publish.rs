@@ -10,12 +10,12 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source, StoreResult};
-use crate::policy::{Span, lifetime};
+use crate::policy::{Validity, lifetime};
 use crate::repository::DataRepository;
 use crate::unwind::caught_saying;
 
 use super::retry::Fetched;
-use super::{Completed, Held, Led, Loads, Then, commands};
+use super::{Completed, HeldLease, Led, Loads, Then, commands};
 
 /// A row whose followers have been answered.
 struct Published<B: CacheBackend, T> {
@@ -126,15 +126,15 @@ where
             T::cache_ttl(),
             self.expander.backend.default_ttl(),
         );
-        let span = match value {
-            Some(_) => Span::of_entity(ttl, T::cache_stale_if_error())?,
-            None => Span::of_absence(ttl, T::cache_negative_ttl())?,
+        let validity = match value {
+            Some(_) => Validity::of_entity(ttl, T::cache_stale_if_error())?,
+            None => Validity::of_absence(ttl, T::cache_negative_ttl())?,
         };
         Some(Entry {
             value: value.clone(),
             created,
-            stale_from: created.after(span.fresh),
-            expires: created.after(span.whole),
+            stale_from: created.after(validity.fresh),
+            expires: created.after(validity.whole),
             load_millis: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
         })
     }
@@ -176,7 +176,7 @@ where
     }
 
     /// Gives up leases that will not be filled. After a failure they simply expire.
-    pub(super) async fn release(&self, releases: Vec<(&str, Held<B>)>) {
+    pub(super) async fn release(&self, releases: Vec<(&str, HeldLease<B>)>) {
         let (mut keys, mut leases) = (Vec::new(), Vec::new());
         for (key, mut held) in releases {
             if let Some(lease) = held.use_up() {

@@ -38,7 +38,7 @@ where
         match fetched {
             Ok(fetched) if fetched.value.len() == slots.len() => {
                 let duration = since.map_or_else(Default::default, |since| since.elapsed());
-                self.tell(&slots, &CacheEvent::Loaded { duration });
+                self.report_each(&slots, &CacheEvent::Loaded { duration });
                 self.publish_and_store(group, fetched).await
             }
             Ok(fetched) => {
@@ -63,7 +63,7 @@ where
     where
         L: Future<Output = Result<Vec<Option<T>>>>,
     {
-        let retried = |retry| self.tell(slots, &CacheEvent::Retried { retry });
+        let retried = |retry| self.report_each(slots, &CacheEvent::Retried { retry });
         let clock = &self.expander.clock;
         load_with_retries(rows, self.config.retries, self.deadline(), clock, retried).await
     }
@@ -98,7 +98,7 @@ where
         Ok(then)
     }
 
-    fn tell(&self, slots: &[usize], event: &CacheEvent) {
+    fn report_each(&self, slots: &[usize], event: &CacheEvent) {
         if let Some(listener) = &self.expander.listener {
             for slot in slots {
                 listener.event(self.calls[*slot].key, event);

@@ -11,15 +11,15 @@ use crate::backend::{CacheBackend, LeaseId};
 use crate::error::Result;
 use crate::flight::{Followed, Follower, Leader, STALLED, Unpolled, Waited, Waiter};
 
-use super::{Completion, Held, timer};
+use super::{Completion, HeldLease, timer};
 
 /// How a wait for another call's flight ended.
 pub(super) enum End<B: CacheBackend> {
     Completed(Completion),
     /// This call leads it now.
-    Lead(Leader<Held<B>, Completion>),
+    Lead(Leader<HeldLease<B>, Completion>),
     /// Its leader has stalled; this call leads a newer one.
-    Stalled(Leader<Held<B>, Completion>),
+    Stalled(Leader<HeldLease<B>, Completion>),
     /// There may be more to see.
     LookAgain,
     /// It is over, or there is a newer one.
@@ -38,8 +38,8 @@ const LOOKS: u32 = 3;
 
 /// The flight of another call.
 pub(super) enum Waiting<B: CacheBackend> {
-    Follow(Follower<Held<B>, Completion>),
-    Wait(Waiter<Held<B>, Completion>),
+    Follow(Follower<HeldLease<B>, Completion>),
+    Wait(Waiter<HeldLease<B>, Completion>),
 }
 
 /// The end of all waits of a call: `deadline` after the first one began.
@@ -78,7 +78,7 @@ fn new_id() -> LeaseId {
     LeaseId(fastrand::u64(..))
 }
 
-fn newer<B: CacheBackend>(leader: Option<Leader<Held<B>, Completion>>) -> End<B> {
+fn newer<B: CacheBackend>(leader: Option<Leader<HeldLease<B>, Completion>>) -> End<B> {
     leader.map_or(End::JoinAgain, End::Stalled)
 }
 

@@ -51,7 +51,7 @@ impl World {
     }
 
     /// A share, whatever is under the key.
-    fn hold(&self) -> Held {
+    fn hold(&self) -> Share {
         let standing = || Ok::<_, Infallible>(lock(&self.map).map(|(fence, _)| fence));
         self.fences
             .hold(key(), standing)
@@ -59,7 +59,7 @@ impl World {
     }
 
     /// A share, if nothing is under the key.
-    fn hold_if_missing(&self) -> Option<Held> {
+    fn hold_if_missing(&self) -> Option<Share> {
         let standing = || match *lock(&self.map) {
             Some(_) => Err(()),
             None => Ok(None),
@@ -67,13 +67,13 @@ impl World {
         self.fences.hold(key(), standing).ok()
     }
 
-    fn fill(&self, held: &Held, value: u64) -> bool {
+    fn fill(&self, held: &Share, value: u64) -> bool {
         held.fill(|fence| *lock(&self.map) = Some((fence, value)))
             .is_some()
     }
 
     /// Loads and stores under `held`.
-    fn load(&self, held: Held) -> bool {
+    fn load(&self, held: Share) -> bool {
         let value = *lock(&self.database);
         self.fill(&held, value)
     }

@@ -210,7 +210,7 @@ impl<S: ByteStore> Shared<S> {
     }
 
     /// Tells all listeners, outside of the lock.
-    fn tell(&self, key: &str, event: &CacheEvent) {
+    fn notify(&self, key: &str, event: &CacheEvent) {
         let listeners = self.listeners().clone();
         for listener in listeners.iter().filter_map(std::sync::Weak::upgrade) {
             caught(|| listener.record_event(key, event));

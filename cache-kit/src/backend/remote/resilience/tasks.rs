@@ -102,7 +102,7 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
         let now = shared.now();
         let given_up = shared.give_up();
         for key in given_up {
-            shared.tell(&key, &CacheEvent::InvalidationGivenUp);
+            shared.notify(&key, &CacheEvent::InvalidationGivenUp);
         }
         let step = shared.change(|state| state.next_step(duty.task, now));
         let well = match step {
