@@ -8,7 +8,8 @@ use super::expression::Expression;
 use super::holder::{Holder, Places, ungrouped, wrapped};
 use super::request_key::{self, part_name};
 use crate::ast::Struct;
-use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
+use crate::attr::Word;
+use crate::attr::feeder::{FeederAttr, FeederMarks, KeyMark};
 use crate::check::names::Piece;
 use crate::diag::{Errors, as_written, one_of};
 
@@ -68,7 +69,7 @@ pub(crate) fn check<'a>(
         keys,
         slots,
         unclear,
-    } = marks(target, attr.key.is_some(), errors);
+    } = marks(target, attr.key.is_given(), errors);
     let slot = slots
         .first()
         .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
@@ -79,26 +80,26 @@ pub(crate) fn check<'a>(
              `key = \"…\"` on the struct to get a feeder around it",
         );
     }
-    let unclear = attr.unclear || unclear;
-    let key = match (&attr.key, slot) {
-        (Some((_, stated)), Slot::Companion) => {
+    let unclear = attr.doubts.unclear || unclear;
+    let key = match (attr.key.given(), slot) {
+        (Some(stated), Slot::Companion) => {
             for (_, mark) in &keys {
                 errors.at(
-                    &mark.word,
+                    &mark.name,
                     "the struct has a `key` already: remove one of the two",
                 );
             }
-            request_key::key(target, stated, errors)
+            request_key::key(target, &stated.value, errors)
         }
-        (Some((word, _)), Slot::Field(_)) => {
+        (Some(stated), Slot::Field(_)) => {
             errors.at(
-                word,
+                &stated.name,
                 "a struct with a place for the entity marks its key: remove this, and put \
                  `#[feeder(key)]` on the field",
             );
             (!keys.is_empty()).then(|| marked_key(target, &keys, errors))
         }
-        (None, _) if attr.key_is_broken || (keys.is_empty() && unclear) => None,
+        (None, _) if attr.key.is_broken() || (keys.is_empty() && unclear) => None,
         (None, _) if keys.is_empty() => {
             no_key(target, slot, errors);
             None
@@ -122,8 +123,8 @@ pub(crate) fn check<'a>(
 
 /// The type of the entity: as it was written, without a wrapper.
 fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) -> Option<&'a Type> {
-    let Some(written) = &attr.entity else {
-        if !attr.entity_is_broken && !attr.unclear {
+    let Some(written) = attr.entity.value() else {
+        if attr.entity.is_absent() && !attr.doubts.unclear {
             errors.at(
                 target.ident,
                 format!(
@@ -164,7 +165,7 @@ fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) ->
 #[derive(Default)]
 struct Marks {
     /// As the key.
-    keys: Vec<(usize, KeyMark)>,
+    keys: Vec<(usize, Word<KeyMark>)>,
     /// As the place of the entity.
     slots: Vec<(usize, Ident)>,
     /// Unclear, because of an unknown word.
@@ -175,8 +176,8 @@ struct Marks {
 fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     let mut found = Marks::default();
     for (at, field) in target.fields.iter().enumerate() {
-        let marks = FieldMarks::of_field(field.attrs, errors);
-        if let (Some(_), Some(entity)) = (&marks.key, &marks.entity) {
+        let marks = FeederMarks::read(field.attrs, errors);
+        if let (Some(_), Some(entity)) = (marks.key.given(), marks.entity.name()) {
             errors.at(
                 entity,
                 "a field is the key or the place of the entity, not both: remove one",
@@ -186,8 +187,11 @@ fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
         if marks.doubts.guessed && is_stated {
             continue;
         }
-        found.keys.extend(marks.key.map(|mark| (at, mark)));
-        found.slots.extend(marks.entity.map(|mark| (at, mark)));
+        found
+            .keys
+            .extend(marks.key.into_given().map(|mark| (at, mark)));
+        let slot = marks.entity.into_given();
+        found.slots.extend(slot.map(|mark| (at, mark.name)));
     }
     for (_, second) in found.slots.iter().skip(1) {
         errors.at(
@@ -198,9 +202,9 @@ fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     found
 }
 
-fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) -> Key {
+fn marked_key(target: &Struct<'_>, keys: &[(usize, Word<KeyMark>)], errors: &mut Errors) -> Key {
     if let [(at, mark)] = keys {
-        if let Some(part) = &mark.part {
+        if let Some(part) = &mark.value.part {
             errors.at(
                 part,
                 format!(
@@ -214,7 +218,7 @@ fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Error
     }
     let mut parts: Vec<Part> = Vec::new();
     for (number, (field, mark)) in keys.iter().enumerate() {
-        let name = match &mark.part {
+        let name = match &mark.value.part {
             Some(literal) => stated_part(literal, errors),
             None => Some(part_name(&target.fields[*field], number)),
         };
@@ -224,9 +228,9 @@ fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Error
         if parts.iter().any(|part| part.name == name) {
             let name = name.to_token_stream();
             let message = format!("another field is the part `{name}` already: remove one `key`");
-            match &mark.part {
+            match &mark.value.part {
                 Some(literal) => errors.at(literal, message),
-                None => errors.at(&mark.word, message),
+                None => errors.at(&mark.name, message),
             }
         }
         parts.push(Part {
@@ -249,7 +253,7 @@ fn stated_part(literal: &LitStr, errors: &mut Errors) -> Option<Member> {
     part.ok()
 }
 
-fn no_place(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) {
+fn no_place(target: &Struct<'_>, keys: &[(usize, Word<KeyMark>)], errors: &mut Errors) {
     let name = target.ident.unraw();
     let names: Vec<&str> = keys
         .iter()
@@ -261,7 +265,7 @@ fn no_place(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors)
     };
     if let Some((_, mark)) = keys.first() {
         errors.at(
-            &mark.word,
+            &mark.name,
             format!(
                 "there is no place for the entity: add a field `#[feeder(entity)] entity: \
                  Option<Arc<…>>`, or write `{stated}` on the struct instead to get a \
@@ -352,7 +356,10 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
 }
 
 fn name(target: &Struct<'_>, attr: &FeederAttr, slot: Slot, errors: &mut Errors) -> Option<Ident> {
-    let (word, literal) = attr.name.as_ref()?;
+    let Word {
+        name: word,
+        value: literal,
+    } = attr.name.given()?;
     if let Slot::Field(_) = slot {
         errors.at(
             word,

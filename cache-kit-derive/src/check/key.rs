@@ -9,7 +9,8 @@ use super::is_float;
 use super::names::{self, Piece, bare, is_code, is_name};
 use super::typed_key::{Parts, named_well, only_for_parts, typed};
 use crate::ast::{Shape, Struct};
-use crate::attr::cache::{CacheAttr, FieldMarks, KeyAttr};
+use crate::attr::entity::{EntityAttr, EntityMarks};
+use crate::attr::key::StatedKey;
 use crate::diag::{Errors, one_of, quoted_list};
 use crate::text::template;
 
@@ -73,33 +74,33 @@ impl Key<'_> {
 /// `marked_inside` says that there is one in a variant.
 pub(super) fn check<'a>(
     shape: &Shape<'_>,
-    attr: &'a CacheAttr,
-    marks: &[FieldMarks],
+    attr: &'a EntityAttr,
+    marks: &[EntityMarks],
     marked_inside: bool,
     errors: &mut Errors,
 ) -> Keyed<'a> {
     let target = shape.target();
-    let unclear = attr.unclear || marks.iter().any(|marks| marks.doubts.unclear);
+    let unclear = attr.doubts.unclear || marks.iter().any(|marks| marks.doubts.unclear);
     // A guessed word is not reported as a conflict.
-    let is_stated = attr.key.is_some() || attr.key_with.is_some();
+    let is_stated = attr.key.is_given() || attr.key_with.is_given();
     let marks: Vec<(usize, &Ident)> = marks
         .iter()
         .enumerate()
         .filter(|(_, marks)| !(is_stated && marks.doubts.guessed))
-        .filter_map(|(at, marks)| Some((at, marks.key.as_ref()?)))
+        .filter_map(|(at, marks)| Some((at, marks.key.name()?)))
         .collect();
-    let is_typed = match &attr.key {
-        Some(KeyAttr::Parts(..)) => true,
-        Some(KeyAttr::Text(..)) => false,
+    let is_typed = match attr.key.value() {
+        Some(StatedKey::Fields(..)) => true,
+        Some(StatedKey::Text(_)) => false,
         None => marks.len() > 1,
     };
-    let keyed = if attr.key_with.is_some() || is_misplaced_type(attr) {
+    let keyed = if attr.key_with.is_given() || is_misplaced_type(attr) {
         key_with(attr, &marks, errors)
-    } else if attr.key_is_broken || marked_inside {
+    } else if is_broken(attr) || marked_inside {
         None
     } else if shape.variants().is_some() {
         errors.at(
-            attr.key.as_ref().map_or(target.ident, KeyAttr::name),
+            attr.key.name().unwrap_or(target.ident),
             format!(
                 "an enum has no field that every variant shares: write `key_with = path` with the \
                  path of a `fn(&{}) -> …`, and `key_type = Type`",
@@ -109,7 +110,7 @@ pub(super) fn check<'a>(
         None
     } else if target.fields.is_empty() {
         errors.at(
-            attr.key.as_ref().map_or(target.ident, KeyAttr::name),
+            attr.key.name().unwrap_or(target.ident),
             format!(
                 "`{0}` has no field that could be the key: add one, or write `key_with = path` \
                  with the path of a `fn(&{0}) -> …`, and `key_type = Type`",
@@ -118,7 +119,7 @@ pub(super) fn check<'a>(
         );
         None
     } else {
-        let key = match &attr.key {
+        let key = match attr.key.value() {
             Some(stated) => {
                 for (_, mark) in &marks {
                     errors.at(
@@ -134,7 +135,7 @@ pub(super) fn check<'a>(
                     no_key(target, errors);
                     None
                 }
-                [(at, _)] if attr.key_name.is_none() => Some(Key::Field(*at)),
+                [(at, _)] if !attr.key_name.is_given() => Some(Key::Field(*at)),
                 marks => Some(typed(
                     target,
                     attr,
@@ -150,31 +151,36 @@ pub(super) fn check<'a>(
     named_well(target, attr, errors);
     match keyed {
         Some(key) => Keyed::Known(key),
-        None if is_typed => Keyed::Typed(attr.key_name.as_ref().map(|name| &name.value)),
+        None if is_typed => Keyed::Typed(attr.key_name.value().map(|name| &name.0)),
         None => Keyed::Unknown,
     }
 }
 
+/// Whether there is a part of the key that could not be parsed.
+fn is_broken(attr: &EntityAttr) -> bool {
+    attr.key.is_broken() || attr.key_with.is_broken() || attr.key_type.is_broken()
+}
+
 /// Whether there is a `key_type` although the type of the key is known without it.
-fn is_misplaced_type(attr: &CacheAttr) -> bool {
-    attr.key_type.is_some() && !matches!(&attr.key, Some(KeyAttr::Text(..)))
+fn is_misplaced_type(attr: &EntityAttr) -> bool {
+    attr.key_type.is_given() && !matches!(attr.key.value(), Some(StatedKey::Text(_)))
 }
 
 fn key_with<'a>(
-    attr: &'a CacheAttr,
+    attr: &'a EntityAttr,
     marks: &[(usize, &Ident)],
     errors: &mut Errors,
 ) -> Option<Key<'a>> {
-    if attr.key_with.is_some() {
+    if attr.key_with.is_given() {
         let marks = marks.iter().map(|(_, mark)| *mark);
-        for other in attr.key.iter().map(KeyAttr::name).chain(marks) {
+        for other in attr.key.name().into_iter().chain(marks) {
             errors.at(
                 other,
                 "the entity has a `key_with` already: remove one of the two",
             );
         }
     }
-    match (&attr.key_with, &attr.key_type) {
+    match (attr.key_with.given(), attr.key_type.given()) {
         (Some(with), Some(ty)) => {
             let float = is_float(&ty.value);
             if float {
@@ -182,7 +188,7 @@ fn key_with<'a>(
             }
             (!float).then_some(Key::With(&with.value, &ty.value))
         }
-        _ if attr.key_is_broken => None,
+        _ if is_broken(attr) => None,
         (Some(with), None) => {
             errors.at(
                 &with.name,
@@ -204,15 +210,15 @@ fn key_with<'a>(
 
 fn stated_key<'a>(
     target: &Struct<'_>,
-    attr: &'a CacheAttr,
-    stated: &KeyAttr,
+    attr: &'a EntityAttr,
+    stated: &StatedKey,
     errors: &mut Errors,
 ) -> Option<Key<'a>> {
     match stated {
-        KeyAttr::Text(_, literal) => text_key(target, attr, literal, errors),
-        KeyAttr::Parts(_, group, names) => {
+        StatedKey::Text(literal) => text_key(target, attr, literal, errors),
+        StatedKey::Fields(group, names) => {
             let parts = names::parts(target, group, names, errors);
-            if let ([only], None) = (names.as_slice(), &attr.key_name) {
+            if let ([only], None) = (names.as_slice(), attr.key_name.given()) {
                 errors.at(
                     only,
                     format!(
@@ -236,16 +242,16 @@ fn stated_key<'a>(
 /// Interprets the text after `key =`: a field, a template, or an expression of the stated type.
 fn text_key<'a>(
     target: &Struct<'_>,
-    attr: &'a CacheAttr,
+    attr: &'a EntityAttr,
     literal: &LitStr,
     errors: &mut Errors,
 ) -> Option<Key<'a>> {
     let text = literal.value();
     if is_name(bare(&text)) {
         let field = names::field_named(target, literal, bare(&text), errors)?;
-        if let Some(ty) = &attr.key_type {
+        if let Some(ty) = attr.key_type.name() {
             errors.at(
-                &ty.name,
+                ty,
                 "the key has the type of its field: remove this, or make the key with \
                  `key_with = path` or an expression",
             );
@@ -256,7 +262,7 @@ fn text_key<'a>(
         return None;
     }
     let expression = Expression::parse(literal, target);
-    match (expression, &attr.key_type) {
+    match (expression, attr.key_type.given()) {
         (Some(expression), Some(ty)) => {
             let float = is_float(&ty.value);
             if float {

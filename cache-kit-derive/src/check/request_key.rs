@@ -6,16 +6,16 @@ use syn::{LitStr, Member};
 use super::expression::Expression;
 use super::feeder::{Key, Part};
 use crate::ast::{Field, Struct};
-use crate::attr::feeder::KeyAttr;
+use crate::attr::key::StatedKey;
 use crate::check::names::{self, bare, is_name};
 use crate::diag::Errors;
 use crate::text::template;
 
 /// Determines the key.
-pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key> {
+pub(super) fn key(target: &Struct<'_>, stated: &StatedKey, errors: &mut Errors) -> Option<Key> {
     match stated {
-        KeyAttr::Text(literal) => text(target, literal, errors),
-        KeyAttr::Parts(group, names) => parts(target, group, names, errors),
+        StatedKey::Text(literal) => text(target, literal, errors),
+        StatedKey::Fields(group, names) => parts(target, group, names, errors),
     }
 }
 
@@ -93,7 +93,7 @@ mod tests {
         let Some(target) = Struct::new(&input, "CacheFeed", &mut errors) else {
             return "no struct";
         };
-        match key(&target, &KeyAttr::Text(literal), &mut errors) {
+        match key(&target, &StatedKey::Text(literal), &mut errors) {
             _ if !errors.is_empty() => "refused",
             Some(Key::Field(_)) => "field",
             Some(Key::Template(_)) => "template",

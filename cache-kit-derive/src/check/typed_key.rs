@@ -6,7 +6,7 @@ use syn::ext::IdentExt;
 
 use super::key::Key;
 use crate::ast::Struct;
-use crate::attr::cache::CacheAttr;
+use crate::attr::entity::EntityAttr;
 use crate::diag::Errors;
 
 /// A typed key.
@@ -19,12 +19,12 @@ pub(crate) struct Parts<'a> {
 }
 
 /// What only a typed key has.
-pub(super) fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors: &mut Errors) {
+pub(super) fn only_for_parts(attr: &EntityAttr, may_have_been_meant: bool, errors: &mut Errors) {
     if may_have_been_meant {
         return;
     }
-    let name = attr.key_name.as_ref().map(|word| &word.name);
-    let derive = attr.key_derive.as_ref().map(|word| &word.name);
+    let name = attr.key_name.name();
+    let derive = attr.key_derive.name();
     for word in [name, derive].into_iter().flatten() {
         errors.at(
             word,
@@ -51,16 +51,21 @@ const OWN_DERIVES: [&str; 9] = [
 
 /// Checks that a typed key has a name of its own, and derives only traits that it does not have
 /// yet.
-pub(super) fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
-    if let Some(name) = &attr.key_name
-        && is_entity(target, &name.value)
+pub(super) fn named_well(target: &Struct<'_>, attr: &EntityAttr, errors: &mut Errors) {
+    if let Some(name) = attr.key_name.given()
+        && is_entity(target, &name.value.0)
     {
         errors.at(
             &name.name,
             "this is the name of the entity: give its key another one",
         );
     }
-    for path in attr.key_derive.iter().flat_map(|derive| &derive.value) {
+    for path in attr
+        .key_derive
+        .value()
+        .into_iter()
+        .flat_map(|traits| &traits.0)
+    {
         if let Some(own) = own_derive(path) {
             errors.at(
                 path,
@@ -83,9 +88,9 @@ fn own_derive(path: &Path) -> Option<&'static str> {
 }
 
 /// A typed key without its invalid parts, which the fallback generates, too.
-pub(super) fn typed<'a>(target: &Struct<'_>, attr: &'a CacheAttr, fields: Vec<usize>) -> Key<'a> {
-    let name = attr.key_name.as_ref().map(|name| &name.value);
-    let derives = attr.key_derive.as_ref().map(|word| word.value.as_slice());
+pub(super) fn typed<'a>(target: &Struct<'_>, attr: &'a EntityAttr, fields: Vec<usize>) -> Key<'a> {
+    let name = attr.key_name.value().map(|name| &name.0);
+    let derives = attr.key_derive.value().map(|traits| traits.0.as_slice());
     let derives = derives.filter(|paths| paths.iter().all(|path| own_derive(path).is_none()));
     Key::Parts(Parts {
         fields,

@@ -9,7 +9,7 @@ use syn::{ExprPath, Generics, parse_quote};
 use super::tokens::{first_span, located_at};
 use super::{fingerprint, schema, typed_key};
 use crate::ast::{Field, Shape, Struct};
-use crate::attr::cache::Predicates;
+use crate::attr::value::Predicates;
 use crate::check::entity::{Entity, Prefix, generic_key_types};
 use crate::check::expression::{self, Expression, reference};
 use crate::check::key::Key;
@@ -22,8 +22,9 @@ pub(super) fn expand(
     private: &TokenStream,
 ) -> TokenStream {
     let target = shape.target();
+    let attr = entity.attr;
     let ident = target.ident;
-    let generics = generics(target, Some(key), entity.bound, private);
+    let generics = generics(target, Some(key), attr.bound.value(), private);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let key_type = key_type(target, key, private);
     // A type that is less visible than the entity is reported where it is named.
@@ -38,7 +39,10 @@ pub(super) fn expand(
     };
 
     let nested = fingerprint::nested(shape);
-    let number = Literal::u64_unsuffixed(fingerprint::of(shape, entity.version));
+    let number = Literal::u64_unsuffixed(fingerprint::of(
+        shape,
+        attr.version.value().copied().unwrap_or(0),
+    ));
     let schema = if nested.is_empty() {
         number.to_token_stream()
     } else {
@@ -49,15 +53,15 @@ pub(super) fn expand(
     let ttl = duration("cache_ttl", entity.ttl, private);
     let stale = duration("cache_stale_if_error", entity.stale_if_error, private);
     let negative_ttl = duration("cache_negative_ttl", entity.negative_ttl, private);
-    let max_bytes = entity.max_bytes.map(|bytes| {
-        let bytes = Literal::u32_unsuffixed(bytes);
+    let max_bytes = attr.max_bytes.value().map(|bytes| {
+        let bytes = Literal::u32_unsuffixed(bytes.0);
         quote! {
             fn cache_max_bytes() -> #private::Option<#private::usize> {
                 #private::Option::Some(#bytes)
             }
         }
     });
-    let validate = entity.validate.map(|path| {
+    let validate = attr.validate.value().map(|path| {
         let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
         quote! {
             fn cache_validate(&self) -> #private::Result<()> {
@@ -110,7 +114,7 @@ pub(crate) fn generics(
     let ident = target.ident;
     let ty_generics = generics.split_for_impl().1.to_token_stream();
     let predicates = &mut generics.make_where_clause().predicates;
-    predicates.extend(bound.into_iter().flatten().cloned());
+    predicates.extend(bound.into_iter().flat_map(|bound| bound.0.iter().cloned()));
     predicates.push(parse_quote! {
         #ident #ty_generics: #private::Storable + #private::Send + #private::Sync + 'static
     });

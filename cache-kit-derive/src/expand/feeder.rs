@@ -9,7 +9,7 @@ use super::entity::{bindings, push, value};
 use super::hooks::Caller;
 use super::tokens::{first_span, located_at, mentions, with_self};
 use crate::ast::{Field, Struct};
-use crate::attr::feeder::Hooks;
+use crate::attr::feeder::FeederAttr;
 use crate::check::expression::Expression;
 use crate::check::feeder::{Feeder, Key, Part, Slot};
 use crate::check::holder::{By, Holder, ungrouped};
@@ -20,7 +20,7 @@ pub(super) fn expand(
     entity: &Type,
     key: &Key,
     found: &Feeder<'_>,
-    hooks: &Hooks,
+    attr: &FeederAttr,
     private: &TokenStream,
 ) -> TokenStream {
     let entity = match found.slot {
@@ -32,7 +32,7 @@ pub(super) fn expand(
         Slot::Field(_) => Feed::new(target, target.ident, &entity, found.slot, private).expand(
             key,
             found.is_batch(),
-            hooks,
+            attr,
         ),
         Slot::Companion => {
             let companion = Companion::new(target, found.name.as_ref(), found.is_batch());
@@ -40,7 +40,7 @@ pub(super) fn expand(
             let feed = Feed::new(target, &companion.name, &entity, found.slot, private).expand(
                 key,
                 companion.many,
-                hooks,
+                attr,
             );
             quote!(#items #feed)
         }
@@ -90,7 +90,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn expand(&self, key: &Key, many: bool, hooks: &Hooks) -> TokenStream {
+    fn expand(&self, key: &Key, many: bool, attr: &FeederAttr) -> TokenStream {
         let Self {
             feeder,
             entity,
@@ -122,7 +122,7 @@ impl<'a> Feed<'a> {
             private,
             valid: valid.map(of_request),
         };
-        let hooks = caller.methods(hooks);
+        let hooks = caller.methods(attr);
         let generics = self.generics(key);
         let lints = &self.target.lints;
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
