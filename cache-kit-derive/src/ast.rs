@@ -4,7 +4,8 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Data, DeriveInput, Expr, Fields, Generics, Ident, Index, Member, Type, Visibility,
+    Attribute, Data, DeriveInput, Expr, Fields, GenericParam, Generics, Ident, Index, Member, Type,
+    Visibility,
 };
 
 use crate::diag::{Errors, did_you_mean, quoted_list};
@@ -103,6 +104,17 @@ impl<'a> Struct<'a> {
         let ident = self.ident;
         let ty_generics = self.generics.split_for_impl().1;
         quote!(#ident #ty_generics)
+    }
+
+    /// The names of the type and const parameters.
+    pub(crate) fn params(&self) -> Vec<Ident> {
+        let params = self.generics.params.iter();
+        let names = params.filter_map(|param| match param {
+            GenericParam::Type(param) => Some(param.ident.clone()),
+            GenericParam::Const(param) => Some(param.ident.clone()),
+            GenericParam::Lifetime(_) => None,
+        });
+        names.collect()
     }
 
     /// The field `name`, with or without `r#`.

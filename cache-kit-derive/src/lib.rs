@@ -15,6 +15,7 @@ mod fallback;
 mod fuzz;
 mod lints;
 mod text;
+mod tokens;
 
 use proc_macro::TokenStream;
 

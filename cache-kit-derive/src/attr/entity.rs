@@ -4,10 +4,10 @@ use syn::parse::ParseStream;
 use syn::{Attribute, ExprPath, LitStr, Type};
 
 use super::key::StatedKey;
-use super::table::Place;
 use super::value::{
     Bytes, CratePath, DurationText, Head, Mark, Predicates, Traits, TypeName, Value,
 };
+use super::words::On;
 use crate::diag::Errors;
 
 attributes! {
@@ -42,7 +42,7 @@ attributes! {
 impl EntityMarks {
     /// Parses the attributes of a field of a variant, where `key` is not allowed.
     pub(crate) fn in_variant(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        Self::read_at(Place::InEnum, attrs, errors)
+        Self::read_at(On::InEnum, attrs, errors)
     }
 
     /// Parses the attributes of a variant, where nothing is allowed.
@@ -60,7 +60,7 @@ pub(crate) struct KeyMark;
 
 impl Value for KeyMark {
     fn parse(head: &Head<'_>, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
-        if head.place == Place::InEnum {
+        if head.on == On::InEnum {
             errors.at(
                 head.name,
                 "the variants of an enum share no field: remove this, and add `key_with = path` \

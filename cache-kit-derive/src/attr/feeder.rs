@@ -25,17 +25,17 @@ attributes! {
 attributes! {
     /// The attributes of a field of a feeder.
     FeederMarks: #[feeder(key)] on Field, elsewhere FeederAttr {
-        "key"    => key:    KeyMark,    r#"key = "order_id""#;
+        "key"    => key:    PartMark,   r#"key = "order_id""#;
         "entity" => entity: EntityMark, "entity";
     }
 }
 
 /// `key` on a field, and the part of the key in `key = "order_id"`.
-pub(crate) struct KeyMark {
+pub(crate) struct PartMark {
     pub(crate) part: Option<LitStr>,
 }
 
-impl Value for KeyMark {
+impl Value for PartMark {
     fn parse(head: &Head<'_>, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<Self> {
         if !input.peek(Token![=]) {
             head.alone(

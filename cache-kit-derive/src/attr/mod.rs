@@ -1,11 +1,11 @@
 //! The attributes of the derives, as they are written: `#[cache(…)]` and `#[feeder(…)]`.
 //!
-//! The words of each place are a table: see [`attributes!`]. [`entity`], [`feeder`] and [`schema`]
-//! have the tables, [`value`] and [`key`] the kinds of values, and [`reader`] the loop over the
-//! words.
+//! [`entity`], [`feeder`] and [`schema`] have a table for each place where an attribute may stand:
+//! its words, each with the kind of its value. [`words`] turns a table into a struct and [`reader`]
+//! fills it. [`value`] and [`key`] have the kinds of values.
 
 #[macro_use]
-mod table;
+mod words;
 
 pub(crate) mod entity;
 pub(crate) mod feeder;
@@ -19,7 +19,7 @@ use proc_macro2::Ident;
 use crate::diag::Errors;
 use value::Value;
 
-/// What is written about one word of a table.
+/// What is written for one word.
 #[derive(Default)]
 pub(crate) enum Parsed<T> {
     #[default]

@@ -1,4 +1,4 @@
-//! Reads an attribute by its table: words, separated by commas.
+//! Reads attributes: words with values, separated by commas.
 //!
 //! A word that cannot be parsed is reported and skipped, so that errors in other words are reported
 //! as well.
@@ -8,8 +8,8 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Ident, Meta, Token, token};
 
-use super::table::{Place, Slots, Table, knows};
 use super::value::Head;
+use super::words::{Attributes, On, Words, knows};
 use super::{Doubts, schema};
 use crate::diag::{Errors, did_you_mean, one_of};
 
@@ -19,22 +19,22 @@ struct Misspelt {
     value: TokenStream,
 }
 
-impl Table {
+impl Words {
     /// Parses the words in the attributes with this name.
     ///
     /// A misspelt word is reported, and then read as the intended one, so that it causes no further
     /// errors.
     pub(super) fn read(
         &self,
-        place: Place,
+        on: On,
         attrs: &[Attribute],
-        slots: &mut dyn Slots,
+        attributes: &mut dyn Attributes,
         errors: &mut Errors,
     ) {
         let mut reader = Reader {
-            table: self,
-            place,
-            slots,
+            words: self,
+            on,
+            attributes,
             misspelt: Vec::new(),
             unclear: false,
         };
@@ -48,9 +48,9 @@ impl Table {
 }
 
 struct Reader<'a> {
-    table: &'a Table,
-    place: Place,
-    slots: &'a mut dyn Slots,
+    words: &'a Words,
+    on: On,
+    attributes: &'a mut dyn Attributes,
     misspelt: Vec<Misspelt>,
     unclear: bool,
 }
@@ -58,7 +58,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn attribute(&mut self, attr: &Attribute, errors: &mut Errors) {
         let Meta::List(list) = &attr.meta else {
-            let (name, example) = (self.table.attribute, self.table.example);
+            let (name, example) = (self.words.attribute, self.words.example);
             errors.at(
                 &attr.meta,
                 format!("`{name}` takes its settings in parentheses, as in `#[{name}({example})]`"),
@@ -87,29 +87,29 @@ impl Reader<'_> {
 
     /// Reads a word with its value.
     fn word(&mut self, input: ParseStream<'_>, errors: &mut Errors) -> syn::Result<()> {
-        let Table {
+        let Words {
             attribute,
-            words,
+            known,
             elsewhere,
             ..
-        } = *self.table;
+        } = *self.words;
         if !input.peek(Ident::peek_any) {
             let found: TokenTree = input.fork().parse()?;
-            errors.at(found, format!("expected {}", self.known()));
+            errors.at(found, format!("expected {}", self.expected()));
             self.unclear = true;
             skip_word(input);
             return Ok(());
         }
         let name = Ident::parse_any(input)?;
         let text = name.to_string();
-        if knows(words, &text) {
+        if knows(known, &text) {
             return self.value(&name, input, errors);
         }
         let message = if knows(elsewhere, &text) {
-            let (right, wrong) = match self.place {
-                Place::Type => ("a field", "the struct"),
-                Place::Field => ("the struct", "a field"),
-                Place::InEnum => ("the enum", "what is in it"),
+            let (right, wrong) = match self.on {
+                On::Type => ("a field", "the struct"),
+                On::Field => ("the struct", "a field"),
+                On::InEnum => ("the enum", "what is in it"),
             };
             format!("`{text}` belongs on {right}, not on {wrong}: move it there")
         } else if attribute == "cache" && schema::is_for_entity(&text) {
@@ -117,9 +117,9 @@ impl Reader<'_> {
                 "`{text}` is for an entity: remove it, or derive `CacheEntity`, which brings \
                  `CacheSchema`"
             )
-        } else if words.is_empty() {
+        } else if known.is_empty() {
             format!("`{text}` has no meaning here: remove it")
-        } else if let Some(near) = did_you_mean(&text, words.iter().map(|row| row.word)) {
+        } else if let Some(near) = did_you_mean(&text, known.iter().map(|word| word.name)) {
             errors.at(
                 &name,
                 format!(
@@ -136,7 +136,7 @@ impl Reader<'_> {
         } else {
             format!(
                 "unknown attribute `{text}` in `#[{attribute}(…)]`: expected {}",
-                self.known()
+                self.expected()
             )
         };
         errors.at(&name, message);
@@ -145,25 +145,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Parses what follows a word of the table.
+    /// Parses what follows a known word.
     fn value(
         &mut self,
         name: &Ident,
         input: ParseStream<'_>,
         errors: &mut Errors,
     ) -> syn::Result<()> {
-        let word = name.to_string();
-        let row = self.table.words.iter().find(|row| row.word == word);
-        let (Some(row), Some(slot)) = (row, self.slots.slot(&word)) else {
+        let text = name.to_string();
+        let known = self.words.known.iter().find(|word| word.name == text);
+        let (Some(known), Some(parsed)) = (known, self.attributes.get(&text)) else {
             return Ok(());
         };
         let head = Head {
             name,
-            example: row.example,
-            attribute: self.table.attribute,
-            place: self.place,
+            example: known.example,
+            attribute: self.words.attribute,
+            on: self.on,
         };
-        slot.parse(&head, input, errors)
+        parsed.parse(&head, input, errors)
     }
 
     /// Reads the misspelt words as the intended ones.
@@ -176,14 +176,14 @@ impl Reader<'_> {
             // Errors in the value are reported once the word is correct.
             let _ = read.parse2(value);
         }
-        *self.slots.doubts() = Doubts {
+        *self.attributes.doubts() = Doubts {
             unclear: self.unclear,
             guessed,
         };
     }
 
-    fn known(&self) -> String {
-        one_of(self.table.words.iter().map(|row| row.word))
+    fn expected(&self) -> String {
+        one_of(self.words.known.iter().map(|word| word.name))
     }
 }
 

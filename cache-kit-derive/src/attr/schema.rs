@@ -3,8 +3,8 @@
 use syn::Attribute;
 
 use super::entity::{EntityAttr, EntityMarks};
-use super::table::knows;
 use super::value::{CratePath, Mark};
+use super::words::knows;
 
 attributes! {
     /// The attributes of a type inside an entity.

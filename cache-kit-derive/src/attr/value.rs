@@ -10,7 +10,7 @@ use syn::{ExprPath, Ident, LitInt, LitStr, Path, Token, Type, WherePredicate, to
 
 use super::Parsed;
 use super::reader::{is_end_of_word, skip_word};
-use super::table::Place;
+use super::words::On;
 use crate::diag::{Errors, as_written};
 use crate::text::{duration, size};
 
@@ -21,7 +21,7 @@ pub(crate) struct Head<'a> {
     pub(super) example: &'static str,
     /// `cache` or `feeder`.
     pub(super) attribute: &'static str,
-    pub(super) place: Place,
+    pub(super) on: On,
 }
 
 /// A kind of value.

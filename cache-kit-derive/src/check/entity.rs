@@ -6,13 +6,14 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::{ExprPath, GenericParam, Type};
 
-use super::key::{self, Key, Keyed};
+use super::entity_key::{self, EntityKey, Keyed};
 use super::serde::{self, Told};
-use super::{mentions, table};
+use super::table;
 use crate::ast::{Shape, Struct};
 use crate::attr::entity::{EntityAttr, EntityMarks};
 use crate::diag::Errors;
 use crate::text::prefix;
+use crate::tokens::mentions;
 
 /// An entity that can be expanded.
 pub(crate) struct Entity<'a> {
@@ -65,7 +66,7 @@ pub(crate) fn check<'a>(
             inside.push(marks);
         }
     }
-    let keyed = key::check(shape, attr, &marks, marked_inside, errors);
+    let keyed = entity_key::check(shape, attr, &marks, marked_inside, errors);
     let mut key_fields = Vec::new();
     if let Keyed::Known(key) = &keyed {
         no_generic_parts(target, key, errors);
@@ -130,13 +131,14 @@ fn generics(target: &Struct<'_>, attr: &EntityAttr, prefix: &Prefix<'_>, errors:
 }
 
 /// The parts of a typed key become fields of a struct that has no parameters.
-fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
-    let Key::Parts(parts) = key else {
+fn no_generic_parts(target: &Struct<'_>, key: &EntityKey<'_>, errors: &mut Errors) {
+    let EntityKey::Typed(key) = key else {
         return;
     };
-    for at in &parts.fields {
-        let ty = target.fields[*at].ty;
-        if mentions(ty.to_token_stream(), target.generics) {
+    let params = target.params();
+    for part in &key.parts {
+        let ty = target.fields[part.field].ty;
+        if mentions(ty.to_token_stream(), &params) {
             errors.at(
                 ty,
                 "a part of a typed key cannot depend on a type parameter: make the key with \
@@ -210,9 +212,10 @@ fn stale_needs_ttl(attr: &EntityAttr, errors: &mut Errors) {
 }
 
 /// The types that the key consists of, if they depend on a parameter.
-pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a Key<'a>) -> Vec<&'a Type> {
-    key.types(target)
-        .into_iter()
-        .filter(|ty| mentions(ty.to_token_stream(), target.generics))
+pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a EntityKey<'a>) -> Vec<&'a Type> {
+    let params = target.params();
+    let types = key.types(target).into_iter();
+    types
+        .filter(|ty| mentions(ty.to_token_stream(), &params))
         .collect()
 }

@@ -2,15 +2,14 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Ident, LitStr, Member, Type};
+use syn::{Ident, LitStr, Type};
 
-use super::expression::Expression;
 use super::holder::{Holder, Places, ungrouped, wrapped};
-use super::request_key::{self, part_name};
+use super::request_key::RequestKey;
+use super::typed_key::Part;
 use crate::ast::Struct;
 use crate::attr::Word;
-use crate::attr::feeder::{FeederAttr, FeederMarks, KeyMark};
-use crate::check::names::Piece;
+use crate::attr::feeder::{FeederAttr, FeederMarks, PartMark};
 use crate::diag::{Errors, as_written, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].
@@ -22,28 +21,10 @@ pub(crate) enum Slot {
     Companion,
 }
 
-/// What a feeder asks for. Numbers are positions in [`Struct::fields`].
-pub(crate) enum Key {
-    /// The field, or its elements if it is a `Vec` or a slice.
-    Field(usize),
-    /// A typed key of several fields.
-    Parts(Vec<Part>),
-    /// A `String` of fields and text.
-    Template(Vec<Piece>),
-    /// The value of an expression.
-    Expression(Expression),
-}
-
-/// A field that fills a part of a typed key.
-pub(crate) struct Part {
-    pub(crate) field: usize,
-    pub(crate) name: Member,
-}
-
 /// What is known. A feeder can be expanded if `entity` and `key` are there and all rules hold.
 pub(crate) struct Feeder<'a> {
     pub(crate) entity: Option<&'a Type>,
-    pub(crate) key: Option<Key>,
+    pub(crate) key: Option<RequestKey>,
     pub(crate) slot: Slot,
     /// How many entities it asks for.
     pub(crate) many: Places,
@@ -89,7 +70,7 @@ pub(crate) fn check<'a>(
                     "the struct has a `key` already: remove one of the two",
                 );
             }
-            request_key::key(target, &stated.value, errors)
+            RequestKey::stated(target, &stated.value, errors)
         }
         (Some(stated), Slot::Field(_)) => {
             errors.at(
@@ -165,7 +146,7 @@ fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) ->
 #[derive(Default)]
 struct Marks {
     /// As the key.
-    keys: Vec<(usize, Word<KeyMark>)>,
+    keys: Vec<(usize, Word<PartMark>)>,
     /// As the place of the entity.
     slots: Vec<(usize, Ident)>,
     /// Unclear, because of an unknown word.
@@ -202,7 +183,11 @@ fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     found
 }
 
-fn marked_key(target: &Struct<'_>, keys: &[(usize, Word<KeyMark>)], errors: &mut Errors) -> Key {
+fn marked_key(
+    target: &Struct<'_>,
+    keys: &[(usize, Word<PartMark>)],
+    errors: &mut Errors,
+) -> RequestKey {
     if let [(at, mark)] = keys {
         if let Some(part) = &mark.value.part {
             errors.at(
@@ -214,46 +199,44 @@ fn marked_key(target: &Struct<'_>, keys: &[(usize, Word<KeyMark>)], errors: &mut
                 ),
             );
         }
-        return Key::Field(*at);
+        return RequestKey::Field(*at);
     }
     let mut parts: Vec<Part> = Vec::new();
     for (number, (field, mark)) in keys.iter().enumerate() {
-        let name = match &mark.value.part {
-            Some(literal) => stated_part(literal, errors),
-            None => Some(part_name(&target.fields[*field], number)),
+        let part = match &mark.value.part {
+            Some(literal) => stated_part(*field, literal, errors),
+            None => Some(Part::of_field(target, *field, number)),
         };
-        let Some(name) = name else {
+        let Some(part) = part else {
             continue;
         };
-        if parts.iter().any(|part| part.name == name) {
-            let name = name.to_token_stream();
+        if parts.iter().any(|other| other.name == part.name) {
+            let name = part.name.to_token_stream();
             let message = format!("another field is the part `{name}` already: remove one `key`");
             match &mark.value.part {
                 Some(literal) => errors.at(literal, message),
                 None => errors.at(&mark.name, message),
             }
         }
-        parts.push(Part {
-            field: *field,
-            name,
-        });
+        parts.push(part);
     }
-    Key::Parts(parts)
+    RequestKey::Typed(parts)
 }
 
-/// Reads the name of a part.
-fn stated_part(literal: &LitStr, errors: &mut Errors) -> Option<Member> {
-    let part = literal.parse::<Member>();
-    if part.is_err() {
+/// The part that a field names.
+fn stated_part(field: usize, literal: &LitStr, errors: &mut Errors) -> Option<Part> {
+    let name = literal.parse();
+    if name.is_err() {
         errors.at(
             literal,
             "expected the name of a part of the key, as in `key = \"order_id\"`",
         );
     }
-    part.ok()
+    let name = name.ok()?;
+    Some(Part { field, name })
 }
 
-fn no_place(target: &Struct<'_>, keys: &[(usize, Word<KeyMark>)], errors: &mut Errors) {
+fn no_place(target: &Struct<'_>, keys: &[(usize, Word<PartMark>)], errors: &mut Errors) {
     let name = target.ident.unraw();
     let names: Vec<&str> = keys
         .iter()
@@ -302,14 +285,14 @@ fn no_key(target: &Struct<'_>, slot: Slot, errors: &mut Errors) {
 }
 
 /// Whether the feeder asks for many, and whether the field for the answer agrees with its key.
-fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors) -> Places {
+fn many(target: &Struct<'_>, key: Option<&RequestKey>, slot: Slot, errors: &mut Errors) -> Places {
     let place = match slot {
         Slot::Field(at) => Places::of(target.fields[at].ty),
         Slot::Companion => Places::Unknown,
     };
     let held = |at: usize| Holder::of(target.fields[at].ty);
     let asked = match key {
-        Some(Key::Field(at)) => match held(*at) {
+        Some(RequestKey::Field(at)) => match held(*at) {
             Holder::One { .. } => Places::One,
             Holder::Many { .. } => Places::Many,
             Holder::Unordered => {
@@ -321,7 +304,7 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
                 return Places::Unknown;
             }
         },
-        Some(Key::Parts(parts)) => {
+        Some(RequestKey::Typed(parts)) => {
             for part in parts {
                 if !matches!(held(part.field), Holder::One { .. }) {
                     errors.at(
@@ -333,7 +316,7 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
             }
             Places::One
         }
-        Some(Key::Template(_) | Key::Expression(_)) => Places::One,
+        Some(RequestKey::Template(_) | RequestKey::Expression(_)) => Places::One,
         None => return place,
     };
     let Slot::Field(at) = slot else {

@@ -6,19 +6,20 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ExprPath, Generics, parse_quote};
 
-use super::tokens::{first_span, located_at};
 use super::{fingerprint, schema, typed_key};
 use crate::ast::{Field, Shape, Struct};
 use crate::attr::value::Predicates;
 use crate::check::entity::{Entity, Prefix, generic_key_types};
+use crate::check::entity_key::EntityKey;
 use crate::check::expression::{self, Expression, reference};
-use crate::check::key::Key;
-use crate::check::names::Piece;
+use crate::check::key_text::FieldPath;
+use crate::text::template::Piece;
+use crate::tokens::{first_span, located_at};
 
 pub(super) fn expand(
     shape: &Shape<'_>,
     entity: &Entity<'_>,
-    key: &Key<'_>,
+    key: &EntityKey<'_>,
     private: &TokenStream,
 ) -> TokenStream {
     let target = shape.target();
@@ -103,7 +104,7 @@ pub(super) fn expand(
 /// The generics of the type, with the bounds that an entity and its key need.
 pub(crate) fn generics(
     target: &Struct<'_>,
-    key: Option<&Key<'_>>,
+    key: Option<&EntityKey<'_>>,
     bound: Option<&Predicates>,
     private: &TokenStream,
 ) -> Generics {
@@ -121,7 +122,7 @@ pub(crate) fn generics(
     if let Some(key) = key {
         for ty in generic_key_types(target, key) {
             predicates.push(match key {
-                Key::Template(_) => parse_quote!(#ty: #private::Display),
+                EntityKey::Template(_) => parse_quote!(#ty: #private::Display),
                 _ => parse_quote! {
                     #ty: #private::Display + #private::Clone + #private::Eq + #private::Hash
                         + #private::Send + #private::Sync + 'static
@@ -133,34 +134,43 @@ pub(crate) fn generics(
 }
 
 /// `CacheEntity::Key`.
-pub(crate) fn key_type(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_type(
+    target: &Struct<'_>,
+    key: &EntityKey<'_>,
+    private: &TokenStream,
+) -> TokenStream {
     match key {
-        Key::Field(at) => target.fields[*at].ty.to_token_stream(),
-        Key::Template(_) => quote!(#private::String),
-        Key::Parts(parts) => typed_key::name(target, parts.name).to_token_stream(),
-        Key::With(_, ty) | Key::Expression(_, ty) => ty.to_token_stream(),
+        EntityKey::Field(at) => target.fields[*at].ty.to_token_stream(),
+        EntityKey::Template(_) => quote!(#private::String),
+        EntityKey::Typed(key) => typed_key::name(target, key.name).to_token_stream(),
+        EntityKey::Function(_, ty) | EntityKey::Expression(_, ty) => ty.to_token_stream(),
     }
 }
 
 /// The typed key, if there is one.
-pub(crate) fn key_items(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_items(
+    target: &Struct<'_>,
+    key: &EntityKey<'_>,
+    private: &TokenStream,
+) -> TokenStream {
     match key {
-        Key::Parts(parts) => typed_key::items(target, parts, private),
-        Key::Field(_) | Key::Template(_) | Key::With(..) | Key::Expression(..) => {
-            TokenStream::new()
-        }
+        EntityKey::Typed(key) => typed_key::items(target, key, private),
+        EntityKey::Field(_)
+        | EntityKey::Template(_)
+        | EntityKey::Function(..)
+        | EntityKey::Expression(..) => TokenStream::new(),
     }
 }
 
-fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
-    let copy = |at: &usize| {
-        let member = &target.fields[*at].member;
+fn key_value(target: &Struct<'_>, key: &EntityKey<'_>, private: &TokenStream) -> TokenStream {
+    let copy = |at: usize| {
+        let member = &target.fields[at].member;
         let field = reference(target, &quote!(self.#member));
         quote!(#private::Clone::clone(#field))
     };
     match key {
-        Key::Field(at) => copy(at),
-        Key::Template(pieces) => {
+        EntityKey::Field(at) => copy(*at),
+        EntityKey::Template(pieces) => {
             let pushes = pieces
                 .iter()
                 .map(|piece| push(target, piece, &quote!(self), &quote!(&mut __key), private));
@@ -170,13 +180,13 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
                 __key
             }
         }
-        Key::Parts(parts) => {
-            let name = typed_key::name(target, parts.name);
-            let copies = parts.fields.iter().map(copy);
+        EntityKey::Typed(key) => {
+            let name = typed_key::name(target, key.name);
+            let copies = key.parts.iter().map(|part| copy(part.field));
             quote!(#name::new(#(#copies),*))
         }
-        Key::With(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
-        Key::Expression(expression, ty) => {
+        EntityKey::Function(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
+        EntityKey::Expression(expression, ty) => {
             let bindings = bindings(target, expression, &quote!(*self));
             let value = value(target, expression, private);
             quote! {
@@ -191,19 +201,19 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
 /// Writes a piece of a template into `key`.
 pub(super) fn push(
     target: &Struct<'_>,
-    piece: &Piece,
+    piece: &Piece<FieldPath>,
     owner: &TokenStream,
     key: &TokenStream,
     private: &TokenStream,
 ) -> TokenStream {
     match piece {
         Piece::Text(text) => quote!(#private::String::push_str(#key, #text);),
-        Piece::Field(at, way) => {
+        Piece::Field(FieldPath { field, rest }) => {
             // Because the type is named here, a missing `Display` is reported on it.
-            let ty = way.is_empty().then(|| target.fields[*at].ty);
+            let ty = rest.is_empty().then(|| target.fields[*field].ty);
             let ty = ty.map(|ty| quote!(::<#ty>));
-            let member = &target.fields[*at].member;
-            let place = reference(target, &quote!(#owner.#member #(.#way)*));
+            let member = &target.fields[*field].member;
+            let place = reference(target, &quote!(#owner.#member #(.#rest)*));
             quote!(#private::push_part #ty (#key, #place);)
         }
     }

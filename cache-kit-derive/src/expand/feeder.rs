@@ -7,18 +7,21 @@ use syn::{Generics, Member, Type, parse_quote};
 use super::companion::Companion;
 use super::entity::{bindings, push, value};
 use super::hooks::Caller;
-use super::tokens::{first_span, located_at, mentions, with_self};
 use crate::ast::{Field, Struct};
 use crate::attr::feeder::FeederAttr;
 use crate::check::expression::Expression;
-use crate::check::feeder::{Feeder, Key, Part, Slot};
+use crate::check::feeder::{Feeder, Slot};
 use crate::check::holder::{By, Holder, ungrouped};
-use crate::check::names::Piece;
+use crate::check::key_text::FieldPath;
+use crate::check::request_key::RequestKey;
+use crate::check::typed_key::Part;
+use crate::text::template::Piece;
+use crate::tokens::{first_span, located_at, mentions, with_self};
 
 pub(super) fn expand(
     target: &Struct<'_>,
     entity: &Type,
-    key: &Key,
+    key: &RequestKey,
     found: &Feeder<'_>,
     attr: &FeederAttr,
     private: &TokenStream,
@@ -90,7 +93,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn expand(&self, key: &Key, many: bool, attr: &FeederAttr) -> TokenStream {
+    fn expand(&self, key: &RequestKey, many: bool, attr: &FeederAttr) -> TokenStream {
         let Self {
             feeder,
             entity,
@@ -105,8 +108,8 @@ impl<'a> Feed<'a> {
             (of, self.entity_id(key), self.feed())
         };
         let valid = match key {
-            Key::Template(pieces) => Some(self.check_template(pieces)),
-            Key::Field(_) | Key::Parts(_) | Key::Expression(_) => None,
+            RequestKey::Template(pieces) => Some(self.check_template(pieces)),
+            RequestKey::Field(_) | RequestKey::Typed(_) | RequestKey::Expression(_) => None,
         };
         // In the feeder that is generated `Self` would be that.
         let of_request = |tokens| match self.slot {
@@ -138,7 +141,7 @@ impl<'a> Feed<'a> {
     }
 
     /// The struct's generics, with the bounds that its key needs if it is a parameter.
-    fn generics(&self, key: &Key) -> Generics {
+    fn generics(&self, key: &RequestKey) -> Generics {
         let Self {
             private, key_type, ..
         } = self;
@@ -148,14 +151,17 @@ impl<'a> Feed<'a> {
             .map(|param| param.ident.clone())
             .collect();
         let fields = match key {
-            Key::Field(at) => vec![*at],
-            Key::Template(pieces) => pieces.iter().filter_map(Piece::whole_field).collect(),
-            Key::Parts(_) | Key::Expression(_) => Vec::new(),
+            RequestKey::Field(at) => vec![*at],
+            RequestKey::Template(pieces) => {
+                let fields = pieces.iter().filter_map(Piece::field);
+                fields.filter_map(FieldPath::whole_field).collect()
+            }
+            RequestKey::Typed(_) | RequestKey::Expression(_) => Vec::new(),
         };
         for at in fields {
             let ty = self.target.fields[at].ty;
             let bound = match (key, Holder::of(ty)) {
-                (Key::Template(_), _) => parse_quote!(#ty: #private::Display),
+                (RequestKey::Template(_), _) => parse_quote!(#ty: #private::Display),
                 (_, Holder::One { ty, .. } | Holder::Many { ty, .. }) => {
                     parse_quote!(#ty: #private::KeyField<#key_type>)
                 }
@@ -174,21 +180,23 @@ impl<'a> Feed<'a> {
         generics
     }
 
-    fn entity_id(&self, key: &Key) -> TokenStream {
+    fn entity_id(&self, key: &RequestKey) -> TokenStream {
         let Self {
             private, key_type, ..
         } = self;
         let value = match key {
-            Key::Field(at) => {
+            RequestKey::Field(at) => {
                 let (ty, place) = self.held(&self.target.fields[*at]);
                 quote_spanned!(self.at=> <#ty as #private::KeyField<_>>::to_key(#place))
             }
-            Key::Parts(parts) => self.typed_key(parts),
-            Key::Template(pieces) => self.template(pieces),
-            Key::Expression(expression) => self.expression(expression),
+            RequestKey::Typed(parts) => self.typed_key(parts),
+            RequestKey::Template(pieces) => self.template(pieces),
+            RequestKey::Expression(expression) => self.expression(expression),
         };
         let borrowed = match key {
-            Key::Field(at) if !self.target.is_packed => self.borrowed_id(&self.target.fields[*at]),
+            RequestKey::Field(at) if !self.target.is_packed => {
+                self.borrowed_id(&self.target.fields[*at])
+            }
             _ => None,
         };
         quote_spanned! {self.at=>
@@ -221,7 +229,7 @@ impl<'a> Feed<'a> {
         })
     }
 
-    fn entity_ids(&self, key: &Key) -> TokenStream {
+    fn entity_ids(&self, key: &RequestKey) -> TokenStream {
         let Self {
             private,
             key_type,
@@ -229,7 +237,7 @@ impl<'a> Feed<'a> {
             ..
         } = self;
         let mut value = quote_spanned!(self.at=> #private::Vec::new());
-        if let Key::Field(at) = key {
+        if let RequestKey::Field(at) = key {
             let Field { member, ty, .. } = &self.target.fields[*at];
             if let Holder::Many { ty, by } = Holder::of(ty) {
                 let place = match by {
@@ -288,7 +296,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn template(&self, pieces: &[Piece]) -> TokenStream {
+    fn template(&self, pieces: &[Piece<FieldPath>]) -> TokenStream {
         let private = &self.private;
         let pushes = self.pushes(pieces, &quote!(&mut __key));
         quote_spanned! {self.at=>
@@ -299,7 +307,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Checks that the template has a text.
-    fn check_template(&self, pieces: &[Piece]) -> TokenStream {
+    fn check_template(&self, pieces: &[Piece<FieldPath>]) -> TokenStream {
         let Self {
             entity, private, ..
         } = self;
@@ -308,7 +316,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Writes the pieces of a template into `key`.
-    fn pushes(&self, pieces: &[Piece], key: &TokenStream) -> TokenStream {
+    fn pushes(&self, pieces: &[Piece<FieldPath>], key: &TokenStream) -> TokenStream {
         let Self {
             private, request, ..
         } = self;

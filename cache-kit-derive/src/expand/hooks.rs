@@ -4,10 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ExprPath;
 
-use super::tokens::{located_at, with_self};
 use crate::ast::Struct;
 use crate::attr::feeder::FeederAttr;
 use crate::check::feeder::Slot;
+use crate::tokens::{located_at, with_self};
 
 /// The caller: every hook gets the struct with the derive.
 pub(super) struct Caller<'a> {

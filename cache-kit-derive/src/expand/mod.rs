@@ -13,7 +13,6 @@ mod schema;
 mod snapshots;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tokens;
 pub(crate) mod typed_key;
 
 use proc_macro2::TokenStream;
@@ -23,7 +22,7 @@ use crate::ast::{Shape, Struct};
 use crate::attr::entity::EntityAttr;
 use crate::attr::feeder::FeederAttr;
 use crate::attr::schema::{SchemaAttr, is_of_entity};
-use crate::check::key::Keyed;
+use crate::check::entity_key::Keyed;
 use crate::diag::Errors;
 use crate::{check, fallback};
 

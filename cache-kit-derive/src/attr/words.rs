@@ -1,4 +1,4 @@
-//! The tables of words: [`attributes!`] declares one, and [`reader`](super::reader) uses it.
+//! The words that an attribute knows at each place: [`attributes!`] declares them, as a table.
 
 use syn::parse::ParseStream;
 
@@ -6,16 +6,16 @@ use super::value::{Head, Value};
 use super::{Doubts, Parsed};
 use crate::diag::Errors;
 
-/// Declares the words of an attribute at one place, one per line: the word, its field, the kind of
-/// its value, and an example.
+/// Declares the words of an attribute at one place, as a table. Each line is a word, its field, the
+/// kind of its value, and an example.
 ///
-/// It expands to a struct with a [`Parsed`] for each word. The attribute in the first line is the
-/// example for all words, and `elsewhere` names the table of the place that is probably meant if
-/// a word does not belong here.
+/// It becomes a struct with a [`Parsed`] for each word. The attribute before the table is the
+/// example for all words. `elsewhere` is the table of the other place: one of its words is probably
+/// misplaced.
 macro_rules! attributes {
     (
         $(#[$about:meta])*
-        $table:ident: #[$attribute:ident($($example:tt)*)] on $place:ident, elsewhere $other:ident {
+        $table:ident: #[$attribute:ident($($example:tt)*)] on $on:ident, elsewhere $other:ident {
             $($word:literal => $field:ident: $kind:ty, $usage:literal;)*
         }
     ) => {
@@ -27,33 +27,33 @@ macro_rules! attributes {
         }
 
         impl $table {
-            pub(crate) const WORDS: &'static [$crate::attr::table::Row] =
-                &[$($crate::attr::table::Row { word: $word, example: $usage }),*];
+            pub(crate) const WORDS: &'static [$crate::attr::words::KnownWord] =
+                &[$($crate::attr::words::KnownWord { name: $word, example: $usage }),*];
 
             /// Parses the attributes of an item.
             pub(crate) fn read(attrs: &[syn::Attribute], errors: &mut $crate::diag::Errors) -> Self {
-                Self::read_at($crate::attr::table::Place::$place, attrs, errors)
+                Self::read_at($crate::attr::words::On::$on, attrs, errors)
             }
 
             fn read_at(
-                place: $crate::attr::table::Place,
+                on: $crate::attr::words::On,
                 attrs: &[syn::Attribute],
                 errors: &mut $crate::diag::Errors,
             ) -> Self {
-                let table = $crate::attr::table::Table {
+                let words = $crate::attr::words::Words {
                     attribute: stringify!($attribute),
                     example: stringify!($($example)*),
-                    words: Self::WORDS,
+                    known: Self::WORDS,
                     elsewhere: $other::WORDS,
                 };
                 let mut found = Self::default();
-                table.read(place, attrs, &mut found, errors);
+                words.read(on, attrs, &mut found, errors);
                 found
             }
         }
 
-        impl $crate::attr::table::Slots for $table {
-            fn slot(&mut self, word: &str) -> Option<&mut dyn $crate::attr::table::Slot> {
+        impl $crate::attr::words::Attributes for $table {
+            fn get(&mut self, word: &str) -> Option<&mut dyn $crate::attr::words::AnyParsed> {
                 match word {
                     $($word => Some(&mut self.$field),)*
                     _ => None,
@@ -68,26 +68,26 @@ macro_rules! attributes {
 }
 
 /// The words of an attribute at one place.
-pub(super) struct Table {
+pub(super) struct Words {
     /// `cache` or `feeder`.
     pub(super) attribute: &'static str,
     /// What may stand in the parentheses.
     pub(super) example: &'static str,
-    pub(super) words: &'static [Row],
+    pub(super) known: &'static [KnownWord],
     /// The words of the other place.
-    pub(super) elsewhere: &'static [Row],
+    pub(super) elsewhere: &'static [KnownWord],
 }
 
-/// A word of a table.
-pub(crate) struct Row {
-    pub(crate) word: &'static str,
+/// A word, as a table declares it.
+pub(crate) struct KnownWord {
+    pub(crate) name: &'static str,
     /// The word as it is used, with a value.
     pub(super) example: &'static str,
 }
 
 /// The item whose attributes are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum On {
     /// The struct, or the enum.
     Type,
     Field,
@@ -96,15 +96,15 @@ pub(crate) enum Place {
 }
 
 /// A struct that a table declares.
-pub(super) trait Slots {
+pub(super) trait Attributes {
     /// The slot of a word of the table.
-    fn slot(&mut self, word: &str) -> Option<&mut dyn Slot>;
+    fn get(&mut self, word: &str) -> Option<&mut dyn AnyParsed>;
 
     fn doubts(&mut self) -> &mut Doubts;
 }
 
 /// A [`Parsed`], whatever the kind of its value.
-pub(super) trait Slot {
+pub(super) trait AnyParsed {
     /// Parses what follows a word.
     fn parse(
         &mut self,
@@ -114,7 +114,7 @@ pub(super) trait Slot {
     ) -> syn::Result<()>;
 }
 
-impl<T: Value> Slot for Parsed<T> {
+impl<T: Value> AnyParsed for Parsed<T> {
     fn parse(
         &mut self,
         head: &Head<'_>,
@@ -137,6 +137,6 @@ impl<T: Value> Slot for Parsed<T> {
 }
 
 /// Whether one of the words is `word`.
-pub(super) fn knows(words: &[Row], word: &str) -> bool {
-    words.iter().any(|row| row.word == word)
+pub(super) fn knows(words: &[KnownWord], word: &str) -> bool {
+    words.iter().any(|known| known.name == word)
 }

@@ -5,13 +5,14 @@ use std::iter::Peekable;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree, token_stream};
 use quote::{ToTokens, quote_spanned};
 
-pub(super) fn first_span(tokens: &TokenStream) -> Span {
+/// The span of the first token.
+pub(crate) fn first_span(tokens: &TokenStream) -> Span {
     let first = tokens.clone().into_iter().next();
     first.map_or_else(Span::call_site, |first| first.span())
 }
 
 /// The same tokens with another span.
-pub(super) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
+pub(crate) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
     let respanned = |mut token: TokenTree| {
         token.set_span(at);
         token
@@ -19,7 +20,8 @@ pub(super) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
     tokens.into_iter().map(respanned).collect()
 }
 
-pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
+/// Whether one of the names is among the tokens.
+pub(crate) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => names.contains(&ident),
         TokenTree::Group(group) => mentions(group.stream(), names),
@@ -28,7 +30,7 @@ pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
 }
 
 /// The tokens with `ty` instead of `Self`, which would be another type at their new position.
-pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+pub(crate) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut replaced = TokenStream::new();
     while let Some(token) = tokens.next() {
