@@ -6,15 +6,14 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ExprPath, Generics, parse_quote};
 
+use super::key::{bindings, push, value};
 use super::{fingerprint, schema, typed_key};
-use crate::ast::{Field, Shape, Struct};
-use crate::attr::value::Predicates;
+use crate::ast::{Shape, Struct};
+use crate::attr::value::{Bytes, Predicates};
 use crate::check::entity::{Entity, Prefix, generic_key_types};
 use crate::check::entity_key::EntityKey;
-use crate::check::expression::{self, Expression, reference};
-use crate::check::key_text::FieldPath;
-use crate::text::template::Piece;
-use crate::tokens::{first_span, located_at};
+use crate::check::expression::reference;
+use crate::tokens::first_span;
 
 pub(super) fn expand(
     shape: &Shape<'_>,
@@ -40,10 +39,8 @@ pub(super) fn expand(
     };
 
     let nested = fingerprint::nested(shape);
-    let number = Literal::u64_unsuffixed(fingerprint::of(
-        shape,
-        attr.version.value().copied().unwrap_or(0),
-    ));
+    let version = attr.version.value().copied().unwrap_or(0);
+    let number = Literal::u64_unsuffixed(fingerprint::of(shape, version));
     let schema = if nested.is_empty() {
         number.to_token_stream()
     } else {
@@ -51,25 +48,7 @@ pub(super) fn expand(
     };
     let schema_impl = schema::of_shape(target, &generics, &number, &nested, private);
 
-    let ttl = duration("cache_ttl", entity.ttl, private);
-    let stale = duration("cache_stale_if_error", entity.stale_if_error, private);
-    let negative_ttl = duration("cache_negative_ttl", entity.negative_ttl, private);
-    let max_bytes = attr.max_bytes.value().map(|bytes| {
-        let bytes = Literal::u32_unsuffixed(bytes.0);
-        quote! {
-            fn cache_max_bytes() -> #private::Option<#private::usize> {
-                #private::Option::Some(#bytes)
-            }
-        }
-    });
-    let validate = attr.validate.value().map(|path| {
-        let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
-        quote! {
-            fn cache_validate(&self) -> #private::Result<()> {
-                #call
-            }
-        }
-    });
+    let options = options(entity, private);
     quote! {
         #lints
         #[automatically_derived]
@@ -88,17 +67,40 @@ pub(super) fn expand(
                 #schema
             }
 
-            #ttl
-            #stale
-            #negative_ttl
-            #max_bytes
-            #validate
+            #(#options)*
         }
 
         #schema_impl
 
         #key_items
     }
+}
+
+/// The methods with a default that the attributes replace.
+fn options(entity: &Entity<'_>, private: &TokenStream) -> [Option<TokenStream>; 5] {
+    let max_bytes = entity.attr.max_bytes.value().map(|Bytes(bytes)| {
+        let bytes = Literal::u32_unsuffixed(*bytes);
+        quote! {
+            fn cache_max_bytes() -> #private::Option<#private::usize> {
+                #private::Option::Some(#bytes)
+            }
+        }
+    });
+    let validate = entity.attr.validate.value().map(|path| {
+        let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
+        quote! {
+            fn cache_validate(&self) -> #private::Result<()> {
+                #call
+            }
+        }
+    });
+    [
+        duration("cache_ttl", entity.ttl, private),
+        duration("cache_stale_if_error", entity.stale_if_error, private),
+        duration("cache_negative_ttl", entity.negative_ttl, private),
+        max_bytes,
+        validate,
+    ]
 }
 
 /// The generics of the type, with the bounds that an entity and its key need.
@@ -195,67 +197,6 @@ fn key_value(target: &Struct<'_>, key: &EntityKey<'_>, private: &TokenStream) ->
                 __key
             }
         }
-    }
-}
-
-/// Writes a piece of a template into `key`.
-pub(super) fn push(
-    target: &Struct<'_>,
-    piece: &Piece<FieldPath>,
-    owner: &TokenStream,
-    key: &TokenStream,
-    private: &TokenStream,
-) -> TokenStream {
-    match piece {
-        Piece::Text(text) => quote!(#private::String::push_str(#key, #text);),
-        Piece::Field(FieldPath { field, rest }) => {
-            // Because the type is named here, a missing `Display` is reported on it.
-            let ty = rest.is_empty().then(|| target.fields[*field].ty);
-            let ty = ty.map(|ty| quote!(::<#ty>));
-            let member = &target.fields[*field].member;
-            let place = reference(target, &quote!(#owner.#member #(.#rest)*));
-            quote!(#private::push_part #ty (#key, #place);)
-        }
-    }
-}
-
-/// The names that an expression has for `self` and the fields, where `self` is `owner`.
-pub(super) fn bindings(
-    target: &Struct<'_>,
-    expression: &Expression,
-    place: &TokenStream,
-) -> TokenStream {
-    let owner = expression::owner();
-    let fields = expression.bound.iter().map(|at| {
-        let Field { member, name, .. } = &target.fields[*at];
-        let binding = expression::binding(name);
-        let field = reference(target, &quote!(#owner.#member));
-        quote!(let #binding = #field;)
-    });
-    quote! {
-        let #owner = &#place;
-        #(#fields)*
-    }
-}
-
-/// The value of an expression, converted to a key.
-pub(super) fn value(
-    target: &Struct<'_>,
-    expression: &Expression,
-    private: &TokenStream,
-) -> TokenStream {
-    let tokens = &expression.tokens;
-    let at = Span::call_site().located_at(first_span(tokens));
-    let private = located_at(private.clone(), at);
-    if expression.is_place {
-        let place = if target.is_packed {
-            quote_spanned!(at=> &{ #tokens })
-        } else {
-            quote_spanned!(at=> &#tokens)
-        };
-        quote_spanned!(at=> #private::KeyField::to_key(#place))
-    } else {
-        quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
     }
 }
 

@@ -8,6 +8,8 @@ pub(crate) mod entity;
 mod feeder;
 mod fingerprint;
 mod hooks;
+mod key;
+mod request_key;
 mod schema;
 #[cfg(test)]
 mod snapshots;
