@@ -33,13 +33,14 @@ pub(crate) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
 pub(crate) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut replaced = TokenStream::new();
+    let mut in_lifetime = false;
     while let Some(token) = tokens.next() {
+        // The compiler reports a lifetime that is called `'Self`.
+        let is_type = !std::mem::take(&mut in_lifetime);
         match token {
-            TokenTree::Ident(ident) if ident == "Self" => {
+            TokenTree::Ident(ident) if ident == "Self" && is_type => {
                 let ty = located_at(ty.clone(), ident.span());
-                let is_path =
-                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
-                if is_path {
+                if is_punct(tokens.peek(), ':') {
                     skip_arguments(&mut tokens);
                     quote_spanned!(ident.span()=> <#ty>).to_tokens(&mut replaced);
                 } else {
@@ -51,7 +52,10 @@ pub(crate) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
                 other.set_span(group.span());
                 replaced.extend([TokenTree::Group(other)]);
             }
-            token => replaced.extend([token]),
+            token => {
+                in_lifetime = is_punct(Some(&token), '\'');
+                replaced.extend([token]);
+            }
         }
     }
     replaced
@@ -59,7 +63,6 @@ pub(crate) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
 
 /// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if there is one: the type has its own.
 fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
-    let is_punct = |token: Option<&TokenTree>, sign: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
     let mut ahead = tokens.clone();
     let starts = [':', ':', '<'];
     if !starts
@@ -80,6 +83,10 @@ fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
         }
     }
     *tokens = ahead;
+}
+
+fn is_punct(token: Option<&TokenTree>, sign: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
 }
 
 #[cfg(test)]
@@ -110,6 +117,7 @@ mod tests {
                 quote!(<Get<'a, T>>::check::<u8>),
             ),
             (quote!(self::miss), quote!(self::miss)),
+            (quote!(&'Self Self), quote!(&'Self Get<'a, T>)),
         ] {
             let squeezed = |tokens: TokenStream| tokens.to_string().replace(' ', "");
             assert_eq!(squeezed(with_self(tokens, &ty)), squeezed(expected));
