@@ -7,6 +7,8 @@
 #[macro_use]
 mod words;
 
+#[cfg(test)]
+mod docs;
 pub(crate) mod entity;
 pub(crate) mod feeder;
 pub(crate) mod key;
