@@ -40,7 +40,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The words of every `attributes! { EntityMarks: #[cache(key)] on Field, … { "key" => …; … } }`.
+/// The words of every `attributes! { EntityMarks: #[cache(key)] on Field, … { key: …; … } }`.
 #[derive(Default)]
 struct Tables {
     words: Vec<Word>,
@@ -70,8 +70,11 @@ fn table(tokens: TokenStream) -> Vec<Word> {
             TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
                 let lines: Vec<TokenTree> = group.stream().into_iter().collect();
                 let lines = lines.split(|token| is_sign(token, ';'));
-                let first = lines.filter_map(|line| line.first());
-                words.extend(first.map(|word| word.to_string().trim_matches('"').to_owned()));
+                words.extend(lines.filter_map(|line| match line {
+                    [_, TokenTree::Ident(is), word, ..] if is == "as" => Some(word.to_string()),
+                    [word, ..] => Some(word.to_string()),
+                    [] => None,
+                }));
             }
             _ => {}
         }
@@ -79,6 +82,7 @@ fn table(tokens: TokenStream) -> Vec<Word> {
     assert!(!place.is_empty(), "a table does not say its place");
     words
         .into_iter()
+        .map(|word| word.trim_matches('"').to_owned())
         .map(|word| (attribute.clone(), place.to_owned(), word))
         .collect()
 }

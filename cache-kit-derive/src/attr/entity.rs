@@ -13,29 +13,29 @@ use crate::diag::Errors;
 attributes! {
     /// The attributes of an entity.
     EntityAttr: #[cache(key = "id")] on Type, elsewhere EntityMarks {
-        "prefix"         => prefix:         LitStr,       r#"prefix = "user""#;
-        "prefix_with"    => prefix_with:    ExprPath,     "prefix_with = T::page_prefix";
-        "key"            => key:            StatedKey,    r#"key = "id""#;
-        "key_with"       => key_with:       ExprPath,     "key_with = Self::number";
-        "key_type"       => key_type:       Type,         "key_type = u64";
-        "key_name"       => key_name:       TypeName,     r#"key_name = "OrderId""#;
-        "key_derive"     => key_derive:     Traits,       "key_derive(Copy, serde::Serialize)";
-        "ttl"            => ttl:            DurationText, r#"ttl = "30s""#;
-        "stale_if_error" => stale_if_error: DurationText, r#"stale_if_error = "5m""#;
-        "negative_ttl"   => negative_ttl:   DurationText, r#"negative_ttl = "10s""#;
-        "max_bytes"      => max_bytes:      Bytes,        r#"max_bytes = "64 KiB""#;
-        "version"        => version:        u32,          "version = 2";
-        "validate"       => validate:       ExprPath,     "validate = Self::check";
-        "bound"          => bound:          Predicates,   r#"bound = "T: PagePrefix""#;
-        "crate"          => krate:          CratePath,    r#"crate = "my_crate::cache_kit""#;
+        prefix:           LitStr,       r#"prefix = "user""#;
+        prefix_with:      ExprPath,     "prefix_with = T::page_prefix";
+        key:              StatedKey,    r#"key = "id""#;
+        key_with:         ExprPath,     "key_with = Self::number";
+        key_type:         Type,         "key_type = u64";
+        key_name:         TypeName,     r#"key_name = "OrderId""#;
+        key_derive:       Traits,       "key_derive(Copy, serde::Serialize)";
+        ttl:              DurationText, r#"ttl = "30s""#;
+        stale_if_error:   DurationText, r#"stale_if_error = "5m""#;
+        negative_ttl:     DurationText, r#"negative_ttl = "10s""#;
+        max_bytes:        Bytes,        r#"max_bytes = "64 KiB""#;
+        version:          u32,          "version = 2";
+        validate:         ExprPath,     "validate = Self::check";
+        bound:            Predicates,   r#"bound = "T: PagePrefix""#;
+        krate as "crate": CratePath,    r#"crate = "my_crate::cache_kit""#;
     }
 }
 
 attributes! {
     /// The attributes of a field of an entity.
     EntityMarks: #[cache(key)] on Field, elsewhere EntityAttr {
-        "key"     => key:     KeyMark, "key";
-        "skip_ok" => skip_ok: Mark,    "skip_ok";
+        key:     KeyMark, "key";
+        skip_ok: Mark,    "skip_ok";
     }
 }
 

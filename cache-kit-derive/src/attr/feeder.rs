@@ -11,22 +11,22 @@ use crate::diag::Errors;
 attributes! {
     /// The attributes of a request, or of a feeder.
     FeederAttr: #[feeder(entity = User)] on Type, elsewhere FeederMarks {
-        "entity"    => entity:    Type,      "entity = User";
-        "key"       => key:       StatedKey, r#"key = "user_id""#;
-        "name"      => name:      LitStr,    r#"name = "UserFeeder""#;
-        "validate"  => validate:  ExprPath,  "validate = Self::check";
-        "on_hit"    => on_hit:    ExprPath,  "on_hit = Self::check";
-        "on_miss"   => on_miss:   ExprPath,  "on_miss = Self::check";
-        "on_loaded" => on_loaded: ExprPath,  "on_loaded = Self::check";
-        "crate"     => krate:     CratePath, r#"crate = "my_crate::cache_kit""#;
+        entity:           Type,      "entity = User";
+        key:              StatedKey, r#"key = "user_id""#;
+        name:             LitStr,    r#"name = "UserFeeder""#;
+        validate:         ExprPath,  "validate = Self::check";
+        on_hit:           ExprPath,  "on_hit = Self::check";
+        on_miss:          ExprPath,  "on_miss = Self::check";
+        on_loaded:        ExprPath,  "on_loaded = Self::check";
+        krate as "crate": CratePath, r#"crate = "my_crate::cache_kit""#;
     }
 }
 
 attributes! {
     /// The attributes of a field of a feeder.
     FeederMarks: #[feeder(key)] on Field, elsewhere FeederAttr {
-        "key"    => key:    PartMark,   r#"key = "order_id""#;
-        "entity" => entity: EntityMark, "entity";
+        key:    PartMark,   r#"key = "order_id""#;
+        entity: EntityMark, "entity";
     }
 }
 

@@ -153,8 +153,8 @@ impl Reader<'_> {
         errors: &mut Errors,
     ) -> syn::Result<()> {
         let text = name.to_string();
-        let known = self.words.known.iter().find(|word| word.name == text);
-        let (Some(known), Some(parsed)) = (known, self.attributes.get(&text)) else {
+        let mut all = self.words.known.iter().zip(self.attributes.all());
+        let Some((known, parsed)) = all.find(|(known, _)| known.name == text) else {
             return Ok(());
         };
         let head = Head {

@@ -9,15 +9,15 @@ use super::words::knows;
 attributes! {
     /// The attributes of a type inside an entity.
     SchemaAttr: #[cache(version = 2)] on Type, elsewhere SchemaMarks {
-        "version" => version: u32,       "version = 2";
-        "crate"   => krate:   CratePath, r#"crate = "my_crate::cache_kit""#;
+        version:          u32,       "version = 2";
+        krate as "crate": CratePath, r#"crate = "my_crate::cache_kit""#;
     }
 }
 
 attributes! {
     /// The attributes of its fields.
     SchemaMarks: #[cache(key)] on Field, elsewhere SchemaAttr {
-        "skip_ok" => skip_ok: Mark, "skip_ok";
+        skip_ok: Mark, "skip_ok";
     }
 }
 

@@ -6,8 +6,8 @@ use super::value::{Head, Value};
 use super::{Doubts, Parsed};
 use crate::diag::Errors;
 
-/// Declares the words of an attribute at one place, as a table. Each line is a word, its field, the
-/// kind of its value, and an example.
+/// Declares the words of an attribute at one place, as a table. Each line is a word, the kind of its
+/// value, and an example. A word that is a keyword has a field of another name, `krate as "crate"`.
 ///
 /// It becomes a struct with a [`Parsed`] for each word. The attribute before the table is the
 /// example for all words. `elsewhere` is the table of the other place: one of its words is probably
@@ -16,7 +16,7 @@ macro_rules! attributes {
     (
         $(#[$about:meta])*
         $table:ident: #[$attribute:ident($($example:tt)*)] on $on:ident, elsewhere $other:ident {
-            $($word:literal => $field:ident: $kind:ty, $usage:literal;)*
+            $($field:ident $(as $word:literal)?: $kind:ty, $usage:literal;)*
         }
     ) => {
         $(#[$about])*
@@ -28,7 +28,10 @@ macro_rules! attributes {
 
         impl $table {
             pub(crate) const WORDS: &'static [$crate::attr::words::KnownWord] =
-                &[$($crate::attr::words::KnownWord { name: $word, example: $usage }),*];
+                &[$($crate::attr::words::KnownWord {
+                    name: attributes!(@word $field $($word)?),
+                    example: $usage,
+                }),*];
 
             /// Parses the attributes of an item.
             pub(crate) fn read(attrs: &[syn::Attribute], errors: &mut $crate::diag::Errors) -> Self {
@@ -53,11 +56,8 @@ macro_rules! attributes {
         }
 
         impl $crate::attr::words::Attributes for $table {
-            fn get(&mut self, word: &str) -> Option<&mut dyn $crate::attr::words::AnyParsed> {
-                match word {
-                    $($word => Some(&mut self.$field),)*
-                    _ => None,
-                }
+            fn all(&mut self) -> Vec<&mut dyn $crate::attr::words::AnyParsed> {
+                vec![$(&mut self.$field),*]
             }
 
             fn doubts(&mut self) -> &mut $crate::attr::Doubts {
@@ -65,6 +65,8 @@ macro_rules! attributes {
             }
         }
     };
+    (@word $field:ident) => { stringify!($field) };
+    (@word $field:ident $word:literal) => { $word };
 }
 
 /// The words of an attribute at one place.
@@ -97,8 +99,8 @@ pub(crate) enum On {
 
 /// A struct that a table declares.
 pub(super) trait Attributes {
-    /// The slot of a word of the table.
-    fn get(&mut self, word: &str) -> Option<&mut dyn AnyParsed>;
+    /// What is written for each word, in the order of the table.
+    fn all(&mut self) -> Vec<&mut dyn AnyParsed>;
 
     fn doubts(&mut self) -> &mut Doubts;
 }
