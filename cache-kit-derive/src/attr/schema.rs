@@ -16,7 +16,7 @@ attributes! {
 
 attributes! {
     /// The attributes of its fields.
-    SchemaMarks: #[cache(key)] on Field, elsewhere SchemaAttr {
+    SchemaMarks: #[cache(skip_ok)] on Field, elsewhere SchemaAttr {
         skip_ok: Mark, "skip_ok";
     }
 }
