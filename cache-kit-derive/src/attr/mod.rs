@@ -3,6 +3,10 @@
 //! [`entity`], [`feeder`] and [`schema`] have a table for each place where an attribute may stand:
 //! its words, each with the kind of its value. [`words`] turns a table into a struct and [`reader`]
 //! fills it. [`value`] and [`key`] have the kinds of values.
+//!
+//! A new word is a line of its table, code in [`expand`](crate::expand) and a section in `docs/`. It
+//! needs code in [`check`](crate::check) only if it has a rule of its own, and in [`value`] only if
+//! its kind of value is new.
 
 #[macro_use]
 mod words;
@@ -28,6 +32,7 @@ pub(crate) enum Parsed<T> {
     Absent,
     /// Its value could not be parsed, which has been reported.
     Broken,
+    /// It was parsed, perhaps next to a broken one.
     Given(Word<T>),
 }
 

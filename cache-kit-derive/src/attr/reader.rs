@@ -13,12 +13,6 @@ use super::words::{Attributes, On, Words, knows};
 use super::{Doubts, schema};
 use crate::diag::{Errors, did_you_mean, one_of};
 
-/// A misspelt word: the intended word, its position, and what follows it.
-struct Misspelt {
-    meant: Ident,
-    value: TokenStream,
-}
-
 impl Words {
     /// Parses the words in the attributes with this name.
     ///
@@ -47,15 +41,24 @@ impl Words {
     }
 }
 
+/// The attributes of one item, as they are read.
 struct Reader<'a> {
     words: &'a Words,
     on: On,
     attributes: &'a mut dyn Attributes,
     misspelt: Vec<Misspelt>,
+    /// Some word could be any other.
     unclear: bool,
 }
 
+/// A misspelt word: the intended word, its position, and what follows it.
+struct Misspelt {
+    meant: Ident,
+    value: TokenStream,
+}
+
 impl Reader<'_> {
+    /// Reads all words of one attribute.
     fn attribute(&mut self, attr: &Attribute, errors: &mut Errors) {
         let Meta::List(list) = &attr.meta else {
             let (name, example) = (self.words.attribute, self.words.example);
@@ -182,6 +185,7 @@ impl Reader<'_> {
         };
     }
 
+    /// The known words, for messages.
     fn expected(&self) -> String {
         one_of(self.words.known.iter().map(|word| word.name))
     }

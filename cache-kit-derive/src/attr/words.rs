@@ -1,4 +1,4 @@
-//! The words that an attribute knows at each place: [`attributes!`] declares them, as a table.
+//! The words that an attribute knows at each place: the macro `attributes` declares them, as a table.
 
 use syn::parse::ParseStream;
 
@@ -97,11 +97,12 @@ pub(crate) enum On {
     InEnum,
 }
 
-/// A struct that a table declares.
+/// The struct of a table, while it is filled.
 pub(super) trait Attributes {
     /// What is written for each word, in the order of the table.
     fn all(&mut self) -> Vec<&mut dyn AnyParsed>;
 
+    /// What is uncertain about them.
     fn doubts(&mut self) -> &mut Doubts;
 }
 

@@ -50,7 +50,7 @@ impl Part {
     }
 }
 
-/// What only a typed key has.
+/// Reports what only a typed key has, on another key.
 pub(super) fn only_for_parts(attr: &EntityAttr, may_have_been_meant: bool, errors: &mut Errors) {
     if may_have_been_meant {
         return;
