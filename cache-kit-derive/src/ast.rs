@@ -1,10 +1,11 @@
 //! The user's type as the derives see it. It keeps the `syn` nodes, and with them their spans.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::{
-    Attribute, Data, DeriveInput, Expr, Fields, Generics, Ident, Index, Member, Type, Visibility,
+    Attribute, Data, DeriveInput, Expr, Fields, GenericParam, Generics, Ident, Index, Member, Type,
+    Visibility,
 };
 
 use crate::diag::{Errors, did_you_mean, quoted_list};
@@ -103,6 +104,17 @@ impl<'a> Struct<'a> {
         let ident = self.ident;
         let ty_generics = self.generics.split_for_impl().1;
         quote!(#ident #ty_generics)
+    }
+
+    /// The names of the type and const parameters.
+    pub(crate) fn params(&self) -> Vec<Ident> {
+        let params = self.generics.params.iter();
+        let names = params.filter_map(|param| match param {
+            GenericParam::Type(param) => Some(param.ident.clone()),
+            GenericParam::Const(param) => Some(param.ident.clone()),
+            GenericParam::Lifetime(_) => None,
+        });
+        names.collect()
     }
 
     /// The field `name`, with or without `r#`.
@@ -233,24 +245,4 @@ fn is_packed(attrs: &[Attribute]) -> bool {
     let lists = reprs.filter_map(|attr| attr.meta.require_list().ok());
     let mut tokens = lists.flat_map(|list| list.tokens.clone());
     tokens.any(|token| matches!(token, TokenTree::Ident(word) if word == "packed"))
-}
-
-/// The path at which the generated code finds cache-kit.
-#[derive(Default)]
-pub(crate) struct Crate {
-    /// The value of `crate = "…"`.
-    pub(crate) path: Option<syn::Path>,
-}
-
-impl Crate {
-    /// The module with everything that generated code may name.
-    pub(crate) fn private(&self) -> TokenStream {
-        match &self.path {
-            Some(path) => {
-                let path = path.to_token_stream();
-                quote!(#path::__private)
-            }
-            None => quote!(::cache_kit::__private),
-        }
-    }
 }

@@ -6,9 +6,9 @@ use quote::{ToTokens, format_ident, quote};
 use syn::{DeriveInput, Generics, Ident, Type, parse_quote};
 
 use crate::ast::Struct;
+use crate::check::entity_key::{EntityKey, Keyed};
 use crate::check::feeder::{Feeder, Slot};
 use crate::check::holder::Places;
-use crate::check::key::{Key, Keyed};
 use crate::diag::Errors;
 use crate::expand::companion::Companion;
 use crate::expand::entity as real_entity;
@@ -78,8 +78,8 @@ pub(crate) fn entity(
 }
 
 /// A typed key has no parameters.
-fn is_expandable(generics: &Generics, key: &Key<'_>) -> bool {
-    generics.params.is_empty() || !matches!(key, Key::Parts(_))
+fn is_expandable(generics: &Generics, key: &EntityKey<'_>) -> bool {
+    generics.params.is_empty() || !matches!(key, EntityKey::Typed(_))
 }
 
 /// A type that declares nothing about its shape.

@@ -5,6 +5,8 @@ use std::thread;
 
 use proc_macro2::{Delimiter, Group, Ident, Literal, Punct, Spacing, Span, TokenStream, TokenTree};
 
+use crate::attr::entity::{EntityAttr, EntityMarks};
+use crate::attr::feeder::FeederAttr;
 use crate::expand::tests::SOURCES as BASICS;
 use crate::expand::{cache_entity, cache_feeder, cache_schema};
 
@@ -41,37 +43,10 @@ const SOURCES: &[&str] = &[
     "#[feeder(entity =)] enum None_ {}",
 ];
 
-const WORDS: &[&str] = &[
-    "key",
-    "entity",
-    "prefix",
-    "prefix_with",
-    "key_with",
-    "key_type",
-    "ttl",
-    "stale_if_error",
-    "negative_ttl",
-    "max_bytes",
-    "version",
-    "validate",
-    "bound",
-    "crate",
-    "name",
-    "on_hit",
-    "struct",
-    "enum",
-    "cache",
-    "feeder",
-    "serde",
-    "skip",
-    "untagged",
-    "Self",
-    "self",
-    "T",
-    "Vec",
-    "where",
-    "for",
-    "dyn",
+/// Words besides those of the attributes.
+const OTHER_WORDS: &[&str] = &[
+    "struct", "enum", "cache", "feeder", "serde", "skip", "untagged", "Self", "self", "T", "Vec",
+    "where", "for", "dyn",
 ];
 
 const TEXTS: &[&str] = &[
@@ -117,7 +92,12 @@ impl Numbers {
 fn senseless(numbers: &mut Numbers) -> TokenTree {
     match numbers.below(7) {
         0 => Ident::new_raw("type", Span::call_site()).into(),
-        1 | 2 => Ident::new(numbers.one_of(WORDS), Span::call_site()).into(),
+        1 => Ident::new(numbers.one_of(OTHER_WORDS), Span::call_site()).into(),
+        2 => {
+            let words = numbers.one_of(&[EntityAttr::WORDS, FeederAttr::WORDS, EntityMarks::WORDS]);
+            let at = numbers.below(words.len());
+            Ident::new(words[at].name, Span::call_site()).into()
+        }
         3 => Literal::string(numbers.one_of(TEXTS)).into(),
         4 => Literal::u64_unsuffixed(numbers.one_of(&[0, 1, u64::MAX])).into(),
         5 => {

@@ -1,5 +1,5 @@
 //! Every attribute of the derives has a case in `ui/pass` that uses it, and another case that
-//! misuses it. The list of attributes is read from the table in the derives' own source.
+//! misuses it. The list of attributes is read from the tables in the derives' own source.
 //!
 //! `scripts/attributes.sh` prints the list.
 
@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use proc_macro2::{LineColumn, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, LineColumn, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprStruct, Field, ItemEnum, ItemStruct, ItemUnion, Lit, Member, Meta};
+use syn::{Attribute, Field, ItemEnum, ItemMacro, ItemStruct, ItemUnion, Meta};
 
 /// An attribute: `("feeder", "struct", "entity")`.
 type Word = (String, String, String);
@@ -40,45 +40,55 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Finds `Words { attribute: "feeder", on_struct: &["entity"], … }`.
+/// The words of every `attributes! { EntityMarks: #[cache(key)] on Field, … { key: …; … } }`.
 #[derive(Default)]
-struct Table {
+struct Tables {
     words: Vec<Word>,
 }
 
-impl Visit<'_> for Table {
-    fn visit_expr_struct(&mut self, table: &ExprStruct) {
-        if table.path.is_ident("Words") {
-            let values = |name: &str| {
-                let mut fields = table.fields.iter();
-                let is_it = |member: &Member| matches!(member, Member::Named(n) if n == name);
-                fields
-                    .find(|field| is_it(&field.member))
-                    .map(|field| texts(&field.expr))
-                    .unwrap_or_default()
-            };
-            let attribute = values("attribute").concat();
-            for (place, field) in [("struct", "on_struct"), ("field", "on_field")] {
-                let words = values(field).into_iter();
-                self.words
-                    .extend(words.map(|word| (attribute.clone(), place.to_owned(), word)));
-            }
+impl Visit<'_> for Tables {
+    fn visit_item_macro(&mut self, item: &ItemMacro) {
+        if item.mac.path.is_ident("attributes") {
+            self.words.extend(table(item.mac.tokens.clone()));
         }
-        visit::visit_expr_struct(self, table);
     }
 }
 
-/// `"a"` or `&["a", "b"]`
-fn texts(expr: &Expr) -> Vec<String> {
-    match expr {
-        Expr::Lit(literal) => match &literal.lit {
-            Lit::Str(text) => vec![text.value()],
-            _ => Vec::new(),
-        },
-        Expr::Reference(reference) => texts(&reference.expr),
-        Expr::Array(array) => array.elems.iter().flat_map(texts).collect(),
-        _ => Vec::new(),
+/// The words of a table.
+fn table(tokens: TokenStream) -> Vec<Word> {
+    let mut attribute = String::new();
+    let mut place = "";
+    let mut words = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Ident(name) if name == "Type" => place = "struct",
+            TokenTree::Ident(name) if name == "Field" => place = "field",
+            // The last one, after the doc comments.
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket => {
+                attribute = group.stream().into_iter().next().unwrap().to_string();
+            }
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+                let lines: Vec<TokenTree> = group.stream().into_iter().collect();
+                let lines = lines.split(|token| is_sign(token, ';'));
+                words.extend(lines.filter_map(|line| match line {
+                    [_, TokenTree::Ident(is), word, ..] if is == "as" => Some(word.to_string()),
+                    [word, ..] => Some(word.to_string()),
+                    [] => None,
+                }));
+            }
+            _ => {}
+        }
     }
+    assert!(!place.is_empty(), "a table does not say its place");
+    words
+        .into_iter()
+        .map(|word| word.trim_matches('"').to_owned())
+        .map(|word| (attribute.clone(), place.to_owned(), word))
+        .collect()
+}
+
+fn is_sign(token: &TokenTree, sign: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
 /// The attributes in a file, each with its begin and end.
@@ -98,9 +108,7 @@ impl Used {
 
     fn list(&mut self, attribute: &str, place: &str, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let is_comma =
-            |token: &TokenTree| matches!(token, TokenTree::Punct(p) if p.as_char() == ',');
-        for word in tokens.split(is_comma) {
+        for word in tokens.split(|token| is_sign(token, ',')) {
             let (Some(TokenTree::Ident(name)), Some(last)) = (word.first(), word.last()) else {
                 continue;
             };
@@ -156,11 +164,11 @@ fn errors(case: &Path) -> Vec<LineColumn> {
 }
 
 fn cases() -> BTreeMap<Word, Cases> {
-    let mut table = Table::default();
+    let mut tables = Tables::default();
     for path in sources(&folder("../cache-kit-derive/src/attr")) {
-        table.visit_file(&syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap());
+        tables.visit_file(&syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap());
     }
-    let words = table.words.into_iter();
+    let words = tables.words.into_iter();
     let mut cases: BTreeMap<Word, Cases> = words.map(|word| (word, Cases::default())).collect();
     for path in sources(&folder("ui")) {
         let name = path
@@ -202,7 +210,7 @@ fn every_attribute_has_a_passing_and_a_failing_case() {
             }
         }
     }
-    // Neither table has been missed.
+    // No table has been missed.
     for known in [("cache", "struct", "prefix"), ("feeder", "field", "entity")] {
         let (attribute, place, word) = known;
         assert!(cases.contains_key(&(attribute.into(), place.into(), word.into())));

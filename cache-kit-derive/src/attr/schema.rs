@@ -1,74 +1,45 @@
 //! `#[cache(…)]` as `CacheSchema` reads it.
 
-use syn::{Attribute, Ident};
+use syn::Attribute;
 
-use super::cache as entity;
-use super::{Place, Words, alone, number, path, set};
-use crate::ast::Crate;
-use crate::diag::Errors;
+use super::entity::{EntityAttr, EntityMarks};
+use super::value::{CratePath, Mark};
+use super::words::knows;
 
-pub(super) const WORDS: Words = Words {
-    attribute: "cache",
-    example: VERSION,
-    on_struct: &["version", "crate"],
-    on_field: &["skip_ok"],
-};
-
-const VERSION: &str = "version = 2";
-
-/// The attributes of the type, as they were written.
-#[derive(Default)]
-pub(crate) struct SchemaAttr {
-    pub(crate) version: Option<u32>,
-    pub(crate) krate: Crate,
+attributes! {
+    /// The attributes of a type inside an entity.
+    SchemaAttr: #[cache(version = 2)] on Type, elsewhere SchemaMarks {
+        version:          u32,       "version = 2";
+        krate as "crate": CratePath, r#"crate = "my_crate::cache_kit""#;
+    }
 }
 
-impl SchemaAttr {
-    /// Reads the attributes of a type.
-    pub(crate) fn of_type(attrs: &[Attribute], errors: &mut Errors) -> Self {
-        let mut found = Self::default();
-        WORDS.read(attrs, Place::Struct, errors, |name, input, errors| {
-            if name == "version" {
-                let value = number(name, input, VERSION)?;
-                set(&mut found.version, name, value, errors);
-            } else {
-                let value = path(name, input, "crate = \"my_crate::cache_kit\"")?;
-                set(&mut found.krate.path, name, value, errors);
-            }
-            Ok(())
-        });
-        found
+attributes! {
+    /// The attributes of its fields.
+    SchemaMarks: #[cache(skip_ok)] on Field, elsewhere SchemaAttr {
+        skip_ok: Mark, "skip_ok";
     }
+}
+
+attributes! {
+    /// The attributes of its variants: none.
+    VariantMarks: #[cache(key)] on Field, elsewhere SchemaAttr {}
 }
 
 /// Whether there is a word that only an entity has. An entity implements `CacheSchema` already.
 pub(crate) fn is_of_entity(attrs: &[Attribute]) -> bool {
     attrs
         .iter()
-        .filter(|attr| attr.path().is_ident(WORDS.attribute))
+        .filter(|attr| attr.path().is_ident("cache"))
         .filter_map(|attr| attr.meta.require_list().ok())
         .flat_map(|list| list.tokens.clone())
-        .any(|token| {
-            let word = token.to_string();
-            entity::WORDS.knows(&word) && !WORDS.knows(&word)
-        })
+        .any(|token| is_for_entity(&token.to_string()))
 }
 
-/// Reads the attributes of a field: the `skip_ok` of `#[cache(skip_ok)]`, if it is there.
-pub(crate) fn skip_ok(attrs: &[Attribute], errors: &mut Errors) -> Option<Ident> {
-    let mut mark = None;
-    WORDS.read(attrs, Place::Field, errors, |name, input, errors| {
-        set(&mut mark, name, name.clone(), errors);
-        alone(name, input)
-    });
-    mark
-}
-
-/// Reports every word on a variant: none is allowed there.
-pub(crate) fn no_marks(attrs: &[Attribute], errors: &mut Errors) {
-    let words = Words {
-        on_field: &[],
-        ..WORDS
-    };
-    words.read(attrs, Place::Field, errors, |_, _, _| Ok(()));
+/// Whether only an entity has this word.
+pub(super) fn is_for_entity(word: &str) -> bool {
+    let of_entity = [EntityAttr::WORDS, EntityMarks::WORDS];
+    let of_schema = [SchemaAttr::WORDS, SchemaMarks::WORDS];
+    of_entity.iter().any(|words| knows(words, word))
+        && !of_schema.iter().any(|words| knows(words, word))
 }

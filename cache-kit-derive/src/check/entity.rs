@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{ExprPath, GenericParam, LitStr, Type};
+use syn::{ExprPath, GenericParam, Type};
 
-use super::key::{self, Key, Keyed};
+use super::entity_key::{self, EntityKey, Keyed};
 use super::serde::{self, Told};
-use super::{mentions, table};
+use super::table;
 use crate::ast::{Shape, Struct};
-use crate::attr::cache::{CacheAttr, FieldMarks, Predicates};
+use crate::attr::entity::{EntityAttr, EntityMarks};
 use crate::diag::Errors;
-use crate::text::{duration, prefix};
+use crate::text::prefix;
+use crate::tokens::mentions;
 
 /// An entity that can be expanded.
 pub(crate) struct Entity<'a> {
@@ -20,10 +21,8 @@ pub(crate) struct Entity<'a> {
     pub(crate) ttl: Option<Duration>,
     pub(crate) stale_if_error: Option<Duration>,
     pub(crate) negative_ttl: Option<Duration>,
-    pub(crate) max_bytes: Option<u32>,
-    pub(crate) version: u32,
-    pub(crate) validate: Option<&'a ExprPath>,
-    pub(crate) bound: Option<&'a Predicates>,
+    /// The other attributes mean what they say.
+    pub(crate) attr: &'a EntityAttr,
 }
 
 /// The beginning of all keys of an entity.
@@ -37,41 +36,37 @@ pub(crate) enum Prefix<'a> {
 /// known about the key.
 pub(crate) fn check<'a>(
     shape: &Shape<'_>,
-    attr: &'a CacheAttr,
+    attr: &'a EntityAttr,
     errors: &mut Errors,
 ) -> (Entity<'a>, Keyed<'a>) {
     let target = shape.target();
     let prefix = prefix(target, attr, errors);
     generics(target, attr, &prefix, errors);
+    let ttl = attr.ttl.duration(errors);
+    stale_needs_ttl(attr, errors);
     let entity = Entity {
         prefix,
-        ttl: attr.ttl.as_ref().and_then(|text| lasts(text, errors)),
-        stale_if_error: stale_if_error(attr, errors),
-        negative_ttl: attr
-            .negative_ttl
-            .as_ref()
-            .and_then(|text| lasts(text, errors)),
-        max_bytes: attr.max_bytes,
-        version: attr.version.unwrap_or(0),
-        validate: attr.validate.as_ref(),
-        bound: attr.bound.as_ref().map(|bound| &bound.value),
+        ttl,
+        stale_if_error: attr.stale_if_error.duration(errors),
+        negative_ttl: attr.negative_ttl.duration(errors),
+        attr,
     };
     let fields = target.fields.iter();
-    let marks: Vec<FieldMarks> = fields
-        .map(|field| FieldMarks::of_field(field.attrs, errors))
+    let marks: Vec<EntityMarks> = fields
+        .map(|field| EntityMarks::read(field.attrs, errors))
         .collect();
     let mut marked_inside = false;
     let mut inside = Vec::new();
     for variant in shape.variants().unwrap_or_default() {
-        let of_variant = FieldMarks::of_variant(variant.attrs, errors);
-        marked_inside |= of_variant.key.is_some();
+        let of_variant = EntityMarks::of_variant(variant.attrs, errors);
+        marked_inside |= of_variant.key.is_given();
         for field in &variant.fields {
-            let marks = FieldMarks::in_variant(field.attrs, errors);
-            marked_inside |= marks.key.is_some();
+            let marks = EntityMarks::in_variant(field.attrs, errors);
+            marked_inside |= marks.key.is_given();
             inside.push(marks);
         }
     }
-    let keyed = key::check(shape, attr, &marks, marked_inside, errors);
+    let keyed = entity_key::check(shape, attr, &marks, marked_inside, errors);
     let mut key_fields = Vec::new();
     if let Keyed::Known(key) = &keyed {
         no_generic_parts(target, key, errors);
@@ -82,7 +77,7 @@ pub(crate) fn check<'a>(
         .chain(inside)
         .enumerate()
         .map(|(at, marks)| Told {
-            skip_ok: marks.skip_ok,
+            skip_ok: marks.skip_ok.into_given().map(|mark| mark.name),
             is_key: key_fields.contains(&at),
         })
         .collect();
@@ -91,7 +86,7 @@ pub(crate) fn check<'a>(
 }
 
 /// A generic entity must have a prefix for each of its instantiations.
-fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: &mut Errors) {
+fn generics(target: &Struct<'_>, attr: &EntityAttr, prefix: &Prefix<'_>, errors: &mut Errors) {
     let name = target.ident.unraw();
     for lifetime in target.generics.lifetimes() {
         errors.at(
@@ -107,16 +102,16 @@ fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: 
         .params
         .iter()
         .find(|param| !matches!(param, GenericParam::Lifetime(_)));
-    if let (Some(bound), None) = (&attr.bound, param) {
+    if let (Some(bound), None) = (attr.bound.name(), param) {
         errors.at(
-            &bound.name,
+            bound,
             format!("`{name}` has no type parameter that could be bound: remove this"),
         );
     }
     let (Some(param), Prefix::Text(prefix)) = (param, prefix) else {
         return;
     };
-    if attr.prefix_is_broken {
+    if attr.prefix.is_broken() || attr.prefix_with.is_broken() {
         return;
     }
     let (one, two) = match param {
@@ -127,7 +122,7 @@ fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: 
         "`{name}<{one}>` and `{name}<{two}>` would share the prefix `{prefix}` and answer for each \
          other: give each its own by `prefix_with = path`, the path of a `fn() -> &'static str`"
     );
-    match (&attr.prefix, param) {
+    match (attr.prefix.value(), param) {
         (Some(literal), _) => errors.at(literal, message),
         (None, GenericParam::Type(param)) => errors.at(&param.ident, message),
         (None, GenericParam::Const(param)) => errors.at(&param.ident, message),
@@ -136,13 +131,14 @@ fn generics(target: &Struct<'_>, attr: &CacheAttr, prefix: &Prefix<'_>, errors: 
 }
 
 /// The parts of a typed key become fields of a struct that has no parameters.
-fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
-    let Key::Parts(parts) = key else {
+fn no_generic_parts(target: &Struct<'_>, key: &EntityKey<'_>, errors: &mut Errors) {
+    let EntityKey::Typed(key) = key else {
         return;
     };
-    for at in &parts.fields {
-        let ty = target.fields[*at].ty;
-        if mentions(ty.to_token_stream(), target.generics) {
+    let params = target.params();
+    for part in &key.parts {
+        let ty = target.fields[part.field].ty;
+        if mentions(ty.to_token_stream(), &params) {
             errors.at(
                 ty,
                 "a part of a typed key cannot depend on a type parameter: make the key with \
@@ -152,11 +148,11 @@ fn no_generic_parts(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) {
     }
 }
 
-fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> Prefix<'a> {
-    if let Some(literal) = &attr.prefix {
-        if let Some(with) = &attr.prefix_with {
+fn prefix<'a>(target: &Struct<'_>, attr: &'a EntityAttr, errors: &mut Errors) -> Prefix<'a> {
+    if let Some(literal) = attr.prefix.value() {
+        if let Some(with) = attr.prefix_with.name() {
             errors.at(
-                &with.name,
+                with,
                 "the entity has a `prefix` already: remove one of the two",
             );
         }
@@ -166,8 +162,8 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
         }
         return Prefix::Text(text);
     }
-    if let Some(with) = &attr.prefix_with {
-        return Prefix::With(&with.value);
+    if let Some(path) = attr.prefix_with.value() {
+        return Prefix::With(path);
     }
     if let Some(table) = table::of(target) {
         if let Err(message) = prefix::check(&table.name) {
@@ -185,7 +181,11 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
             target.ident,
             "the name of the type is too long for a prefix: add `prefix = \"…\"`",
         );
-    } else if COMMON_NAMES.contains(&text.as_str()) && !attr.unclear && !attr.prefix_is_broken {
+    } else if COMMON_NAMES.contains(&text.as_str())
+        && !attr.doubts.unclear
+        && !attr.prefix.is_broken()
+        && !attr.prefix_with.is_broken()
+    {
         errors.at(
             target.ident,
             format!(
@@ -200,27 +200,22 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
 /// Names that crates give to the type of every table, as prefixes.
 const COMMON_NAMES: [&str; 4] = ["model", "entity", "row", "record"];
 
-fn stale_if_error(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
-    let stale = attr.stale_if_error.as_ref()?;
-    if attr.ttl.is_none() && !attr.ttl_is_broken {
+fn stale_needs_ttl(attr: &EntityAttr, errors: &mut Errors) {
+    if let Some(stale) = attr.stale_if_error.name()
+        && attr.ttl.is_absent()
+    {
         errors.at(
-            &stale.name,
+            stale,
             "`stale_if_error` begins where `ttl` ends, and there is no `ttl`: add one, as in `ttl = \"30s\"`",
         );
     }
-    lasts(&stale.value, errors)
-}
-
-fn lasts(literal: &LitStr, errors: &mut Errors) -> Option<Duration> {
-    duration::parse(&literal.value())
-        .map_err(|message| errors.at(literal, message))
-        .ok()
 }
 
 /// The types that the key consists of, if they depend on a parameter.
-pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a Key<'a>) -> Vec<&'a Type> {
-    key.types(target)
-        .into_iter()
-        .filter(|ty| mentions(ty.to_token_stream(), target.generics))
+pub(crate) fn generic_key_types<'a>(target: &Struct<'a>, key: &'a EntityKey<'a>) -> Vec<&'a Type> {
+    let params = target.params();
+    let types = key.types(target).into_iter();
+    types
+        .filter(|ty| mentions(ty.to_token_stream(), &params))
         .collect()
 }

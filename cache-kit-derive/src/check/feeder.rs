@@ -2,14 +2,14 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{Ident, LitStr, Member, Type};
+use syn::{Ident, LitStr, Type};
 
-use super::expression::Expression;
 use super::holder::{Holder, Places, ungrouped, wrapped};
-use super::request_key::{self, part_name};
+use super::request_key::RequestKey;
+use super::typed_key::Part;
 use crate::ast::Struct;
-use crate::attr::feeder::{FeederAttr, FieldMarks, KeyMark};
-use crate::check::names::Piece;
+use crate::attr::Word;
+use crate::attr::feeder::{FeederAttr, FeederMarks, PartMark};
 use crate::diag::{Errors, as_written, one_of};
 
 /// Where the answer goes. Numbers are positions in [`Struct::fields`].
@@ -21,28 +21,10 @@ pub(crate) enum Slot {
     Companion,
 }
 
-/// What a feeder asks for. Numbers are positions in [`Struct::fields`].
-pub(crate) enum Key {
-    /// The field, or its elements if it is a `Vec` or a slice.
-    Field(usize),
-    /// A typed key of several fields.
-    Parts(Vec<Part>),
-    /// A `String` of fields and text.
-    Template(Vec<Piece>),
-    /// The value of an expression.
-    Expression(Expression),
-}
-
-/// A field that fills a part of a typed key.
-pub(crate) struct Part {
-    pub(crate) field: usize,
-    pub(crate) name: Member,
-}
-
 /// What is known. A feeder can be expanded if `entity` and `key` are there and all rules hold.
 pub(crate) struct Feeder<'a> {
     pub(crate) entity: Option<&'a Type>,
-    pub(crate) key: Option<Key>,
+    pub(crate) key: Option<RequestKey>,
     pub(crate) slot: Slot,
     /// How many entities it asks for.
     pub(crate) many: Places,
@@ -68,7 +50,7 @@ pub(crate) fn check<'a>(
         keys,
         slots,
         unclear,
-    } = marks(target, attr.key.is_some(), errors);
+    } = marks(target, attr.key.is_given(), errors);
     let slot = slots
         .first()
         .map_or(Slot::Companion, |(at, _)| Slot::Field(*at));
@@ -79,26 +61,26 @@ pub(crate) fn check<'a>(
              `key = \"…\"` on the struct to get a feeder around it",
         );
     }
-    let unclear = attr.unclear || unclear;
-    let key = match (&attr.key, slot) {
-        (Some((_, stated)), Slot::Companion) => {
+    let unclear = attr.doubts.unclear || unclear;
+    let key = match (attr.key.given(), slot) {
+        (Some(stated), Slot::Companion) => {
             for (_, mark) in &keys {
                 errors.at(
-                    &mark.word,
+                    &mark.name,
                     "the struct has a `key` already: remove one of the two",
                 );
             }
-            request_key::key(target, stated, errors)
+            RequestKey::stated(target, &stated.value, errors)
         }
-        (Some((word, _)), Slot::Field(_)) => {
+        (Some(stated), Slot::Field(_)) => {
             errors.at(
-                word,
+                &stated.name,
                 "a struct with a place for the entity marks its key: remove this, and put \
                  `#[feeder(key)]` on the field",
             );
             (!keys.is_empty()).then(|| marked_key(target, &keys, errors))
         }
-        (None, _) if attr.key_is_broken || (keys.is_empty() && unclear) => None,
+        (None, _) if attr.key.is_broken() || (keys.is_empty() && unclear) => None,
         (None, _) if keys.is_empty() => {
             no_key(target, slot, errors);
             None
@@ -122,8 +104,8 @@ pub(crate) fn check<'a>(
 
 /// The type of the entity: as it was written, without a wrapper.
 fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) -> Option<&'a Type> {
-    let Some(written) = &attr.entity else {
-        if !attr.entity_is_broken && !attr.unclear {
+    let Some(written) = attr.entity.value() else {
+        if attr.entity.is_absent() && !attr.doubts.unclear {
             errors.at(
                 target.ident,
                 format!(
@@ -164,7 +146,7 @@ fn entity<'a>(target: &Struct<'_>, attr: &'a FeederAttr, errors: &mut Errors) ->
 #[derive(Default)]
 struct Marks {
     /// As the key.
-    keys: Vec<(usize, KeyMark)>,
+    keys: Vec<(usize, Word<PartMark>)>,
     /// As the place of the entity.
     slots: Vec<(usize, Ident)>,
     /// Unclear, because of an unknown word.
@@ -175,8 +157,8 @@ struct Marks {
 fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     let mut found = Marks::default();
     for (at, field) in target.fields.iter().enumerate() {
-        let marks = FieldMarks::of_field(field.attrs, errors);
-        if let (Some(_), Some(entity)) = (&marks.key, &marks.entity) {
+        let marks = FeederMarks::read(field.attrs, errors);
+        if let (Some(_), Some(entity)) = (marks.key.given(), marks.entity.name()) {
             errors.at(
                 entity,
                 "a field is the key or the place of the entity, not both: remove one",
@@ -186,8 +168,11 @@ fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
         if marks.doubts.guessed && is_stated {
             continue;
         }
-        found.keys.extend(marks.key.map(|mark| (at, mark)));
-        found.slots.extend(marks.entity.map(|mark| (at, mark)));
+        found
+            .keys
+            .extend(marks.key.into_given().map(|mark| (at, mark)));
+        let slot = marks.entity.into_given();
+        found.slots.extend(slot.map(|mark| (at, mark.name)));
     }
     for (_, second) in found.slots.iter().skip(1) {
         errors.at(
@@ -198,9 +183,13 @@ fn marks(target: &Struct<'_>, is_stated: bool, errors: &mut Errors) -> Marks {
     found
 }
 
-fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) -> Key {
+fn marked_key(
+    target: &Struct<'_>,
+    keys: &[(usize, Word<PartMark>)],
+    errors: &mut Errors,
+) -> RequestKey {
     if let [(at, mark)] = keys {
-        if let Some(part) = &mark.part {
+        if let Some(part) = &mark.value.part {
             errors.at(
                 part,
                 format!(
@@ -210,46 +199,44 @@ fn marked_key(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Error
                 ),
             );
         }
-        return Key::Field(*at);
+        return RequestKey::Field(*at);
     }
     let mut parts: Vec<Part> = Vec::new();
     for (number, (field, mark)) in keys.iter().enumerate() {
-        let name = match &mark.part {
-            Some(literal) => stated_part(literal, errors),
-            None => Some(part_name(&target.fields[*field], number)),
+        let part = match &mark.value.part {
+            Some(literal) => stated_part(*field, literal, errors),
+            None => Some(Part::of_field(target, *field, number)),
         };
-        let Some(name) = name else {
+        let Some(part) = part else {
             continue;
         };
-        if parts.iter().any(|part| part.name == name) {
-            let name = name.to_token_stream();
+        if parts.iter().any(|other| other.name == part.name) {
+            let name = part.name.to_token_stream();
             let message = format!("another field is the part `{name}` already: remove one `key`");
-            match &mark.part {
+            match &mark.value.part {
                 Some(literal) => errors.at(literal, message),
-                None => errors.at(&mark.word, message),
+                None => errors.at(&mark.name, message),
             }
         }
-        parts.push(Part {
-            field: *field,
-            name,
-        });
+        parts.push(part);
     }
-    Key::Parts(parts)
+    RequestKey::Typed(parts)
 }
 
-/// Reads the name of a part.
-fn stated_part(literal: &LitStr, errors: &mut Errors) -> Option<Member> {
-    let part = literal.parse::<Member>();
-    if part.is_err() {
+/// The part that a field names.
+fn stated_part(field: usize, literal: &LitStr, errors: &mut Errors) -> Option<Part> {
+    let name = literal.parse();
+    if name.is_err() {
         errors.at(
             literal,
             "expected the name of a part of the key, as in `key = \"order_id\"`",
         );
     }
-    part.ok()
+    let name = name.ok()?;
+    Some(Part { field, name })
 }
 
-fn no_place(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors) {
+fn no_place(target: &Struct<'_>, keys: &[(usize, Word<PartMark>)], errors: &mut Errors) {
     let name = target.ident.unraw();
     let names: Vec<&str> = keys
         .iter()
@@ -261,7 +248,7 @@ fn no_place(target: &Struct<'_>, keys: &[(usize, KeyMark)], errors: &mut Errors)
     };
     if let Some((_, mark)) = keys.first() {
         errors.at(
-            &mark.word,
+            &mark.name,
             format!(
                 "there is no place for the entity: add a field `#[feeder(entity)] entity: \
                  Option<Arc<…>>`, or write `{stated}` on the struct instead to get a \
@@ -298,14 +285,14 @@ fn no_key(target: &Struct<'_>, slot: Slot, errors: &mut Errors) {
 }
 
 /// Whether the feeder asks for many, and whether the field for the answer agrees with its key.
-fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors) -> Places {
+fn many(target: &Struct<'_>, key: Option<&RequestKey>, slot: Slot, errors: &mut Errors) -> Places {
     let place = match slot {
         Slot::Field(at) => Places::of(target.fields[at].ty),
         Slot::Companion => Places::Unknown,
     };
     let held = |at: usize| Holder::of(target.fields[at].ty);
     let asked = match key {
-        Some(Key::Field(at)) => match held(*at) {
+        Some(RequestKey::Field(at)) => match held(*at) {
             Holder::One { .. } => Places::One,
             Holder::Many { .. } => Places::Many,
             Holder::Unordered => {
@@ -317,7 +304,7 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
                 return Places::Unknown;
             }
         },
-        Some(Key::Parts(parts)) => {
+        Some(RequestKey::Typed(parts)) => {
             for part in parts {
                 if !matches!(held(part.field), Holder::One { .. }) {
                     errors.at(
@@ -329,7 +316,7 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
             }
             Places::One
         }
-        Some(Key::Template(_) | Key::Expression(_)) => Places::One,
+        Some(RequestKey::Template(_) | RequestKey::Expression(_)) => Places::One,
         None => return place,
     };
     let Slot::Field(at) = slot else {
@@ -352,7 +339,10 @@ fn many(target: &Struct<'_>, key: Option<&Key>, slot: Slot, errors: &mut Errors)
 }
 
 fn name(target: &Struct<'_>, attr: &FeederAttr, slot: Slot, errors: &mut Errors) -> Option<Ident> {
-    let (word, literal) = attr.name.as_ref()?;
+    let Word {
+        name: word,
+        value: literal,
+    } = attr.name.given()?;
     if let Slot::Field(_) = slot {
         errors.at(
             word,

@@ -1,20 +1,19 @@
 //! Turns the written attributes into their meaning, or reports why that is not possible.
 
 pub(crate) mod entity;
+pub(crate) mod entity_key;
 pub(crate) mod expression;
 pub(crate) mod feeder;
 pub(crate) mod holder;
-pub(crate) mod key;
+pub(crate) mod key_text;
 pub(crate) mod named;
-pub(crate) mod names;
-mod request_key;
+pub(crate) mod request_key;
 pub(crate) mod schema;
 pub(crate) mod serde;
 mod table;
 pub(crate) mod typed_key;
 
-use proc_macro2::{TokenStream, TokenTree};
-use syn::{GenericParam, Generics, Type};
+use syn::Type;
 
 /// The last segment of a path type, with its generic arguments.
 fn last_segment(ty: &Type) -> Option<&syn::PathSegment> {
@@ -37,17 +36,4 @@ fn peel(ty: &Type) -> &Type {
 /// Whether this is `f32` or `f64`, by its name.
 pub(crate) fn is_float(ty: &Type) -> bool {
     last_segment(ty).is_some_and(|last| last.ident == "f32" || last.ident == "f64")
-}
-
-/// Whether the tokens name one of the parameters.
-fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => generics.params.iter().any(|param| match param {
-            GenericParam::Type(param) => param.ident == ident,
-            GenericParam::Const(param) => param.ident == ident,
-            GenericParam::Lifetime(_) => false,
-        }),
-        TokenTree::Group(group) => mentions(group.stream(), generics),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
 }

@@ -23,10 +23,12 @@ const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
 ///
 /// Only a path that names its crate counts: any module may have a `Value` of its own.
 pub(super) fn self_describing(ty: &Type) -> Option<&Path> {
-    parts(ty).into_iter().find_map(|part| match part.ty {
-        Type::Path(path) if is_self_describing(&path.path) => Some(&path.path),
-        _ => None,
-    })
+    inner_types(ty)
+        .into_iter()
+        .find_map(|inner| match inner.ty {
+            Type::Path(path) if is_self_describing(&path.path) => Some(&path.path),
+            _ => None,
+        })
 }
 
 fn is_self_describing(path: &Path) -> bool {
@@ -43,39 +45,41 @@ fn is_self_describing(path: &Path) -> bool {
 ///
 /// Only a path that names its module counts, as above.
 pub(super) fn weak(ty: &Type) -> Option<&Path> {
-    parts(ty).into_iter().find_map(|part| match part.ty {
-        Type::Path(path) => {
-            let mut names = path
-                .path
-                .segments
-                .iter()
-                .rev()
-                .map(|segment| &segment.ident);
-            let is_weak = names.next()? == "Weak"
-                && ["sync", "rc"]
+    inner_types(ty)
+        .into_iter()
+        .find_map(|inner| match inner.ty {
+            Type::Path(path) => {
+                let mut names = path
+                    .path
+                    .segments
                     .iter()
-                    .any(|module| names.clone().next().is_some_and(|name| name == module));
-            is_weak.then_some(&path.path)
-        }
-        _ => None,
-    })
+                    .rev()
+                    .map(|segment| &segment.ident);
+                let is_weak = names.next()? == "Weak"
+                    && ["sync", "rc"]
+                        .iter()
+                        .any(|module| names.clone().next().is_some_and(|name| name == module));
+                is_weak.then_some(&path.path)
+            }
+            _ => None,
+        })
 }
 
 /// A type inside another.
-pub(crate) struct Part<'t> {
+pub(crate) struct InnerType<'t> {
     pub(crate) ty: &'t Type,
     /// Whether it may be a constant instead of a type: in `Grid<SIZE>` both look the same.
     pub(crate) may_be_constant: bool,
 }
 
 /// `ty`, and the types that are written inside it: `Option<Vec<A>>`, `Vec<A>` and `A`.
-pub(crate) fn parts(ty: &Type) -> Vec<Part<'_>> {
+pub(crate) fn inner_types(ty: &Type) -> Vec<InnerType<'_>> {
     let mut found = Vec::new();
     collect(ty, false, &mut found);
     found
 }
 
-fn collect<'t>(ty: &'t Type, may_be_constant: bool, found: &mut Vec<Part<'t>>) {
+fn collect<'t>(ty: &'t Type, may_be_constant: bool, found: &mut Vec<InnerType<'t>>) {
     match peel(ty) {
         Type::Slice(slice) => collect(&slice.elem, false, found),
         Type::Array(array) => collect(&array.elem, false, found),
@@ -84,7 +88,7 @@ fn collect<'t>(ty: &'t Type, may_be_constant: bool, found: &mut Vec<Part<'t>>) {
             elems.for_each(|elem| collect(elem, false, found));
         }
         ty @ Type::Path(path) => {
-            found.push(Part {
+            found.push(InnerType {
                 ty,
                 may_be_constant: may_be_constant && path.path.get_ident().is_some(),
             });

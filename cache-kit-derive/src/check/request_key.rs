@@ -1,80 +1,85 @@
-//! The value of `key` on a request: a field, several, a template, or an expression.
+//! The key of a request: a field, several, a template, or an expression.
 
 use proc_macro2::Group;
-use syn::{LitStr, Member};
+use syn::LitStr;
 
 use super::expression::Expression;
-use super::feeder::{Key, Part};
-use crate::ast::{Field, Struct};
-use crate::attr::feeder::KeyAttr;
-use crate::check::names::{self, bare, is_name};
+use super::key_text::{self, KeyText, Template};
+use super::typed_key::Part;
+use crate::ast::Struct;
+use crate::attr::key::StatedKey;
 use crate::diag::Errors;
-use crate::text::template;
 
-/// Determines the key.
-pub(super) fn key(target: &Struct<'_>, stated: &KeyAttr, errors: &mut Errors) -> Option<Key> {
-    match stated {
-        KeyAttr::Text(literal) => text(target, literal, errors),
-        KeyAttr::Parts(group, names) => parts(target, group, names, errors),
-    }
+/// What a feeder asks for. Numbers are positions in [`Struct::fields`].
+pub(crate) enum RequestKey {
+    /// The field, or its elements if it is a `Vec` or a slice.
+    Field(usize),
+    /// A typed key of several fields.
+    Typed(Vec<Part>),
+    /// A `String` of fields and text.
+    Template(Template),
+    /// The value of an expression.
+    Expression(Expression),
 }
 
-fn text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Key> {
-    let text = literal.value();
-    if is_name(bare(&text)) {
-        return names::field_named(target, literal, bare(&text), errors).map(Key::Field);
-    }
-    if names::lists_fields(literal, &text, errors) {
-        return None;
-    }
-    if let Some(expression) = Expression::parse(literal, target) {
-        return Some(Key::Expression(expression));
-    }
-    if template::is_template(&text) && !names::is_code(&text) {
-        return names::pieces(target, literal, &text, errors).map(Key::Template);
-    }
-    errors.at(
-        literal,
-        "`key` takes the name of a field, a template like `{shop}:{id}`, or a short expression \
-         over the fields, as in `user.id` or `format!(\"{shop}-{id}\")`: put what is longer into \
-         a method and call it",
-    );
-    None
-}
-
-fn parts(target: &Struct<'_>, group: &Group, names: &[LitStr], errors: &mut Errors) -> Option<Key> {
-    let fields = names::parts(target, group, names, errors);
-    match names {
-        [] => return None,
-        // Another part, which is not text, may have been reported already.
-        [only] if group.stream().into_iter().count() <= 2 => {
-            errors.at(
-                only,
-                format!(
-                    "a key of one field needs no parentheses: write `key = \"{}\"`",
-                    only.value().escape_debug()
-                ),
-            );
+impl RequestKey {
+    /// Interprets the `key` of a request.
+    pub(super) fn stated(
+        target: &Struct<'_>,
+        stated: &StatedKey,
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        match stated {
+            StatedKey::Text(literal) => Self::of_text(target, literal, errors),
+            StatedKey::Fields(group, names) => Self::of_fields(target, group, names, errors),
         }
-        _ => {}
     }
-    let parts = fields.into_iter().enumerate();
-    let parts = parts.map(|(number, field)| Part {
-        field,
-        name: part_name(&target.fields[field], number),
-    });
-    Some(Key::Parts(parts.collect()))
-}
 
-/// The part of the key that a field fills: the part with its name. The fields of a tuple struct
-/// have numbers, and the parts of its key count from 0, whichever fields they come from.
-pub(super) fn part_name(field: &Field<'_>, number: usize) -> Member {
-    match &field.member {
-        Member::Named(name) => Member::Named(name.clone()),
-        Member::Unnamed(index) => Member::Unnamed(syn::Index {
-            index: u32::try_from(number).unwrap_or(u32::MAX),
-            span: index.span,
-        }),
+    fn of_text(target: &Struct<'_>, literal: &LitStr, errors: &mut Errors) -> Option<Self> {
+        match KeyText::of(literal, target) {
+            KeyText::Field(name) => {
+                key_text::field_named(target, literal, &name, errors).map(Self::Field)
+            }
+            KeyText::Expression(expression) => Some(Self::Expression(expression)),
+            KeyText::Template => key_text::template_of(target, literal, errors).map(Self::Template),
+            KeyText::Fields(names) => {
+                key_text::needs_quotes(literal, &names, errors);
+                None
+            }
+            KeyText::Unknown => {
+                errors.at(
+                    literal,
+                    "`key` takes the name of a field, a template like `{shop}:{id}`, or a short \
+                     expression over the fields, as in `user.id` or `format!(\"{shop}-{id}\")`: \
+                     put what is longer into a method and call it",
+                );
+                None
+            }
+        }
+    }
+
+    fn of_fields(
+        target: &Struct<'_>,
+        group: &Group,
+        names: &[LitStr],
+        errors: &mut Errors,
+    ) -> Option<Self> {
+        let fields = key_text::fields_named(target, group, names, errors);
+        match names {
+            [] => return None,
+            // Another part, which is not text, may have been reported already.
+            [only] if group.stream().into_iter().count() <= 2 => {
+                errors.at(
+                    only,
+                    format!(
+                        "a key of one field needs no parentheses: write `key = \"{}\"`",
+                        only.value().escape_debug()
+                    ),
+                );
+            }
+            _ => {}
+        }
+        Some(Self::Typed(Part::of_fields(target, fields)))
     }
 }
 
@@ -93,12 +98,12 @@ mod tests {
         let Some(target) = Struct::new(&input, "CacheFeed", &mut errors) else {
             return "no struct";
         };
-        match key(&target, &KeyAttr::Text(literal), &mut errors) {
+        match RequestKey::stated(&target, &StatedKey::Text(literal), &mut errors) {
             _ if !errors.is_empty() => "refused",
-            Some(Key::Field(_)) => "field",
-            Some(Key::Template(_)) => "template",
-            Some(Key::Expression(_)) => "expression",
-            Some(Key::Parts(_)) => "parts",
+            Some(RequestKey::Field(_)) => "field",
+            Some(RequestKey::Template(_)) => "template",
+            Some(RequestKey::Expression(_)) => "expression",
+            Some(RequestKey::Typed(_)) => "parts",
             None => "nothing",
         }
     }

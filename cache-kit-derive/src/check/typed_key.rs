@@ -1,30 +1,62 @@
 //! A typed key: its name, and its derives.
 
 use proc_macro2::Ident;
-use syn::Path;
 use syn::ext::IdentExt;
+use syn::{Index, Member, Path};
 
-use super::key::Key;
-use crate::ast::Struct;
-use crate::attr::cache::CacheAttr;
+use super::entity_key::EntityKey;
+use crate::ast::{Field, Struct};
+use crate::attr::entity::EntityAttr;
 use crate::diag::Errors;
 
 /// A typed key.
-pub(crate) struct Parts<'a> {
-    pub(crate) fields: Vec<usize>,
+pub(crate) struct TypedKey<'a> {
+    pub(crate) parts: Vec<Part>,
     /// Its name, if the user states one.
     pub(crate) name: Option<&'a Ident>,
     /// Its further derives.
     pub(crate) derives: &'a [Path],
 }
 
-/// What only a typed key has.
-pub(super) fn only_for_parts(attr: &CacheAttr, may_have_been_meant: bool, errors: &mut Errors) {
+/// A part of a typed key, and the field that it is copied from.
+pub(crate) struct Part {
+    /// The position in [`Struct::fields`].
+    pub(crate) field: usize,
+    /// Its name in the key.
+    pub(crate) name: Member,
+}
+
+impl Part {
+    /// Part `number` of a key, with the name of its field. The fields of a tuple struct have
+    /// numbers, and the parts of its key count from 0, whichever fields they come from.
+    pub(super) fn of_field(target: &Struct<'_>, field: usize, number: usize) -> Self {
+        let Field { member, .. } = &target.fields[field];
+        let name = match member {
+            Member::Named(name) => Member::Named(name.clone()),
+            Member::Unnamed(index) => Member::Unnamed(Index {
+                index: u32::try_from(number).unwrap_or(u32::MAX),
+                span: index.span,
+            }),
+        };
+        Self { field, name }
+    }
+
+    /// The parts that these fields are.
+    pub(super) fn of_fields(target: &Struct<'_>, fields: Vec<usize>) -> Vec<Self> {
+        let parts = fields.into_iter().enumerate();
+        parts
+            .map(|(number, field)| Self::of_field(target, field, number))
+            .collect()
+    }
+}
+
+/// Reports what only a typed key has, on another key.
+pub(super) fn only_for_parts(attr: &EntityAttr, may_have_been_meant: bool, errors: &mut Errors) {
     if may_have_been_meant {
         return;
     }
-    let name = attr.key_name.as_ref().map(|word| &word.name);
-    let derive = attr.key_derive.as_ref().map(|word| &word.name);
+    let name = attr.key_name.name();
+    let derive = attr.key_derive.name();
     for word in [name, derive].into_iter().flatten() {
         errors.at(
             word,
@@ -51,16 +83,21 @@ const OWN_DERIVES: [&str; 9] = [
 
 /// Checks that a typed key has a name of its own, and derives only traits that it does not have
 /// yet.
-pub(super) fn named_well(target: &Struct<'_>, attr: &CacheAttr, errors: &mut Errors) {
-    if let Some(name) = &attr.key_name
-        && is_entity(target, &name.value)
+pub(super) fn named_well(target: &Struct<'_>, attr: &EntityAttr, errors: &mut Errors) {
+    if let Some(name) = attr.key_name.given()
+        && is_entity(target, &name.value.0)
     {
         errors.at(
             &name.name,
             "this is the name of the entity: give its key another one",
         );
     }
-    for path in attr.key_derive.iter().flat_map(|derive| &derive.value) {
+    for path in attr
+        .key_derive
+        .value()
+        .into_iter()
+        .flat_map(|traits| &traits.0)
+    {
         if let Some(own) = own_derive(path) {
             errors.at(
                 path,
@@ -83,12 +120,16 @@ fn own_derive(path: &Path) -> Option<&'static str> {
 }
 
 /// A typed key without its invalid parts, which the fallback generates, too.
-pub(super) fn typed<'a>(target: &Struct<'_>, attr: &'a CacheAttr, fields: Vec<usize>) -> Key<'a> {
-    let name = attr.key_name.as_ref().map(|name| &name.value);
-    let derives = attr.key_derive.as_ref().map(|word| word.value.as_slice());
+pub(super) fn typed<'a>(
+    target: &Struct<'_>,
+    attr: &'a EntityAttr,
+    fields: Vec<usize>,
+) -> EntityKey<'a> {
+    let name = attr.key_name.value().map(|name| &name.0);
+    let derives = attr.key_derive.value().map(|traits| traits.0.as_slice());
     let derives = derives.filter(|paths| paths.iter().all(|path| own_derive(path).is_none()));
-    Key::Parts(Parts {
-        fields,
+    EntityKey::Typed(TypedKey {
+        parts: Part::of_fields(target, fields),
         name: name.filter(|name| !is_entity(target, name)),
         derives: derives.unwrap_or_default(),
     })

@@ -6,24 +6,25 @@ use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{ExprPath, Generics, parse_quote};
 
-use super::tokens::{first_span, located_at};
+use super::key::{bindings, push, value};
 use super::{fingerprint, schema, typed_key};
-use crate::ast::{Field, Shape, Struct};
-use crate::attr::cache::Predicates;
+use crate::ast::{Shape, Struct};
+use crate::attr::value::{Bytes, Predicates};
 use crate::check::entity::{Entity, Prefix, generic_key_types};
-use crate::check::expression::{self, Expression, reference};
-use crate::check::key::Key;
-use crate::check::names::Piece;
+use crate::check::entity_key::EntityKey;
+use crate::check::expression::reference;
+use crate::tokens::first_span;
 
 pub(super) fn expand(
     shape: &Shape<'_>,
     entity: &Entity<'_>,
-    key: &Key<'_>,
+    key: &EntityKey<'_>,
     private: &TokenStream,
 ) -> TokenStream {
     let target = shape.target();
+    let attr = entity.attr;
     let ident = target.ident;
-    let generics = generics(target, Some(key), entity.bound, private);
+    let generics = generics(target, Some(key), attr.bound.value(), private);
     let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
     let key_type = key_type(target, key, private);
     // A type that is less visible than the entity is reported where it is named.
@@ -38,7 +39,8 @@ pub(super) fn expand(
     };
 
     let nested = fingerprint::nested(shape);
-    let number = Literal::u64_unsuffixed(fingerprint::of(shape, entity.version));
+    let version = attr.version.value().copied().unwrap_or(0);
+    let number = Literal::u64_unsuffixed(fingerprint::of(shape, version));
     let schema = if nested.is_empty() {
         number.to_token_stream()
     } else {
@@ -46,25 +48,7 @@ pub(super) fn expand(
     };
     let schema_impl = schema::of_shape(target, &generics, &number, &nested, private);
 
-    let ttl = duration("cache_ttl", entity.ttl, private);
-    let stale = duration("cache_stale_if_error", entity.stale_if_error, private);
-    let negative_ttl = duration("cache_negative_ttl", entity.negative_ttl, private);
-    let max_bytes = entity.max_bytes.map(|bytes| {
-        let bytes = Literal::u32_unsuffixed(bytes);
-        quote! {
-            fn cache_max_bytes() -> #private::Option<#private::usize> {
-                #private::Option::Some(#bytes)
-            }
-        }
-    });
-    let validate = entity.validate.map(|path| {
-        let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
-        quote! {
-            fn cache_validate(&self) -> #private::Result<()> {
-                #call
-            }
-        }
-    });
+    let options = options(entity, private);
     quote! {
         #lints
         #[automatically_derived]
@@ -83,11 +67,7 @@ pub(super) fn expand(
                 #schema
             }
 
-            #ttl
-            #stale
-            #negative_ttl
-            #max_bytes
-            #validate
+            #(#options)*
         }
 
         #schema_impl
@@ -96,10 +76,37 @@ pub(super) fn expand(
     }
 }
 
+/// The methods with a default that the attributes replace.
+fn options(entity: &Entity<'_>, private: &TokenStream) -> [Option<TokenStream>; 5] {
+    let max_bytes = entity.attr.max_bytes.value().map(|Bytes(bytes)| {
+        let bytes = Literal::u32_unsuffixed(*bytes);
+        quote! {
+            fn cache_max_bytes() -> #private::Option<#private::usize> {
+                #private::Option::Some(#bytes)
+            }
+        }
+    });
+    let validate = entity.attr.validate.value().map(|path| {
+        let call = call(path, Some(quote!(self)), quote!(#private::Result<()>));
+        quote! {
+            fn cache_validate(&self) -> #private::Result<()> {
+                #call
+            }
+        }
+    });
+    [
+        duration("cache_ttl", entity.ttl, private),
+        duration("cache_stale_if_error", entity.stale_if_error, private),
+        duration("cache_negative_ttl", entity.negative_ttl, private),
+        max_bytes,
+        validate,
+    ]
+}
+
 /// The generics of the type, with the bounds that an entity and its key need.
 pub(crate) fn generics(
     target: &Struct<'_>,
-    key: Option<&Key<'_>>,
+    key: Option<&EntityKey<'_>>,
     bound: Option<&Predicates>,
     private: &TokenStream,
 ) -> Generics {
@@ -110,14 +117,14 @@ pub(crate) fn generics(
     let ident = target.ident;
     let ty_generics = generics.split_for_impl().1.to_token_stream();
     let predicates = &mut generics.make_where_clause().predicates;
-    predicates.extend(bound.into_iter().flatten().cloned());
+    predicates.extend(bound.into_iter().flat_map(|bound| bound.0.iter().cloned()));
     predicates.push(parse_quote! {
         #ident #ty_generics: #private::Storable + #private::Send + #private::Sync + 'static
     });
     if let Some(key) = key {
         for ty in generic_key_types(target, key) {
             predicates.push(match key {
-                Key::Template(_) => parse_quote!(#ty: #private::Display),
+                EntityKey::Template(_) => parse_quote!(#ty: #private::Display),
                 _ => parse_quote! {
                     #ty: #private::Display + #private::Clone + #private::Eq + #private::Hash
                         + #private::Send + #private::Sync + 'static
@@ -129,34 +136,43 @@ pub(crate) fn generics(
 }
 
 /// `CacheEntity::Key`.
-pub(crate) fn key_type(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_type(
+    target: &Struct<'_>,
+    key: &EntityKey<'_>,
+    private: &TokenStream,
+) -> TokenStream {
     match key {
-        Key::Field(at) => target.fields[*at].ty.to_token_stream(),
-        Key::Template(_) => quote!(#private::String),
-        Key::Parts(parts) => typed_key::name(target, parts.name).to_token_stream(),
-        Key::With(_, ty) | Key::Expression(_, ty) => ty.to_token_stream(),
+        EntityKey::Field(at) => target.fields[*at].ty.to_token_stream(),
+        EntityKey::Template(_) => quote!(#private::String),
+        EntityKey::Typed(key) => typed_key::name(target, key.name).to_token_stream(),
+        EntityKey::Function(_, ty) | EntityKey::Expression(_, ty) => ty.to_token_stream(),
     }
 }
 
 /// The typed key, if there is one.
-pub(crate) fn key_items(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
+pub(crate) fn key_items(
+    target: &Struct<'_>,
+    key: &EntityKey<'_>,
+    private: &TokenStream,
+) -> TokenStream {
     match key {
-        Key::Parts(parts) => typed_key::items(target, parts, private),
-        Key::Field(_) | Key::Template(_) | Key::With(..) | Key::Expression(..) => {
-            TokenStream::new()
-        }
+        EntityKey::Typed(key) => typed_key::items(target, key, private),
+        EntityKey::Field(_)
+        | EntityKey::Template(_)
+        | EntityKey::Function(..)
+        | EntityKey::Expression(..) => TokenStream::new(),
     }
 }
 
-fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> TokenStream {
-    let copy = |at: &usize| {
-        let member = &target.fields[*at].member;
+fn key_value(target: &Struct<'_>, key: &EntityKey<'_>, private: &TokenStream) -> TokenStream {
+    let copy = |at: usize| {
+        let member = &target.fields[at].member;
         let field = reference(target, &quote!(self.#member));
         quote!(#private::Clone::clone(#field))
     };
     match key {
-        Key::Field(at) => copy(at),
-        Key::Template(pieces) => {
+        EntityKey::Field(at) => copy(*at),
+        EntityKey::Template(pieces) => {
             let pushes = pieces
                 .iter()
                 .map(|piece| push(target, piece, &quote!(self), &quote!(&mut __key), private));
@@ -166,13 +182,13 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
                 __key
             }
         }
-        Key::Parts(parts) => {
-            let name = typed_key::name(target, parts.name);
-            let copies = parts.fields.iter().map(copy);
+        EntityKey::Typed(key) => {
+            let name = typed_key::name(target, key.name);
+            let copies = key.parts.iter().map(|part| copy(part.field));
             quote!(#name::new(#(#copies),*))
         }
-        Key::With(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
-        Key::Expression(expression, ty) => {
+        EntityKey::Function(path, ty) => call(path, Some(quote!(self)), ty.to_token_stream()),
+        EntityKey::Expression(expression, ty) => {
             let bindings = bindings(target, expression, &quote!(*self));
             let value = value(target, expression, private);
             quote! {
@@ -181,67 +197,6 @@ fn key_value(target: &Struct<'_>, key: &Key<'_>, private: &TokenStream) -> Token
                 __key
             }
         }
-    }
-}
-
-/// Writes a piece of a template into `key`.
-pub(super) fn push(
-    target: &Struct<'_>,
-    piece: &Piece,
-    owner: &TokenStream,
-    key: &TokenStream,
-    private: &TokenStream,
-) -> TokenStream {
-    match piece {
-        Piece::Text(text) => quote!(#private::String::push_str(#key, #text);),
-        Piece::Field(at, way) => {
-            // Because the type is named here, a missing `Display` is reported on it.
-            let ty = way.is_empty().then(|| target.fields[*at].ty);
-            let ty = ty.map(|ty| quote!(::<#ty>));
-            let member = &target.fields[*at].member;
-            let place = reference(target, &quote!(#owner.#member #(.#way)*));
-            quote!(#private::push_part #ty (#key, #place);)
-        }
-    }
-}
-
-/// The names that an expression has for `self` and the fields, where `self` is `owner`.
-pub(super) fn bindings(
-    target: &Struct<'_>,
-    expression: &Expression,
-    place: &TokenStream,
-) -> TokenStream {
-    let owner = expression::owner();
-    let fields = expression.bound.iter().map(|at| {
-        let Field { member, name, .. } = &target.fields[*at];
-        let binding = expression::binding(name);
-        let field = reference(target, &quote!(#owner.#member));
-        quote!(let #binding = #field;)
-    });
-    quote! {
-        let #owner = &#place;
-        #(#fields)*
-    }
-}
-
-/// The value of an expression, converted to a key.
-pub(super) fn value(
-    target: &Struct<'_>,
-    expression: &Expression,
-    private: &TokenStream,
-) -> TokenStream {
-    let tokens = &expression.tokens;
-    let at = Span::call_site().located_at(first_span(tokens));
-    let private = located_at(private.clone(), at);
-    if expression.is_place {
-        let place = if target.is_packed {
-            quote_spanned!(at=> &{ #tokens })
-        } else {
-            quote_spanned!(at=> &#tokens)
-        };
-        quote_spanned!(at=> #private::KeyField::to_key(#place))
-    } else {
-        quote_spanned!(at=> #private::KeyValue::into_key(#tokens))
     }
 }
 

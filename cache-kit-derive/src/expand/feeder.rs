@@ -2,25 +2,25 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{Generics, Member, Type, parse_quote};
+use syn::{Generics, Type, parse_quote};
 
 use super::companion::Companion;
-use super::entity::{bindings, push, value};
 use super::hooks::Caller;
-use super::tokens::{first_span, located_at, mentions, with_self};
 use crate::ast::{Field, Struct};
-use crate::attr::feeder::Hooks;
-use crate::check::expression::Expression;
-use crate::check::feeder::{Feeder, Key, Part, Slot};
-use crate::check::holder::{By, Holder, ungrouped};
-use crate::check::names::Piece;
+use crate::attr::feeder::FeederAttr;
+use crate::check::feeder::{Feeder, Slot};
+use crate::check::holder::Holder;
+use crate::check::key_text::FieldPath;
+use crate::check::request_key::RequestKey;
+use crate::text::template::Piece;
+use crate::tokens::{first_span, located_at, mentions, with_self};
 
 pub(super) fn expand(
     target: &Struct<'_>,
     entity: &Type,
-    key: &Key,
+    key: &RequestKey,
     found: &Feeder<'_>,
-    hooks: &Hooks,
+    attr: &FeederAttr,
     private: &TokenStream,
 ) -> TokenStream {
     let entity = match found.slot {
@@ -32,7 +32,7 @@ pub(super) fn expand(
         Slot::Field(_) => Feed::new(target, target.ident, &entity, found.slot, private).expand(
             key,
             found.is_batch(),
-            hooks,
+            attr,
         ),
         Slot::Companion => {
             let companion = Companion::new(target, found.name.as_ref(), found.is_batch());
@@ -40,7 +40,7 @@ pub(super) fn expand(
             let feed = Feed::new(target, &companion.name, &entity, found.slot, private).expand(
                 key,
                 companion.many,
-                hooks,
+                attr,
             );
             quote!(#items #feed)
         }
@@ -48,19 +48,19 @@ pub(super) fn expand(
 }
 
 /// An `impl CacheFeed` or `impl CacheFeedMany`.
-struct Feed<'a> {
-    target: &'a Struct<'a>,
-    feeder: &'a Ident,
-    entity: &'a TokenStream,
-    slot: Slot,
+pub(super) struct Feed<'a> {
+    pub(super) target: &'a Struct<'a>,
+    pub(super) feeder: &'a Ident,
+    pub(super) entity: &'a TokenStream,
+    pub(super) slot: Slot,
     /// The span for errors about the entity: where it is named, but not as code that the user
     /// wrote.
-    at: Span,
-    private: TokenStream,
+    pub(super) at: Span,
+    pub(super) private: TokenStream,
     /// The type of the entity's key.
-    key_type: TokenStream,
+    pub(super) key_type: TokenStream,
     /// The struct with the derive.
-    request: TokenStream,
+    pub(super) request: TokenStream,
 }
 
 impl<'a> Feed<'a> {
@@ -90,7 +90,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn expand(&self, key: &Key, many: bool, hooks: &Hooks) -> TokenStream {
+    fn expand(&self, key: &RequestKey, many: bool, attr: &FeederAttr) -> TokenStream {
         let Self {
             feeder,
             entity,
@@ -105,8 +105,8 @@ impl<'a> Feed<'a> {
             (of, self.entity_id(key), self.feed())
         };
         let valid = match key {
-            Key::Template(pieces) => Some(self.check_template(pieces)),
-            Key::Field(_) | Key::Parts(_) | Key::Expression(_) => None,
+            RequestKey::Template(pieces) => Some(self.check_template(pieces)),
+            RequestKey::Field(_) | RequestKey::Typed(_) | RequestKey::Expression(_) => None,
         };
         // In the feeder that is generated `Self` would be that.
         let of_request = |tokens| match self.slot {
@@ -122,7 +122,7 @@ impl<'a> Feed<'a> {
             private,
             valid: valid.map(of_request),
         };
-        let hooks = caller.methods(hooks);
+        let hooks = caller.methods(attr);
         let generics = self.generics(key);
         let lints = &self.target.lints;
         let (impl_generics, ty_generics, where_clause) = generics.split_for_impl();
@@ -138,7 +138,7 @@ impl<'a> Feed<'a> {
     }
 
     /// The struct's generics, with the bounds that its key needs if it is a parameter.
-    fn generics(&self, key: &Key) -> Generics {
+    fn generics(&self, key: &RequestKey) -> Generics {
         let Self {
             private, key_type, ..
         } = self;
@@ -148,14 +148,17 @@ impl<'a> Feed<'a> {
             .map(|param| param.ident.clone())
             .collect();
         let fields = match key {
-            Key::Field(at) => vec![*at],
-            Key::Template(pieces) => pieces.iter().filter_map(Piece::whole_field).collect(),
-            Key::Parts(_) | Key::Expression(_) => Vec::new(),
+            RequestKey::Field(at) => vec![*at],
+            RequestKey::Template(pieces) => {
+                let fields = pieces.iter().filter_map(Piece::field);
+                fields.filter_map(FieldPath::whole_field).collect()
+            }
+            RequestKey::Typed(_) | RequestKey::Expression(_) => Vec::new(),
         };
         for at in fields {
             let ty = self.target.fields[at].ty;
             let bound = match (key, Holder::of(ty)) {
-                (Key::Template(_), _) => parse_quote!(#ty: #private::Display),
+                (RequestKey::Template(_), _) => parse_quote!(#ty: #private::Display),
                 (_, Holder::One { ty, .. } | Holder::Many { ty, .. }) => {
                     parse_quote!(#ty: #private::KeyField<#key_type>)
                 }
@@ -172,186 +175,6 @@ impl<'a> Feed<'a> {
             generics.make_where_clause().predicates.push(send);
         }
         generics
-    }
-
-    fn entity_id(&self, key: &Key) -> TokenStream {
-        let Self {
-            private, key_type, ..
-        } = self;
-        let value = match key {
-            Key::Field(at) => {
-                let (ty, place) = self.held(&self.target.fields[*at]);
-                quote_spanned!(self.at=> <#ty as #private::KeyField<_>>::to_key(#place))
-            }
-            Key::Parts(parts) => self.typed_key(parts),
-            Key::Template(pieces) => self.template(pieces),
-            Key::Expression(expression) => self.expression(expression),
-        };
-        let borrowed = match key {
-            Key::Field(at) if !self.target.is_packed => self.borrowed_id(&self.target.fields[*at]),
-            _ => None,
-        };
-        quote_spanned! {self.at=>
-            fn entity_id(&mut self) -> #key_type {
-                #value
-            }
-
-            #borrowed
-        }
-    }
-
-    /// The key by reference. The compiler decides whether the field has the type of the key: the
-    /// inherent function, which exists only then, takes precedence over that of a trait.
-    fn borrowed_id(&self, field: &Field<'_>) -> Option<TokenStream> {
-        let Self {
-            private, key_type, ..
-        } = self;
-        let (mut ty, place) = self.held(field);
-        if matches!(ty, Type::Path(path) if path.path.is_ident("str")) {
-            ty = match Holder::of(field.ty) {
-                Holder::One { by: By::Arc, .. } => field.ty,
-                _ => return None,
-            };
-        }
-        Some(quote_spanned! {self.at=>
-            fn borrowed_id(&self) -> #private::Option<&#key_type> {
-                use #private::Different as _;
-                #private::Same::<#ty, #key_type>::cast(#place)
-            }
-        })
-    }
-
-    fn entity_ids(&self, key: &Key) -> TokenStream {
-        let Self {
-            private,
-            key_type,
-            request,
-            ..
-        } = self;
-        let mut value = quote_spanned!(self.at=> #private::Vec::new());
-        if let Key::Field(at) = key {
-            let Field { member, ty, .. } = &self.target.fields[*at];
-            if let Holder::Many { ty, by } = Holder::of(ty) {
-                let place = match by {
-                    By::Reference => quote_spanned!(self.at=> #request.#member),
-                    By::Value | By::Arc => self.reference(member),
-                };
-                value = match ty {
-                    Type::Reference(reference) => {
-                        let ty = &reference.elem;
-                        quote_spanned!(self.at=> #private::to_keys_behind::<#ty, _>(#place))
-                    }
-                    ty => quote_spanned!(self.at=> #private::to_keys::<#ty, _>(#place)),
-                };
-            }
-        }
-        quote_spanned! {self.at=>
-            fn entity_ids(&mut self) -> #private::Vec<#key_type> {
-                #value
-            }
-        }
-    }
-
-    /// `Key { order_id: …, item_id: … }`: by name, so that two parts of one type cannot be mixed
-    /// up.
-    fn typed_key(&self, parts: &[Part]) -> TokenStream {
-        let Self {
-            private, key_type, ..
-        } = self;
-        let fields = parts.iter().map(|part| {
-            let name = &part.name;
-            let (ty, place) = self.held(&self.target.fields[part.field]);
-            quote_spanned!(self.at=> #name: <#ty as #private::KeyPart<_>>::to_part(#place))
-        });
-        // An alias inside a function can't see the parameters of the impl.
-        let params = self.target.generics.type_params().map(|param| &param.ident);
-        let params: Vec<&Ident> = params
-            .filter(|param| mentions(self.entity.clone(), &[(*param).clone()]))
-            .collect();
-        let generics = (!params.is_empty()).then(|| quote_spanned!(self.at=> <#(#params),*>));
-        let turbofish = generics
-            .as_ref()
-            .map(|generics| quote_spanned!(self.at=> ::#generics));
-        // The compiler lists the existing parts only for spans of the user's code. There, a literal
-        // with numbered fields would cause a warning.
-        let at = match parts.first() {
-            Some(Part {
-                name: Member::Named(_),
-                ..
-            }) => first_span(self.entity),
-            _ => self.at,
-        };
-        let literal = quote_spanned!(at=> __Key #turbofish { #(#fields),* });
-        quote_spanned! {self.at=>
-            type __Key #generics = #key_type;
-            #literal
-        }
-    }
-
-    fn template(&self, pieces: &[Piece]) -> TokenStream {
-        let private = &self.private;
-        let pushes = self.pushes(pieces, &quote!(&mut __key));
-        quote_spanned! {self.at=>
-            let mut __key = #private::String::new();
-            #pushes
-            #private::KeyValue::into_key(__key)
-        }
-    }
-
-    /// Checks that the template has a text.
-    fn check_template(&self, pieces: &[Piece]) -> TokenStream {
-        let Self {
-            entity, private, ..
-        } = self;
-        let pushes = self.pushes(pieces, &quote!(__key));
-        quote_spanned!(self.at=> #private::check_template::<#entity>(|__key| { #pushes }))
-    }
-
-    /// Writes the pieces of a template into `key`.
-    fn pushes(&self, pieces: &[Piece], key: &TokenStream) -> TokenStream {
-        let Self {
-            private, request, ..
-        } = self;
-        pieces
-            .iter()
-            .map(|piece| push(self.target, piece, request, key, private))
-            .collect()
-    }
-
-    fn expression(&self, expression: &Expression) -> TokenStream {
-        let Self {
-            private,
-            request,
-            target,
-            ..
-        } = self;
-        let bindings = bindings(target, expression, request);
-        let value = value(target, expression, private);
-        quote!(#bindings #value)
-    }
-
-    /// The type of a field's value as a whole, and a reference to it.
-    fn held<'f>(&self, field: &Field<'f>) -> (&'f Type, TokenStream) {
-        let request = &self.request;
-        let Field { member, ty, .. } = field;
-        match Holder::of(ty) {
-            Holder::One {
-                ty,
-                by: By::Reference,
-            } => (ty, quote_spanned!(self.at=> #request.#member)),
-            Holder::One { ty, by: By::Arc } => (ty, self.reference(member)),
-            _ => (ungrouped(ty), self.reference(member)),
-        }
-    }
-
-    /// A reference to a field, or to a copy of it.
-    fn reference(&self, member: &Member) -> TokenStream {
-        let request = &self.request;
-        if self.target.is_packed {
-            quote_spanned!(self.at=> &{ #request.#member })
-        } else {
-            quote_spanned!(self.at=> &#request.#member)
-        }
     }
 
     fn feed(&self) -> TokenStream {

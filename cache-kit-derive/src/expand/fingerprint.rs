@@ -15,7 +15,7 @@ use syn::ext::IdentExt;
 use syn::{Attribute, Generics, Type};
 
 use crate::ast::Shape;
-use crate::check::named::{Part, is_of_std, parts};
+use crate::check::named::{InnerType, inner_types, is_of_std};
 use crate::check::serde::serde_items;
 
 /// serde's words that may change the meaning of bytes without a change of the requests.
@@ -92,21 +92,21 @@ fn is_integer(word: &str) -> bool {
 pub(super) fn nested<'s>(shape: &'s Shape<'_>) -> Vec<&'s Type> {
     let mut seen = Vec::new();
     let mut nested = Vec::new();
-    for part in shape.fields().flat_map(|field| parts(field.ty)) {
-        if !tells_its_shape(&part, shape.target().generics) {
+    for inner in shape.fields().flat_map(|field| inner_types(field.ty)) {
+        if !tells_its_shape(&inner, shape.target().generics) {
             continue;
         }
-        let name = canonical(part.ty.to_token_stream());
+        let name = canonical(inner.ty.to_token_stream());
         if !seen.contains(&name) {
             seen.push(name);
-            nested.push(part.ty);
+            nested.push(inner.ty);
         }
     }
     nested
 }
 
-fn tells_its_shape(part: &Part<'_>, generics: &Generics) -> bool {
-    let Type::Path(ty) = part.ty else {
+fn tells_its_shape(inner: &InnerType<'_>, generics: &Generics) -> bool {
+    let Type::Path(ty) = inner.ty else {
         return false;
     };
     if ty.path.is_ident("Self") || is_of_std(&ty.path) && ty.qself.is_none() {
@@ -115,7 +115,7 @@ fn tells_its_shape(part: &Part<'_>, generics: &Generics) -> bool {
     match ty.path.get_ident() {
         Some(name) if generics.const_params().any(|param| param.ident == *name) => false,
         Some(name) if generics.type_params().any(|param| param.ident == *name) => true,
-        Some(name) => !part.may_be_constant || is_called_like_a_type(name),
+        Some(name) => !inner.may_be_constant || is_called_like_a_type(name),
         None => true,
     }
 }

@@ -4,10 +4,10 @@ use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::ExprPath;
 
-use super::tokens::{located_at, with_self};
 use crate::ast::Struct;
-use crate::attr::feeder::Hooks;
+use crate::attr::feeder::FeederAttr;
 use crate::check::feeder::Slot;
+use crate::tokens::{located_at, with_self};
 
 /// The caller: every hook gets the struct with the derive.
 pub(super) struct Caller<'a> {
@@ -22,30 +22,28 @@ pub(super) struct Caller<'a> {
 }
 
 impl Caller<'_> {
-    pub(super) fn methods(&self, hooks: &Hooks) -> TokenStream {
+    pub(super) fn methods(&self, attr: &FeederAttr) -> TokenStream {
         let Self {
             entity, private, ..
         } = self;
         let key = ("__key", quote!(&#private::str));
         let entity = ("__entity", quote!(&#entity));
-        let validate = match (&hooks.validate, &self.valid) {
+        let validate = match (attr.validate.value(), &self.valid) {
             (None, Some(valid)) => Some(quote! {
                 fn validate(&self) -> #private::Result<()> {
                     #valid
                 }
             }),
-            (path, _) => path
-                .as_ref()
-                .map(|path| self.method("validate", path, None)),
+            (path, _) => path.map(|path| self.method("validate", path, None)),
         };
         let methods = [
-            ("on_hit", &hooks.on_hit, &key),
-            ("on_miss", &hooks.on_miss, &key),
-            ("on_loaded", &hooks.on_loaded, &entity),
+            ("on_hit", attr.on_hit.value(), &key),
+            ("on_miss", attr.on_miss.value(), &key),
+            ("on_loaded", attr.on_loaded.value(), &entity),
         ];
-        let methods = methods.into_iter().filter_map(|(name, path, argument)| {
-            Some(self.method(name, path.as_ref()?, Some(argument)))
-        });
+        let methods = methods
+            .into_iter()
+            .filter_map(|(name, path, argument)| Some(self.method(name, path?, Some(argument))));
         validate.into_iter().chain(methods).collect()
     }
 

@@ -8,22 +8,23 @@ pub(crate) mod entity;
 mod feeder;
 mod fingerprint;
 mod hooks;
+mod key;
+mod request_key;
 mod schema;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 pub(crate) mod tests;
-mod tokens;
 pub(crate) mod typed_key;
 
 use proc_macro2::TokenStream;
 use syn::DeriveInput;
 
 use crate::ast::{Shape, Struct};
-use crate::attr::cache::CacheAttr;
+use crate::attr::entity::EntityAttr;
 use crate::attr::feeder::FeederAttr;
 use crate::attr::schema::{SchemaAttr, is_of_entity};
-use crate::check::key::Keyed;
+use crate::check::entity_key::Keyed;
 use crate::diag::Errors;
 use crate::{check, fallback};
 
@@ -34,7 +35,7 @@ pub(crate) fn cache_entity(input: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut errors = Errors::default();
-    let attr = CacheAttr::of_type(&input.attrs, &mut errors);
+    let attr = EntityAttr::read(&input.attrs, &mut errors);
     let private = attr.krate.private();
     let Some(shape) = Shape::new(&input, "CacheEntity", &mut errors) else {
         let stub = fallback::entity(&input, None, &mut errors, &private);
@@ -58,14 +59,14 @@ pub(crate) fn cache_schema(input: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut errors = Errors::default();
-    let attr = SchemaAttr::of_type(&input.attrs, &mut errors);
+    let attr = SchemaAttr::read(&input.attrs, &mut errors);
     let private = attr.krate.private();
     let Some(shape) = Shape::new(&input, "CacheSchema", &mut errors) else {
         return failed(errors, fallback::schema(&input, &private));
     };
     check::schema::check(&shape, &mut errors);
     if errors.is_empty() {
-        schema::expand(&shape, attr.version.unwrap_or(0), &private)
+        schema::expand(&shape, attr.version.value().copied().unwrap_or(0), &private)
     } else if is_of_entity(&input.attrs) {
         failed(errors, TokenStream::new())
     } else {
@@ -80,18 +81,18 @@ pub(crate) fn cache_feeder(input: TokenStream) -> TokenStream {
         Err(error) => return error.to_compile_error(),
     };
     let mut errors = Errors::default();
-    let attr = FeederAttr::of_struct(&input.attrs, &mut errors);
+    let attr = FeederAttr::read(&input.attrs, &mut errors);
     let private = attr.krate.private();
     let Some(target) = Struct::new(&input, "CacheFeed", &mut errors) else {
         return failed(
             errors,
-            fallback::feeder(&input, attr.entity.as_ref(), &private),
+            fallback::feeder(&input, attr.entity.value(), &private),
         );
     };
     let found = check::feeder::check(&target, &attr, &mut errors);
     match (found.entity, &found.key) {
         (Some(entity), Some(key)) if errors.is_empty() => {
-            feeder::expand(&target, entity, key, &found, &attr.hooks, &private)
+            feeder::expand(&target, entity, key, &found, &attr, &private)
         }
         _ => {
             let stub = fallback::checked_feeder(&input, &target, &found, &mut errors, &private);

@@ -5,11 +5,11 @@ use quote::{ToTokens, format_ident, quote};
 use syn::Member;
 use syn::ext::IdentExt;
 
-use super::tokens::{mentions, with_self};
 use crate::ast::{Field, Struct, usable};
 use crate::check::named::is_plain;
-use crate::check::typed_key::Parts;
+use crate::check::typed_key::{Part, TypedKey};
 use crate::lints::{hidden, private_interfaces};
+use crate::tokens::{mentions, with_self};
 
 /// `OrderItemKey`, or the stated name, resolved like the user's code, but not treated as code that
 /// the user wrote.
@@ -24,14 +24,11 @@ pub(crate) fn name(target: &Struct<'_>, stated: Option<&Ident>) -> Ident {
     }
 }
 
-pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream) -> TokenStream {
+pub(super) fn items(target: &Struct<'_>, key: &TypedKey<'_>, private: &TokenStream) -> TokenStream {
     let name = name(target, key.name);
-    let fields = key.fields.iter().map(|at| &target.fields[*at]);
-    let parts: Vec<Part<'_>> = fields
-        .enumerate()
-        .map(|(number, field)| Part::new(target, number, field))
-        .collect();
-    let typed = TypedKey {
+    let parts = key.parts.iter();
+    let parts: Vec<PartField<'_>> = parts.map(|part| PartField::new(target, part)).collect();
+    let typed = KeyStruct {
         target,
         key,
         name: &name,
@@ -65,20 +62,20 @@ pub(super) fn items(target: &Struct<'_>, key: &Parts<'_>, private: &TokenStream)
     }
 }
 
-/// What the struct is made from.
-struct TypedKey<'a> {
+/// The struct that is generated.
+struct KeyStruct<'a> {
     target: &'a Struct<'a>,
-    key: &'a Parts<'a>,
+    key: &'a TypedKey<'a>,
     name: &'a Ident,
-    parts: &'a [Part<'a>],
+    parts: &'a [PartField<'a>],
     private: &'a TokenStream,
 }
 
-/// A part of the key.
-struct Part<'a> {
+/// A field of it, for a part of the key.
+struct PartField<'a> {
     /// The field of the entity.
     field: &'a Field<'a>,
-    member: Member,
+    member: &'a Member,
     /// Its name, if it is not numbered.
     argument: Ident,
     ty: TokenStream,
@@ -87,20 +84,17 @@ struct Part<'a> {
     is_plain: bool,
 }
 
-impl<'a> Part<'a> {
-    fn new(target: &Struct<'_>, number: usize, field: &'a Field<'a>) -> Self {
+impl<'a> PartField<'a> {
+    fn new(target: &'a Struct<'a>, part: &'a Part) -> Self {
         let self_ident = Ident::new("Self", Span::call_site());
+        let field = &target.fields[part.field];
         let ty = field.ty.to_token_stream();
         Self {
             field,
-            // The parts of a tuple struct's key count from 0, whichever fields they come from.
-            member: match &field.member {
-                Member::Named(ident) => Member::Named(ident.clone()),
-                Member::Unnamed(_) => Member::Unnamed(number.into()),
-            },
-            argument: match &field.member {
-                Member::Named(ident) => ident.clone(),
-                Member::Unnamed(_) => format_ident!("part_{number}"),
+            member: &part.name,
+            argument: match &part.name {
+                Member::Named(name) => name.clone(),
+                Member::Unnamed(number) => format_ident!("part_{}", number.index),
             },
             // Inside the key, `Self` would be the key.
             ty: if mentions(ty.clone(), &[self_ident]) {
@@ -113,7 +107,7 @@ impl<'a> Part<'a> {
     }
 }
 
-impl TypedKey<'_> {
+impl KeyStruct<'_> {
     /// Whether all parts are known to have what an order and the standard derives need.
     fn is_plain(&self) -> bool {
         self.parts.iter().all(|part| part.is_plain)
@@ -157,7 +151,7 @@ impl TypedKey<'_> {
         let vis = target.vis;
         let fields = self.parts.iter().map(|part| {
             let about = format!("The `{}` of the entity.", part.field.name);
-            let Part { member, ty, .. } = part;
+            let PartField { member, ty, .. } = part;
             let member = (!target.is_tuple).then(|| quote!(#member:));
             quote!(#[doc = #about] #vis #member #ty)
         });
@@ -175,7 +169,7 @@ impl TypedKey<'_> {
         let members = self.parts.iter().map(|part| &part.member);
         let arguments = self.parts.iter().map(|part| &part.argument);
         let declared = self.parts.iter().map(|part| {
-            let Part { argument, ty, .. } = part;
+            let PartField { argument, ty, .. } = part;
             quote!(#argument: #ty)
         });
         Some(quote! {
@@ -194,7 +188,7 @@ impl TypedKey<'_> {
         let Self { name, private, .. } = self;
         let writes = self.parts.iter().enumerate().map(|(at, part)| {
             let separator = (at > 0).then(|| quote!(#private::write_separator(__f)?;));
-            let Part { member, ty, .. } = part;
+            let PartField { member, ty, .. } = part;
             let write = if part.is_plain {
                 quote!(#private::write_part::<#ty>(__f, &self.#member)?;)
             } else {
@@ -238,7 +232,7 @@ impl TypedKey<'_> {
     /// A key of one part implements `From` for that part.
     fn of_one_part(&self) -> Option<TokenStream> {
         let Self { name, private, .. } = self;
-        let [Part { ty, .. }] = self.parts else {
+        let [PartField { ty, .. }] = self.parts else {
             return None;
         };
         Some(quote! {
@@ -264,7 +258,7 @@ impl TypedKey<'_> {
             ..
         } = self;
         let lints = &target.lints;
-        let part = |part: &Part<'_>| {
+        let part = |part: &PartField<'_>| {
             let ty = &part.ty;
             quote!(<#ty as #private::Part>)
         };

@@ -1,12 +1,21 @@
 //! `"{order_id}:{item_id}"`: a key of fields and text.
 
-/// A piece of a template.
+/// A piece of a template. `F` names a field.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Piece {
+pub(crate) enum Piece<F> {
     /// Text that goes into the key unchanged.
     Text(String),
-    /// The name of the field whose text goes into the key.
-    Field(String),
+    /// The field whose text goes into the key.
+    Field(F),
+}
+
+impl<F> Piece<F> {
+    pub(crate) fn field(&self) -> Option<&F> {
+        match self {
+            Self::Field(field) => Some(field),
+            Self::Text(_) => None,
+        }
+    }
 }
 
 /// Whether `text` is a template and not the bare name of a field.
@@ -15,7 +24,7 @@ pub(crate) fn is_template(text: &str) -> bool {
 }
 
 /// Splits a template into pieces, or says what is wrong with it.
-pub(crate) fn parse(template: &str) -> Result<Vec<Piece>, String> {
+pub(crate) fn parse(template: &str) -> Result<Vec<Piece<String>>, String> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = template.chars();
@@ -82,11 +91,11 @@ fn field_name(name: &str) -> Result<String, String> {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Piece {
+    fn text(text: &str) -> Piece<String> {
         Piece::Text(text.to_owned())
     }
 
-    fn field(name: &str) -> Piece {
+    fn field(name: &str) -> Piece<String> {
         Piece::Field(name.to_owned())
     }
 

@@ -5,13 +5,14 @@ use std::iter::Peekable;
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree, token_stream};
 use quote::{ToTokens, quote_spanned};
 
-pub(super) fn first_span(tokens: &TokenStream) -> Span {
+/// The span of the first token.
+pub(crate) fn first_span(tokens: &TokenStream) -> Span {
     let first = tokens.clone().into_iter().next();
     first.map_or_else(Span::call_site, |first| first.span())
 }
 
 /// The same tokens with another span.
-pub(super) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
+pub(crate) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
     let respanned = |mut token: TokenTree| {
         token.set_span(at);
         token
@@ -19,7 +20,8 @@ pub(super) fn located_at(tokens: TokenStream, at: Span) -> TokenStream {
     tokens.into_iter().map(respanned).collect()
 }
 
-pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
+/// Whether one of the names is among the tokens.
+pub(crate) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
     tokens.into_iter().any(|token| match token {
         TokenTree::Ident(ident) => names.contains(&ident),
         TokenTree::Group(group) => mentions(group.stream(), names),
@@ -28,16 +30,17 @@ pub(super) fn mentions(tokens: TokenStream, names: &[Ident]) -> bool {
 }
 
 /// The tokens with `ty` instead of `Self`, which would be another type at their new position.
-pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
+pub(crate) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
     let mut tokens = tokens.into_iter().peekable();
     let mut replaced = TokenStream::new();
+    let mut in_lifetime = false;
     while let Some(token) = tokens.next() {
+        // The compiler reports a lifetime that is called `'Self`.
+        let is_type = !std::mem::take(&mut in_lifetime);
         match token {
-            TokenTree::Ident(ident) if ident == "Self" => {
+            TokenTree::Ident(ident) if ident == "Self" && is_type => {
                 let ty = located_at(ty.clone(), ident.span());
-                let is_path =
-                    matches!(tokens.peek(), Some(TokenTree::Punct(p)) if p.as_char() == ':');
-                if is_path {
+                if is_punct(tokens.peek(), ':') {
                     skip_arguments(&mut tokens);
                     quote_spanned!(ident.span()=> <#ty>).to_tokens(&mut replaced);
                 } else {
@@ -49,7 +52,10 @@ pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
                 other.set_span(group.span());
                 replaced.extend([TokenTree::Group(other)]);
             }
-            token => replaced.extend([token]),
+            token => {
+                in_lifetime = is_punct(Some(&token), '\'');
+                replaced.extend([token]);
+            }
         }
     }
     replaced
@@ -57,7 +63,6 @@ pub(super) fn with_self(tokens: TokenStream, ty: &TokenStream) -> TokenStream {
 
 /// Skips the `::<'a, T>` of a `Self::<'a, T>::new`, if there is one: the type has its own.
 fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
-    let is_punct = |token: Option<&TokenTree>, sign: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
     let mut ahead = tokens.clone();
     let starts = [':', ':', '<'];
     if !starts
@@ -78,6 +83,10 @@ fn skip_arguments(tokens: &mut Peekable<token_stream::IntoIter>) {
         }
     }
     *tokens = ahead;
+}
+
+fn is_punct(token: Option<&TokenTree>, sign: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
 }
 
 #[cfg(test)]
@@ -108,6 +117,7 @@ mod tests {
                 quote!(<Get<'a, T>>::check::<u8>),
             ),
             (quote!(self::miss), quote!(self::miss)),
+            (quote!(&'Self Self), quote!(&'Self Get<'a, T>)),
         ] {
             let squeezed = |tokens: TokenStream| tokens.to_string().replace(' ', "");
             assert_eq!(squeezed(with_self(tokens, &ty)), squeezed(expected));

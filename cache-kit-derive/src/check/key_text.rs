@@ -1,70 +1,96 @@
-//! How the text of a `key` names fields, on an entity and on a request.
+//! The text of a `key`, and how it names fields: on an entity and on a request.
 
 use proc_macro2::{Group, Span};
 use syn::ext::IdentExt;
 use syn::{LitStr, Member};
 
+use super::expression::Expression;
 use crate::ast::{Struct, usable};
 use crate::diag::Errors;
-use crate::text::template;
+use crate::text::template::{self, Piece};
 
-/// A piece of a template whose fields exist.
-pub(crate) enum Piece {
-    Text(String),
-    /// A field, and the path from it to the value: `{meta.id}`.
-    Field(usize, Vec<Member>),
+/// What the text of a `key` is.
+pub(super) enum KeyText {
+    /// The name of a field.
+    Field(String),
+    /// Several names, `"shop, id"`.
+    Fields(Vec<String>),
+    Expression(Expression),
+    Template,
+    /// None of these.
+    Unknown,
 }
 
-impl Piece {
-    /// The field itself, if there is no further path.
-    pub(crate) fn whole_field(&self) -> Option<usize> {
-        match self {
-            Self::Field(at, way) if way.is_empty() => Some(*at),
-            _ => None,
+/// A template whose fields exist.
+pub(crate) type Template = Vec<Piece<FieldPath>>;
+
+/// A field, and the path from it to a value inside it: `meta.id`.
+pub(crate) struct FieldPath {
+    /// The position in [`Struct::fields`].
+    pub(crate) field: usize,
+    pub(crate) rest: Vec<Member>,
+}
+
+impl KeyText {
+    pub(super) fn of(literal: &LitStr, target: &Struct<'_>) -> Self {
+        let text = literal.value();
+        if is_name(bare(&text)) {
+            return Self::Field(bare(&text).to_owned());
         }
+        let names: Vec<&str> = text.split(',').map(str::trim).collect();
+        let is_name_of_field = |name: &&str| !name.is_empty() && is_name(bare(name));
+        if names.len() > 1 && names.iter().all(is_name_of_field) {
+            let names = names.into_iter().map(|name| bare(name).to_owned());
+            return Self::Fields(names.collect());
+        }
+        if let Some(expression) = Expression::parse(literal, target) {
+            return Self::Expression(expression);
+        }
+        if template::is_template(&text) && !is_code(&text) {
+            return Self::Template;
+        }
+        Self::Unknown
+    }
+}
+
+impl FieldPath {
+    /// The field, if it is the value.
+    pub(crate) fn whole_field(&self) -> Option<usize> {
+        self.rest.is_empty().then_some(self.field)
     }
 }
 
 /// Whether a text that has braces is more likely code than a template.
-pub(super) fn is_code(text: &str) -> bool {
+fn is_code(text: &str) -> bool {
     ["()", "(|", "=>", "if ", "match ", "; "]
         .iter()
         .any(|code| text.contains(code))
 }
 
-/// Reports a list of fields in one text, `"shop, id"`, if it is one.
-pub(super) fn lists_fields(literal: &LitStr, text: &str, errors: &mut Errors) -> bool {
-    let names: Vec<&str> = text.split(',').map(str::trim).collect();
-    let is_list = names.len() > 1
-        && names
-            .iter()
-            .all(|name| !name.is_empty() && is_name(bare(name)));
-    if is_list {
-        let names: Vec<&str> = names.into_iter().map(bare).collect();
-        errors.at(
-            literal,
-            format!(
-                "each field of a key has quotes of its own: write `key(\"{}\")`",
-                names.join("\", \"")
-            ),
-        );
-    }
-    is_list
+/// Reports several names in one text.
+pub(super) fn needs_quotes(literal: &LitStr, names: &[String], errors: &mut Errors) {
+    errors.at(
+        literal,
+        format!(
+            "each field of a key has quotes of its own: write `key(\"{}\")`",
+            names.join("\", \"")
+        ),
+    );
 }
 
 /// The name of a field, which may be written with `self.` before it.
-pub(super) fn bare(text: &str) -> &str {
+fn bare(text: &str) -> &str {
     text.strip_prefix("self.").unwrap_or(text)
 }
 
 /// Whether the text can only be the name of a field.
-pub(super) fn is_name(text: &str) -> bool {
+fn is_name(text: &str) -> bool {
     let text = text.strip_prefix("r#").unwrap_or(text);
     text.chars().all(|c| c == '_' || c.is_alphanumeric())
 }
 
-/// The fields that are the parts of a key, without duplicates.
-pub(super) fn parts(
+/// The fields in the parentheses of a `key`, without duplicates.
+pub(super) fn fields_named(
     target: &Struct<'_>,
     group: &Group,
     names: &[LitStr],
@@ -77,12 +103,12 @@ pub(super) fn parts(
             "name the fields of the key, as in `key(\"order_id\", \"item_id\")`",
         );
     }
-    let mut parts: Vec<usize> = Vec::new();
+    let mut fields: Vec<usize> = Vec::new();
     for name in names {
         let Some(at) = field_named(target, name, bare(&name.value()), errors) else {
             continue;
         };
-        if parts.contains(&at) {
+        if fields.contains(&at) {
             errors.at(
                 name,
                 format!(
@@ -91,33 +117,34 @@ pub(super) fn parts(
                 ),
             );
         } else {
-            parts.push(at);
+            fields.push(at);
         }
     }
-    parts
+    fields
 }
 
-/// The pieces of a template.
-pub(super) fn pieces(
+/// Finds the fields of a template.
+pub(super) fn template_of(
     target: &Struct<'_>,
     literal: &LitStr,
-    text: &str,
     errors: &mut Errors,
-) -> Option<Vec<Piece>> {
-    let pieces = template::parse(text)
+) -> Option<Template> {
+    let pieces = template::parse(&literal.value())
         .map_err(|message| errors.at(literal, message))
         .ok()?;
     // The key is a `String`, whatever the fields are, so the fallback can rely on it.
     let mut known = Vec::new();
     for piece in pieces {
         match piece {
-            template::Piece::Text(text) => known.push(Piece::Text(text)),
-            template::Piece::Field(name) => {
+            Piece::Text(text) => known.push(Piece::Text(text)),
+            Piece::Field(name) => {
                 let mut names = bare(&name).split('.');
                 let field = names.next().unwrap_or_default();
-                let way = names.map(|name| member(name, literal));
-                match (target.field(field), way.collect::<syn::Result<Vec<_>>>()) {
-                    (Some(at), Ok(way)) => known.push(Piece::Field(at, way)),
+                let rest = names.map(|name| member(name, literal));
+                match (target.field(field), rest.collect::<syn::Result<Vec<_>>>()) {
+                    (Some(field), Ok(rest)) => {
+                        known.push(Piece::Field(FieldPath { field, rest }));
+                    }
                     (Some(_), Err(_)) => errors.at(
                         literal,
                         format!(

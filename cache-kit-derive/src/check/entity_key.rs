@@ -6,60 +6,58 @@ use syn::{ExprPath, LitStr, Type};
 
 use super::expression::Expression;
 use super::is_float;
-use super::names::{self, Piece, bare, is_code, is_name};
-use super::typed_key::{Parts, named_well, only_for_parts, typed};
+use super::key_text::{self, KeyText, Template};
+use super::typed_key::{TypedKey, named_well, only_for_parts, typed};
 use crate::ast::{Shape, Struct};
-use crate::attr::cache::{CacheAttr, FieldMarks, KeyAttr};
+use crate::attr::entity::{EntityAttr, EntityMarks};
+use crate::attr::key::StatedKey;
 use crate::diag::{Errors, one_of, quoted_list};
-use crate::text::template;
+use crate::text::template::Piece;
 
 /// How an entity is keyed. Numbers are positions in [`Struct::fields`].
-pub(crate) enum Key<'a> {
+pub(crate) enum EntityKey<'a> {
     /// The field as it is.
     Field(usize),
     /// A `String` of fields and text.
-    Template(Vec<Piece>),
-    /// A typed key of these fields.
-    Parts(Parts<'a>),
+    Template(Template),
+    Typed(TypedKey<'a>),
     /// The result of this function, and its type.
-    With(&'a ExprPath, &'a Type),
+    Function(&'a ExprPath, &'a Type),
     /// The value of this expression, and its type.
     Expression(Expression, &'a Type),
 }
 
 /// What is known about how an entity is keyed.
 pub(crate) enum Keyed<'a> {
-    Known(Key<'a>),
+    Known(EntityKey<'a>),
     /// A typed key was intended, with this name or the default one.
     Typed(Option<&'a Ident>),
     Unknown,
 }
 
-impl Key<'_> {
+impl EntityKey<'_> {
     /// The fields that the key consists of, as far as they are known.
     pub(super) fn fields(&self) -> Vec<usize> {
         match self {
             Self::Field(at) => vec![*at],
-            Self::Parts(parts) => parts.fields.clone(),
-            Self::Template(pieces) => pieces
-                .iter()
-                .filter_map(|piece| match piece {
-                    Piece::Field(at, _) => Some(*at),
-                    Piece::Text(_) => None,
-                })
-                .collect(),
+            Self::Typed(key) => key.parts.iter().map(|part| part.field).collect(),
+            Self::Template(pieces) => {
+                let fields = pieces.iter().filter_map(Piece::field);
+                fields.map(|path| path.field).collect()
+            }
             Self::Expression(expression, _) => expression.fields.clone(),
-            Self::With(..) => Vec::new(),
+            Self::Function(..) => Vec::new(),
         }
     }
 
     /// The types that the key consists of, with duplicates.
     pub(super) fn types<'t>(&'t self, target: &Struct<'t>) -> Vec<&'t Type> {
         match self {
-            Self::With(_, ty) | Self::Expression(_, ty) => vec![ty],
+            Self::Function(_, ty) | Self::Expression(_, ty) => vec![ty],
             Self::Template(pieces) => pieces
                 .iter()
-                .filter_map(|piece| Some(target.fields[piece.whole_field()?].ty))
+                .filter_map(Piece::field)
+                .filter_map(|path| Some(target.fields[path.whole_field()?].ty))
                 .collect(),
             key => {
                 let fields = key.fields();
@@ -73,33 +71,33 @@ impl Key<'_> {
 /// `marked_inside` says that there is one in a variant.
 pub(super) fn check<'a>(
     shape: &Shape<'_>,
-    attr: &'a CacheAttr,
-    marks: &[FieldMarks],
+    attr: &'a EntityAttr,
+    marks: &[EntityMarks],
     marked_inside: bool,
     errors: &mut Errors,
 ) -> Keyed<'a> {
     let target = shape.target();
-    let unclear = attr.unclear || marks.iter().any(|marks| marks.doubts.unclear);
+    let unclear = attr.doubts.unclear || marks.iter().any(|marks| marks.doubts.unclear);
     // A guessed word is not reported as a conflict.
-    let is_stated = attr.key.is_some() || attr.key_with.is_some();
+    let is_stated = attr.key.is_given() || attr.key_with.is_given();
     let marks: Vec<(usize, &Ident)> = marks
         .iter()
         .enumerate()
         .filter(|(_, marks)| !(is_stated && marks.doubts.guessed))
-        .filter_map(|(at, marks)| Some((at, marks.key.as_ref()?)))
+        .filter_map(|(at, marks)| Some((at, marks.key.name()?)))
         .collect();
-    let is_typed = match &attr.key {
-        Some(KeyAttr::Parts(..)) => true,
-        Some(KeyAttr::Text(..)) => false,
+    let is_typed = match attr.key.value() {
+        Some(StatedKey::Fields(..)) => true,
+        Some(StatedKey::Text(_)) => false,
         None => marks.len() > 1,
     };
-    let keyed = if attr.key_with.is_some() || is_misplaced_type(attr) {
+    let keyed = if attr.key_with.is_given() || is_misplaced_type(attr) {
         key_with(attr, &marks, errors)
-    } else if attr.key_is_broken || marked_inside {
+    } else if is_broken(attr) || marked_inside {
         None
     } else if shape.variants().is_some() {
         errors.at(
-            attr.key.as_ref().map_or(target.ident, KeyAttr::name),
+            attr.key.name().unwrap_or(target.ident),
             format!(
                 "an enum has no field that every variant shares: write `key_with = path` with the \
                  path of a `fn(&{}) -> …`, and `key_type = Type`",
@@ -109,7 +107,7 @@ pub(super) fn check<'a>(
         None
     } else if target.fields.is_empty() {
         errors.at(
-            attr.key.as_ref().map_or(target.ident, KeyAttr::name),
+            attr.key.name().unwrap_or(target.ident),
             format!(
                 "`{0}` has no field that could be the key: add one, or write `key_with = path` \
                  with the path of a `fn(&{0}) -> …`, and `key_type = Type`",
@@ -118,7 +116,7 @@ pub(super) fn check<'a>(
         );
         None
     } else {
-        let key = match &attr.key {
+        let key = match attr.key.value() {
             Some(stated) => {
                 for (_, mark) in &marks {
                     errors.at(
@@ -134,7 +132,7 @@ pub(super) fn check<'a>(
                     no_key(target, errors);
                     None
                 }
-                [(at, _)] if attr.key_name.is_none() => Some(Key::Field(*at)),
+                [(at, _)] if !attr.key_name.is_given() => Some(EntityKey::Field(*at)),
                 marks => Some(typed(
                     target,
                     attr,
@@ -144,45 +142,50 @@ pub(super) fn check<'a>(
         };
         key.filter(|key| no_floats(target, key, errors))
     };
-    if !is_typed && !matches!(keyed, Some(Key::Parts(_))) {
+    if !is_typed && !matches!(keyed, Some(EntityKey::Typed(_))) {
         only_for_parts(attr, unclear || keyed.is_none(), errors);
     }
     named_well(target, attr, errors);
     match keyed {
         Some(key) => Keyed::Known(key),
-        None if is_typed => Keyed::Typed(attr.key_name.as_ref().map(|name| &name.value)),
+        None if is_typed => Keyed::Typed(attr.key_name.value().map(|name| &name.0)),
         None => Keyed::Unknown,
     }
 }
 
+/// Whether there is a part of the key that could not be parsed.
+fn is_broken(attr: &EntityAttr) -> bool {
+    attr.key.is_broken() || attr.key_with.is_broken() || attr.key_type.is_broken()
+}
+
 /// Whether there is a `key_type` although the type of the key is known without it.
-fn is_misplaced_type(attr: &CacheAttr) -> bool {
-    attr.key_type.is_some() && !matches!(&attr.key, Some(KeyAttr::Text(..)))
+fn is_misplaced_type(attr: &EntityAttr) -> bool {
+    attr.key_type.is_given() && !matches!(attr.key.value(), Some(StatedKey::Text(_)))
 }
 
 fn key_with<'a>(
-    attr: &'a CacheAttr,
+    attr: &'a EntityAttr,
     marks: &[(usize, &Ident)],
     errors: &mut Errors,
-) -> Option<Key<'a>> {
-    if attr.key_with.is_some() {
+) -> Option<EntityKey<'a>> {
+    if attr.key_with.is_given() {
         let marks = marks.iter().map(|(_, mark)| *mark);
-        for other in attr.key.iter().map(KeyAttr::name).chain(marks) {
+        for other in attr.key.name().into_iter().chain(marks) {
             errors.at(
                 other,
                 "the entity has a `key_with` already: remove one of the two",
             );
         }
     }
-    match (&attr.key_with, &attr.key_type) {
+    match (attr.key_with.given(), attr.key_type.given()) {
         (Some(with), Some(ty)) => {
             let float = is_float(&ty.value);
             if float {
                 errors.at(&ty.value, FLOAT);
             }
-            (!float).then_some(Key::With(&with.value, &ty.value))
+            (!float).then_some(EntityKey::Function(&with.value, &ty.value))
         }
-        _ if attr.key_is_broken => None,
+        _ if is_broken(attr) => None,
         (Some(with), None) => {
             errors.at(
                 &with.name,
@@ -204,15 +207,15 @@ fn key_with<'a>(
 
 fn stated_key<'a>(
     target: &Struct<'_>,
-    attr: &'a CacheAttr,
-    stated: &KeyAttr,
+    attr: &'a EntityAttr,
+    stated: &StatedKey,
     errors: &mut Errors,
-) -> Option<Key<'a>> {
+) -> Option<EntityKey<'a>> {
     match stated {
-        KeyAttr::Text(_, literal) => text_key(target, attr, literal, errors),
-        KeyAttr::Parts(_, group, names) => {
-            let parts = names::parts(target, group, names, errors);
-            if let ([only], None) = (names.as_slice(), &attr.key_name) {
+        StatedKey::Text(literal) => text_key(target, attr, literal, errors),
+        StatedKey::Fields(group, names) => {
+            let fields = key_text::fields_named(target, group, names, errors);
+            if let ([only], None) = (names.as_slice(), attr.key_name.given()) {
                 errors.at(
                     only,
                     format!(
@@ -222,8 +225,8 @@ fn stated_key<'a>(
                     ),
                 );
             }
-            let is_whole = !parts.is_empty() && parts.len() == names.len();
-            let key = typed(target, attr, parts);
+            let is_whole = !fields.is_empty() && fields.len() == names.len();
+            let key = typed(target, attr, fields);
             if is_whole {
                 return Some(key);
             }
@@ -236,66 +239,67 @@ fn stated_key<'a>(
 /// Interprets the text after `key =`: a field, a template, or an expression of the stated type.
 fn text_key<'a>(
     target: &Struct<'_>,
-    attr: &'a CacheAttr,
+    attr: &'a EntityAttr,
     literal: &LitStr,
     errors: &mut Errors,
-) -> Option<Key<'a>> {
-    let text = literal.value();
-    if is_name(bare(&text)) {
-        let field = names::field_named(target, literal, bare(&text), errors)?;
-        if let Some(ty) = &attr.key_type {
-            errors.at(
-                &ty.name,
-                "the key has the type of its field: remove this, or make the key with \
-                 `key_with = path` or an expression",
-            );
+) -> Option<EntityKey<'a>> {
+    let stated = attr.key_type.given();
+    match (KeyText::of(literal, target), stated) {
+        (KeyText::Field(name), _) => {
+            let field = key_text::field_named(target, literal, &name, errors)?;
+            if let Some(ty) = stated {
+                errors.at(
+                    &ty.name,
+                    "the key has the type of its field: remove this, or make the key with \
+                     `key_with = path` or an expression",
+                );
+            }
+            Some(EntityKey::Field(field))
         }
-        return Some(Key::Field(field));
-    }
-    if names::lists_fields(literal, &text, errors) {
-        return None;
-    }
-    let expression = Expression::parse(literal, target);
-    match (expression, &attr.key_type) {
-        (Some(expression), Some(ty)) => {
+        (KeyText::Fields(names), _) => {
+            key_text::needs_quotes(literal, &names, errors);
+            None
+        }
+        (KeyText::Expression(expression), Some(ty)) => {
             let float = is_float(&ty.value);
             if float {
                 errors.at(&ty.value, FLOAT);
             }
-            return (!float).then_some(Key::Expression(expression, &ty.value));
+            (!float).then_some(EntityKey::Expression(expression, &ty.value))
         }
-        (Some(_), None) => {
+        (KeyText::Expression(_), None) => {
             errors.at(
                 literal,
                 format!(
                     "an expression does not say which type the key has: add `key_type = Type` with \
                      the type of `{}`",
-                    text.escape_debug()
+                    literal.value().escape_debug()
                 ),
             );
-            return None;
+            None
         }
-        (None, Some(ty)) if template::is_template(&text) && !is_code(&text) => {
+        (KeyText::Template, _) => {
+            if let Some(ty) = stated {
+                errors.at(
+                    &ty.name,
+                    "a key that is made by a template is a `String`: remove this",
+                );
+            }
+            key_text::template_of(target, literal, errors).map(EntityKey::Template)
+        }
+        (KeyText::Unknown, _) => {
             errors.at(
-                &ty.name,
-                "a key that is made by a template is a `String`: remove this",
+                literal,
+                format!(
+                    "`key` takes the name of a field, a template like `{{shop}}:{{id}}`, or a short \
+                     expression over the fields with its `key_type`: put what is longer into a \
+                     method and name it by `key_with`. The fields are {}",
+                    quoted_list(target.field_names())
+                ),
             );
+            None
         }
-        _ => {}
     }
-    if template::is_template(&text) && !is_code(&text) {
-        return names::pieces(target, literal, &text, errors).map(Key::Template);
-    }
-    errors.at(
-        literal,
-        format!(
-            "`key` takes the name of a field, a template like `{{shop}}:{{id}}`, or a short \
-             expression over the fields with its `key_type`: put what is longer into a method and \
-             name it by `key_with`. The fields are {}",
-            quoted_list(target.field_names())
-        ),
-    );
-    None
 }
 
 fn no_key(target: &Struct<'_>, errors: &mut Errors) {
@@ -314,7 +318,7 @@ const FLOAT: &str = "a float cannot be a key, because `NaN` does not equal itsel
                      or a `String`";
 
 /// Refuses floats: `NaN` does not equal itself, and `0.0` equals `-0.0` but has another text.
-fn no_floats(target: &Struct<'_>, key: &Key<'_>, errors: &mut Errors) -> bool {
+fn no_floats(target: &Struct<'_>, key: &EntityKey<'_>, errors: &mut Errors) -> bool {
     let used = key.fields();
     let mut none = true;
     for (at, field) in target.fields.iter().enumerate() {
