@@ -8,6 +8,8 @@ mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
 mod resilience;
+#[cfg(feature = "memcached")]
+mod sharded;
 
 pub use byte_store::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
 pub use encoded::{Encoded, EncodedConfig, EncodedLease};
