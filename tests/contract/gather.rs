@@ -15,8 +15,11 @@ use tokio::task::JoinSet;
 
 use crate::byte_store::MapStore;
 
-/// This many look-ups are sent alone.
-const FEW: usize = 16;
+/// This many look-ups are sent alone. Not the default, which may change.
+const FEW: usize = 5;
+
+/// This many keys are in one command at most.
+const MANY: usize = 100;
 
 /// The fate of a command for many keys.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,6 +70,9 @@ impl Gatekept {
 
 impl ByteStore for Gatekept {
     type Token = Vec<u8>;
+
+    const LOOK_UPS_ALONE: usize = FEW;
+    const KEYS_AT_ONCE: usize = MANY;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.note(&[key]).await;
@@ -202,8 +208,10 @@ async fn many_callers_travel_together_and_each_gets_his_own() {
     let mut callers = crowd(&service, 1_000);
     let asked = store.asked(1_000).await;
     assert_eq!(keys(&asked).len(), 1_000, "a key was asked for twice");
-    assert!(asked.len() <= FEW + 8, "{} commands", asked.len());
-    assert!(asked.iter().all(|keys| keys.len() <= 256));
+    // Full ones, and a few that were sent before they were full.
+    let commands = FEW + 1_000 / MANY + 4;
+    assert!(asked.len() <= commands, "{} commands", asked.len());
+    assert!(asked.iter().all(|keys| keys.len() <= MANY));
     store.open();
     while let Some(read) = callers.join_next().await {
         assert!(read.unwrap().unwrap().is_hit());
