@@ -14,11 +14,9 @@ mod connections;
 mod failover;
 mod failures;
 mod late;
-mod limits;
 mod processes;
 mod protocol;
 mod refusals;
-mod wire;
 
 use cache_kit::CacheService;
 use cache_kit::backend::{RedisBackend, RedisConfig};

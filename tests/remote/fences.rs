@@ -218,3 +218,17 @@ pub async fn a_load_whose_caller_goes_away_leaves_no_placeholder<S: Server>() {
         .await;
     }
 }
+
+pub async fn a_row_that_does_not_exist_leaves_nothing_and_waits_for_nothing<S: Server>() {
+    let server = S::start();
+    let database = Gated::open();
+    let (here, there) = (service::<S>(&server.url()), service::<S>(&server.url()));
+    for _ in 0..100 {
+        for service in [&here, &there] {
+            let (outcome, seen) = call(service, &database, "absent", Refresh).await.unwrap();
+            assert_eq!((outcome.source(), seen), (Source::Repository, None));
+        }
+    }
+    assert_eq!(server.value("row:absent"), None);
+    assert_eq!(database.loads(), 200);
+}

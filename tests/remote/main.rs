@@ -11,12 +11,16 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod batches;
+mod bytes;
 mod failures;
 mod fences;
 mod late;
+mod limits;
 mod schedules;
 mod successor;
 mod waiting;
+mod wire;
 
 /// One test of one story: on a runtime of one thread, on one of four, or on none.
 macro_rules! story {
@@ -53,6 +57,28 @@ macro_rules! stories {
 macro_rules! on {
     ($store:ident, $server:ident) => {
         mod $store {
+            stories! { $server batches:
+                task order_duplicates_and_holes,
+                task more_keys_than_are_sent_at_once,
+                task an_entry_that_cannot_be_used_spoils_only_itself,
+                task overlapping_batches_of_two_processes_load_each_key_once,
+                task what_another_process_does_not_finish_is_loaded_after_a_while,
+                task what_another_process_gives_up_is_loaded_at_once,
+                task an_invalidation_elsewhere_fences_only_its_key,
+                task a_dropped_batch_leaves_no_placeholders,
+                task a_server_that_is_away_costs_no_answer,
+            }
+            stories! { $server bytes:
+                task every_flipped_bit_and_every_cut_is_a_miss_that_is_overwritten,
+                task garbage_and_the_entries_of_other_keys_are_misses,
+                task what_is_discarded_is_told_once_and_why,
+            }
+            stories! { $server limits:
+                task an_entity_larger_than_its_type_allows_is_served_and_not_stored,
+                task a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten,
+                task what_is_too_large_is_not_kept_and_what_was_there_is_gone,
+                task services_with_different_limits_do_not_delete_each_others_entries,
+            }
             stories! { $server failures:
                 task dead_from_the_start_then_there,
                 task killed_in_the_middle_and_back,
@@ -75,6 +101,7 @@ macro_rules! on {
                 task another_process_waits_for_a_load_that_is_under_way,
                 task a_lease_that_has_expired_stores_nothing,
                 task a_load_whose_caller_goes_away_leaves_no_placeholder,
+                task a_row_that_does_not_exist_leaves_nothing_and_waits_for_nothing,
             }
             stories! { $server waiting:
                 task a_first_call_that_is_polled_once_holds_no_other,
@@ -86,6 +113,10 @@ macro_rules! on {
                 plain a_runtime_that_stands_still_while_it_connects_holds_no_other,
                 plain one_backend_serves_one_runtime_after_another,
                 plain a_runtime_without_timer_or_sockets_is_a_clear_error,
+            }
+            stories! { $server wire:
+                task each_command_of_a_slow_refresh_against_an_invalidation_elsewhere,
+                task each_command_of_an_invalidation,
             }
             stories! { $server late:
                 task each_command_of_each_strategy_at_any_moment,
