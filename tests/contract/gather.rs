@@ -150,10 +150,10 @@ async fn filled(rows: usize) -> (Gatekept, Service) {
 
 /// Reads row `id`, which must come from the cache.
 async fn read(service: Service, id: usize) -> Result<Outcome> {
-    let nobody = InMemoryRepository::<Row>::new();
+    let none = InMemoryRepository::<Row>::new();
     let mut feeder = SharedFeeder::<Row>::new(id.to_string());
     let outcome = service
-        .execute(&mut feeder, &nobody, CacheStrategy::Fresh)
+        .execute(&mut feeder, &none, CacheStrategy::Fresh)
         .await?;
     assert_eq!(*feeder.entity.unwrap(), row(&id.to_string(), id as u64));
     Ok(outcome)
@@ -190,7 +190,7 @@ fn keys(asked: &[Vec<String>]) -> HashSet<&str> {
 }
 
 #[tokio::test]
-async fn few_callers_go_alone() {
+async fn few_callers_are_sent_alone() {
     let (store, service) = filled(FEW).await;
     let mut callers = crowd(&service, FEW);
     let asked = store.asked(FEW).await;
@@ -203,7 +203,7 @@ async fn few_callers_go_alone() {
 }
 
 #[tokio::test]
-async fn many_callers_travel_together_and_each_gets_his_own() {
+async fn many_callers_are_sent_together_and_each_gets_its_own() {
     let (store, service) = filled(1_000).await;
     let mut callers = crowd(&service, 1_000);
     let asked = store.asked(1_000).await;
@@ -224,7 +224,7 @@ async fn many_callers_travel_together_and_each_gets_his_own() {
 }
 
 #[tokio::test]
-async fn those_who_go_are_not_asked_for() {
+async fn callers_that_go_away_are_not_asked_for() {
     let (store, service) = filled(FEW + 10).await;
     let alone = begun(&service, 0..FEW);
     let mut waiting = begun(&service, FEW..FEW + 10);
@@ -235,7 +235,7 @@ async fn those_who_go_are_not_asked_for() {
 }
 
 #[tokio::test]
-async fn all_who_travel_together_hear_of_the_error() {
+async fn all_that_are_sent_together_get_the_error() {
     let (store, service) = filled(40).await;
     *store.batches.lock().unwrap() = Batches::Fail;
     let failed = all_at_once(&store, &service, 40).await;
@@ -246,7 +246,7 @@ async fn all_who_travel_together_hear_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_store_that_panics_leaves_nobody_waiting() {
+async fn a_store_that_panics_leaves_no_caller_waiting() {
     let (store, service) = filled(40).await;
     *store.batches.lock().unwrap() = Batches::Panic;
     let reads = all_at_once(&store, &service, 40).await;
@@ -259,7 +259,7 @@ async fn a_store_that_panics_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_holds_for_those_who_wait_too() {
+async fn the_deadline_holds_for_callers_that_wait_too() {
     let (_store, service) = filled(40).await;
     let begun = tokio::time::Instant::now();
     for read in crowd(&service, 40).join_all().await {
@@ -271,7 +271,7 @@ async fn the_deadline_holds_for_those_who_wait_too() {
 /// The task that fetches for the waiters is queued behind the first caller, on a thread that does
 /// not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
+async fn a_thread_that_is_blocked_keeps_no_caller_beyond_the_deadline() {
     let (_store, service) = filled(FEW + 2).await;
     let alone = begun(&service, 0..FEW);
     let (go_on, blocked) = std::sync::mpsc::channel();
@@ -294,7 +294,7 @@ async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
 }
 
 #[test]
-fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
+fn callers_of_a_runtime_that_stands_still_hold_no_others() {
     let still = current_thread();
     let (store, service) = still.block_on(filled(40));
     let left = still.block_on(async { begun(&service, 0..FEW + 4) });
@@ -311,12 +311,12 @@ fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
     let reads = lively.block_on(all_at_once(&store, &service, 40));
     assert!(reads.into_iter().all(|read| read.unwrap().is_hit()));
     let asked = store.asked.borrow();
-    assert!(asked.len() < 40, "nobody travels together any more");
+    assert!(asked.len() < 40, "they are sent together");
     drop(left);
 }
 
 #[tokio::test]
-async fn a_value_that_was_large_the_last_time_travels_alone() {
+async fn a_value_that_was_large_the_last_time_is_sent_alone() {
     let (store, service) = filled(100).await;
     let large = "x".repeat(100_000);
     let mut table = InMemoryRepository::new();
@@ -350,7 +350,7 @@ async fn a_value_that_was_large_the_last_time_travels_alone() {
     assert_eq!(with_large.map(Vec::len), Some(1));
     assert!(
         asked.iter().any(|keys| keys.len() > 50),
-        "the others travel together"
+        "the others are sent together"
     );
     store.open();
     while let Some(ended) = calls.join_next().await {

@@ -1,4 +1,5 @@
-//! The Memcached backend against real servers, and against peers that only look like one.
+//! What only Memcached has, against real servers and against peers that only look like one.
+//! `tests/remote` has what both stores have.
 
 #![allow(
     clippy::unwrap_used,

@@ -35,7 +35,7 @@ async fn a_black_hole_and_impatient_callers_open_the_breaker_and_the_next_ones_l
 /// A call goes away while its claim is on one connection, and there is a second connection by then.
 /// The search for the claim's placeholder must not arrive before the claim.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connections() {
+async fn a_claim_whose_caller_goes_away_leaves_nothing_behind_beside_other_connections() {
     for strategy in [Refresh, Invalidate] {
         let server = MemcachedServer::start();
         let proxy = Proxy::in_front_of_memcached(server.addr());

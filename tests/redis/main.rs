@@ -1,4 +1,4 @@
-//! The Redis backend against real servers.
+//! What only Redis has, against real servers. `tests/remote` has what both stores have.
 
 #![allow(
     clippy::unwrap_used,

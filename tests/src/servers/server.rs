@@ -54,7 +54,7 @@ pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
     /// Removes every key.
     fn flush(&self);
 
-    /// The bytes under `key`, whoever put them there.
+    /// The bytes under `key`: an entry, a placeholder or anything else.
     fn value(&self, key: &str) -> Option<Vec<u8>>;
 
     /// Puts bytes under `key`.
