@@ -47,7 +47,7 @@ impl<S: Server> Scene<S> {
             database: Gated::closed(),
             _server: server,
         };
-        // So that the wires stand and the server knows the scripts: each command below is sent once.
+        // The wires stand and the server knows the scripts, so each command below is sent once.
         scene.database.set("warm", 0);
         for (id, strategy) in [("warm", Invalidate), ("absent", Refresh)] {
             for service in [&scene.shaky, &scene.sound] {
