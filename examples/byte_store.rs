@@ -50,14 +50,20 @@ impl ByteStore for MapStore {
         Ok(Claim::Taken(mark.to_vec()))
     }
 
-    async fn swap(&self, key: &str, old: &Vec<u8>, new: &[u8], life: Life) -> Result<bool> {
+    async fn compare_and_set(
+        &self,
+        key: &str,
+        old: &Vec<u8>,
+        new: &[u8],
+        life: Life,
+    ) -> Result<bool> {
         let mut values = self.unexpired();
         let stands = token(&values, key).as_ref() == Some(old);
         stands.then(|| put(&mut values, key, new, life));
         Ok(stands)
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
         let mut values = self.unexpired();
         Ok(token(&values, key).as_ref() == Some(old) && values.remove(key).is_some())
     }

@@ -52,9 +52,17 @@ pub(crate) fn did_you_mean<'k>(
     // One slip in a short word, or one per three letters of a longer one. With more, it is another
     // word.
     let allowed = (word.chars().count() / 3).max(1);
+    // `stale` for `stale_if_error` is no slip, and is meant all the same.
+    let begins = |candidate: &str| {
+        let rest = candidate.strip_prefix(word);
+        word.len() > 2 && rest.is_some_and(|rest| rest.starts_with('_'))
+    };
     known
         .into_iter()
-        .map(|candidate| (distance(word, candidate), candidate))
+        .map(|candidate| match begins(candidate) {
+            true => (1, candidate),
+            false => (distance(word, candidate), candidate),
+        })
         .filter(|(distance, candidate)| {
             *distance <= allowed && *distance < candidate.chars().count()
         })

@@ -13,7 +13,7 @@ const THREADS: usize = 4;
 
 /// Every construct that the derives know, valid and invalid, and their combinations.
 const SOURCES: &[&str] = &[
-    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", stale = \"10m\", negative_ttl = \"5s\", version = 2)]
+    "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", stale_if_error = \"10m\", negative_ttl = \"5s\", version = 2)]
      pub struct User { id: String, #[serde(skip)] name: Option<Name>, address: Vec<Address> }",
     "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\", max_bytes = \"64 KiB\")]
      pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",
@@ -49,7 +49,7 @@ const WORDS: &[&str] = &[
     "key_with",
     "key_type",
     "ttl",
-    "stale",
+    "stale_if_error",
     "negative_ttl",
     "max_bytes",
     "version",

@@ -81,9 +81,9 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
         None
     }
 
-    /// The grace of an entry: how long after its time to live it may still be served if a load
-    /// fails. `None` is no grace.
-    fn cache_stale() -> Option<Duration> {
+    /// How long after its time to live an entry may still be served, stale, if a load fails.
+    /// `None`: it may not.
+    fn cache_stale_if_error() -> Option<Duration> {
         None
     }
 

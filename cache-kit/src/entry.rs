@@ -1,5 +1,6 @@
 //! [`Entry`]: what a cache keeps under one key.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,10 @@ use crate::clock::Timestamp;
 
 /// What a cache keeps under one key: an entity or a known absence, and the stamps that say how
 /// long it is good for.
-pub struct Entry<T> {
+///
+/// `T` may be a `dyn` type: memory keeps entries of all types in one shape, see
+/// [`erase`](Self::erase).
+pub struct Entry<T: ?Sized> {
     /// The entity; `None` says that the repository was asked and has none.
     pub value: Option<Arc<T>>,
     /// When it was loaded.
@@ -27,13 +31,13 @@ pub struct Entry<T> {
 pub enum Freshness {
     /// It may be served.
     Fresh,
-    /// Past its time to live, within its grace.
+    /// Past its time to live: it may stand in for a load that fails.
     Stale,
     /// It is treated as if it were not there.
     Expired,
 }
 
-impl<T> Entry<T> {
+impl<T: ?Sized> Entry<T> {
     /// Whether the entry is fresh, stale or expired at `now`.
     ///
     /// After a clock is set back, there are entries from the future. They are served as usual, so
@@ -62,7 +66,7 @@ impl<T> Entry<T> {
     }
 }
 
-impl<T> Clone for Entry<T> {
+impl<T: ?Sized> Clone for Entry<T> {
     fn clone(&self) -> Self {
         Self {
             value: self.value.clone(),
@@ -71,8 +75,48 @@ impl<T> Clone for Entry<T> {
     }
 }
 
+impl<T: Any + Send + Sync> Entry<T> {
+    /// The entry without its type.
+    #[inline]
+    pub fn erase(self) -> Entry<dyn Any + Send + Sync> {
+        let Self {
+            value,
+            created,
+            stale_from,
+            expires,
+            load_millis,
+        } = self;
+        Entry {
+            value: value.map(|value| value as Arc<dyn Any + Send + Sync>),
+            created,
+            stale_from,
+            expires,
+            load_millis,
+        }
+    }
+}
+
+impl Entry<dyn Any + Send + Sync> {
+    /// The entry with its type again; `None` if it holds a value of another type. An absence is one
+    /// of any type.
+    #[inline]
+    pub fn downcast<T: Any + Send + Sync>(self) -> Option<Entry<T>> {
+        let value = match self.value {
+            Some(value) => Some(value.downcast::<T>().ok()?),
+            None => None,
+        };
+        Some(Entry {
+            value,
+            created: self.created,
+            stale_from: self.stale_from,
+            expires: self.expires,
+            load_millis: self.load_millis,
+        })
+    }
+}
+
 /// Shows the stamps and never the value.
-impl<T> fmt::Debug for Entry<T> {
+impl<T: ?Sized> fmt::Debug for Entry<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("absence", &self.value.is_none())
@@ -104,6 +148,23 @@ mod tests {
         assert_eq!(at(299), Freshness::Stale);
         assert_eq!(at(300), Freshness::Expired);
         assert_eq!(entry.age(Timestamp::from_millis(50)), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_erased_entry_comes_back_as_its_type_alone() {
+        let entry = |value: Option<u32>| Entry {
+            value: value.map(Arc::new),
+            created: Timestamp::from_millis(1),
+            stale_from: Timestamp::from_millis(2),
+            expires: Timestamp::from_millis(3),
+            load_millis: 4,
+        };
+        let back = entry(Some(7)).erase().downcast::<u32>();
+        let back = back.map(|entry| (entry.value, entry.created, entry.expires, entry.load_millis));
+        let [created, expires] = [1, 3].map(Timestamp::from_millis);
+        assert_eq!(back, Some((Some(Arc::new(7)), created, expires, 4)));
+        assert!(entry(Some(7)).erase().downcast::<u64>().is_none());
+        assert!(entry(None).erase().downcast::<u64>().is_some());
     }
 
     #[test]

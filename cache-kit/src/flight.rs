@@ -47,12 +47,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::backend::{Fence, LeaseId};
-use crate::shards::{Shards, TypedKey};
+use crate::lease::{Fence, LeaseId};
+use crate::shards::{Shards, TaggedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Mutex, MutexGuard, lock};
 
-pub(crate) use pulse::{Pulse, STALLED, beating};
+pub(crate) use pulse::{Pulse, STALLED, Unpolled, beating};
 use tickets::{Ticket, Tickets};
 
 /// The flights of one service: `L` is its backend's lease, `V` what a flight completes with.
@@ -111,7 +111,7 @@ impl<L, V: Clone> Flights<L, V> {
     /// Finds the place of a caller with this `view`. `id` names the lease of a new flight.
     pub(crate) fn join_or_lead(
         self: &Arc<Self>,
-        key: &TypedKey,
+        key: &TaggedKey,
         view: View,
         id: LeaseId,
     ) -> Place<L, V> {
@@ -151,7 +151,7 @@ impl<L, V: Clone> Flights<L, V> {
     }
 
     /// Starts a new flight even if there is one already; later callers find this one.
-    pub(crate) fn lead(self: &Arc<Self>, key: &TypedKey, id: LeaseId) -> Leader<L, V> {
+    pub(crate) fn lead(self: &Arc<Self>, key: &TaggedKey, id: LeaseId) -> Leader<L, V> {
         let flight = Arc::new(Flight::new(key.clone(), id));
         let superseded = {
             let mut table = self.table.lock(key);
@@ -244,7 +244,7 @@ enum Leaving {
 }
 
 struct Flight<L, V> {
-    key: TypedKey,
+    key: TaggedKey,
     id: LeaseId,
     state: Mutex<State<L, V>>,
 }
@@ -295,7 +295,7 @@ enum Rule {
 }
 
 impl<L, V> Flight<L, V> {
-    fn new(key: TypedKey, id: LeaseId) -> Self {
+    fn new(key: TaggedKey, id: LeaseId) -> Self {
         Self {
             key,
             id,
@@ -316,9 +316,9 @@ impl<L, V> Flight<L, V> {
         lock(&self.state)
     }
 
-    fn is_stalled(&self) -> bool {
+    fn unpolled(&self) -> Option<Unpolled> {
         let pulse = self.lock().pulse.clone();
-        pulse.is_some_and(|pulse| pulse.has_stopped())
+        pulse.and_then(|pulse| pulse.unpolled())
     }
 }
 
@@ -452,9 +452,9 @@ pub(crate) struct Follower<L, V: Clone> {
 }
 
 impl<L, V: Clone> Follower<L, V> {
-    /// Whether the leader has stalled, see [`Pulse`].
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.flight.is_stalled()
+    /// Whether the leader was woken and has not been polled since, see [`Pulse`].
+    pub(crate) fn unpolled(&self) -> Option<Unpolled> {
+        self.flight.unpolled()
     }
 
     /// Starts a newer flight; `None` if there is one already.
@@ -529,9 +529,9 @@ pub(crate) struct Waiter<L, V: Clone> {
 }
 
 impl<L, V: Clone> Waiter<L, V> {
-    /// Whether the leader has stalled, see [`Pulse`].
-    pub(crate) fn is_stalled(&self) -> bool {
-        self.flight.is_stalled()
+    /// Whether the leader was woken and has not been polled since, see [`Pulse`].
+    pub(crate) fn unpolled(&self) -> Option<Unpolled> {
+        self.flight.unpolled()
     }
 
     /// Starts a newer flight; `None` if there is one already.
@@ -588,7 +588,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_flight_that_was_left_to_a_follower_who_is_not_polled_is_stalled() {
         let flights: Arc<Flights<u8, u8>> = Arc::new(Flights::new());
-        let key = TypedKey::of::<u8>("a");
+        let key = TaggedKey::of::<u8>("a");
         let view = || {
             let tick = flights.tick();
             View {
@@ -610,14 +610,23 @@ mod tests {
             unreachable!("the lease has no answer");
         };
         tokio::time::advance(STALLED * 10).await;
-        assert!(!waiter.is_stalled(), "the leader waits for something");
+        assert!(
+            waiter.unpolled().is_none(),
+            "the leader waits for something"
+        );
         drop(leader);
         assert!(
-            !waiter.is_stalled(),
-            "the follower has only just been woken"
+            waiter
+                .unpolled()
+                .is_some_and(|unpolled| unpolled.since.is_zero())
         );
         tokio::time::advance(STALLED).await;
-        assert!(waiter.is_stalled() && follower.is_stalled());
+        let [waiting, following] = [waiter.unpolled(), follower.unpolled()];
+        let since = |unpolled: Option<Unpolled>| unpolled.map(|unpolled| unpolled.since);
+        assert_eq!(
+            (since(waiting), since(following)),
+            (Some(STALLED), Some(STALLED))
+        );
         assert!(waiter.supersede(LeaseId(3)).is_some());
     }
 }

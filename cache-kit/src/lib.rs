@@ -94,6 +94,7 @@ pub mod expander;
 pub mod feed;
 mod flight;
 pub mod key;
+mod lease;
 pub mod observability;
 mod policy;
 pub mod repository;

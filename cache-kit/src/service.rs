@@ -241,6 +241,15 @@ impl<B: CacheBackend> CacheService<B> {
         self.expander.invalidate::<T>(key)
     }
 
+    /// Drops what the cache has under the whole cache key `key`, for every entity type: see
+    /// [`CacheExpander::invalidate_text`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::invalidate_text`].
+    pub fn invalidate_text(&self, key: &str) -> impl Future<Output = Result<Invalidated>> + Send {
+        self.expander.invalidate_text(key)
+    }
+
     /// Drops what the cache has under all of `keys`: see [`CacheExpander::invalidate_many`].
     ///
     /// # Errors

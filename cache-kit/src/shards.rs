@@ -1,4 +1,4 @@
-//! [`Shards`]: a map from typed keys, split into separately locked shards.
+//! [`Shards`]: a map from tagged keys, split into separately locked shards.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -15,12 +15,12 @@ const SHARDS: usize = if cfg!(cache_kit_model) { 1 } else { 64 };
 ///
 /// Short texts, which most keys are, are stored inline: a hit follows one pointer less.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct TypedKey {
+pub(crate) struct TaggedKey {
     pub(crate) entity: EntityTag,
     pub(crate) text: SmolStr,
 }
 
-impl TypedKey {
+impl TaggedKey {
     pub(crate) fn of<T: 'static>(text: &str) -> Self {
         Self {
             entity: EntityTag::of::<T>(),
@@ -64,9 +64,9 @@ impl Hasher for Fold {
 }
 
 /// The content of one lock.
-pub(crate) type Shard<V> = HashMap<TypedKey, V>;
+pub(crate) type Shard<V> = HashMap<TaggedKey, V>;
 
-/// A map from typed keys, split into separately locked shards.
+/// a map from tagged keys, split into separately locked shards.
 pub(crate) struct Shards<V> {
     shards: Box<[Mutex<Shard<V>>]>,
     hasher: RandomState,
@@ -81,7 +81,7 @@ impl<V> Shards<V> {
     }
 
     /// Locks the shard of `key`.
-    pub(crate) fn lock(&self, key: &TypedKey) -> MutexGuard<'_, Shard<V>> {
+    pub(crate) fn lock(&self, key: &TaggedKey) -> MutexGuard<'_, Shard<V>> {
         let index = self.hasher.hash_one(key) % SHARDS as u64;
         lock(&self.shards[index as usize])
     }

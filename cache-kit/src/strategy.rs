@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::backend::Take;
+use crate::lease::Take;
 
 /// What one call may do with the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -43,7 +43,7 @@ pub(crate) enum Situation {
     Begin,
     /// The cache has a fresh entry.
     Fresh,
-    /// The cache has an entry past its time to live, within its grace.
+    /// The cache has an entry past its time to live that may stand in for a load that fails.
     Stale {
         /// Whether its last load failed so recently that it is not retried yet.
         paused: bool,

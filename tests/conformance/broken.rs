@@ -24,6 +24,7 @@ enum Flaw {
     ForgetsAbsences,
     IgnoresFences,
     InvalidateKeepsLeases,
+    InvalidatesOneType,
     InvalidatesHalf,
     InvalidatingKeeps,
     KeepsCopies,
@@ -116,7 +117,7 @@ caught! {
     an_end_to_for_ever: EndsForEver in harness
         by an_entry_without_expiry_stays, "gone without an expiry";
     no_default_life: Nothing in outside
-        by the_default_life_is_finite_where_remote, "a default time to live of None";
+        by the_default_life_is_as_declared, "a default time to live of None";
     a_lease_if_missing_over_an_entry: TakesWhatIsThere in harness
         by a_lease_if_missing_is_had_only_where_nothing_is, "over an entry";
     an_entry_dropped_by_a_lease_over_it: OverDrops in harness
@@ -153,6 +154,10 @@ caught! {
         by look_ups_keep_order_duplicates_and_holes, "answers for 150 keys";
     leases_in_another_order: MixesLeases in harness
         by leases_keep_order_and_their_own_requests, "leased over";
+    copies_that_outlive_an_acknowledgement: KeepsCopies in harness
+        by an_acknowledgement_reaches_as_far_as_declared, "invalidated in another process";
+    an_invalidation_by_text_of_one_type: InvalidatesOneType in harness
+        by an_invalidation_by_text_reaches_every_type, "another type is still there";
     half_of_the_invalidations: InvalidatesHalf in harness
         by invalidations_reach_all_of_their_keys, "instead of";
     half_of_the_releases: ReleasesHalf in harness

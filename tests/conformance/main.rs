@@ -11,16 +11,18 @@ mod broken;
 #[allow(dead_code, unreachable_pub, reason = "an example, taken as it stands")]
 #[path = "../../examples/byte_store.rs"]
 mod byte_store;
+mod tiered;
 
 use std::time::Duration;
 
 use cache_kit::backend::{
-    Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend, MemcachedConfig,
-    RedisBackend, RedisConfig,
+    CacheBackend, Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend,
+    MemcachedConfig, RedisBackend, RedisConfig,
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
 use cache_kit_tests::servers::{MemcachedServer, RedisServer};
+use tiered::Tiered;
 
 /// Entries with a longer payload are too large for [`weighed`].
 const LARGEST: usize = 100_000;
@@ -47,6 +49,22 @@ fn weighed(engine: Engine) -> Harness<InMemoryBackend> {
     Harness::in_process(move || backend.clone()).largest_payload(LARGEST)
 }
 
+/// Two processes that share one far store; the clients of the harness are of the first.
+fn tiered<B: CacheBackend>(far: impl Fn() -> B, trust: Duration) -> [Tiered<B>; 2] {
+    [far(), far()].map(|far| Tiered {
+        near: InMemoryBackend::new(),
+        far,
+        trust,
+    })
+}
+
+fn tiered_over_memory() -> Harness<Tiered<InMemoryBackend>> {
+    let far = InMemoryBackend::new();
+    let trust = Duration::from_secs(1);
+    let [here, there] = tiered(|| far.clone(), trust);
+    Harness::in_process(move || here.clone()).acknowledges_here(trust, move || there.clone())
+}
+
 fn faultless() -> Harness<FaultyBackend<InMemoryBackend>> {
     let backend = FaultyBackend::new(InMemoryBackend::new());
     Harness::in_process(move || backend.clone())
@@ -66,6 +84,10 @@ mod memory_quick_cache_weighed {
 
 mod memory_moka_weighed {
     cache_kit::conformance!(super::weighed(super::Engine::Moka));
+}
+
+mod tiered_memory_over_memory {
+    cache_kit::conformance!(super::tiered_over_memory());
 }
 
 mod faulty_without_a_fault {

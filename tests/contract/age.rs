@@ -39,7 +39,7 @@ impl CacheEntity for Quote {
         Some(TTL)
     }
 
-    fn cache_stale() -> Option<Duration> {
+    fn cache_stale_if_error() -> Option<Duration> {
         Some(Duration::from_secs(3_600))
     }
 }

@@ -1,15 +1,11 @@
 //! A backend that counts its calls and its leases.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use cache_kit::backend::{
-    CacheBackend, EntityType, Invalidated, LeaseRequest, Leased, Lookup, Stored,
-};
+use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
-use cache_kit::observability::CacheMetrics;
 use cache_kit::{CacheEntity, Result};
 use cache_kit_tests::one_turn;
 use tokio::sync::Semaphore;
@@ -163,17 +159,7 @@ impl<L> CountedLease<L> {
 impl<B: CacheBackend> CacheBackend for Counted<B> {
     type Lease = CountedLease<B::Lease>;
 
-    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
-        self.inner.try_get(key, now)
-    }
-
-    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
-        self.inner.watch(listener);
-    }
-
-    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
-        self.inner.meet(entity)
-    }
+    cache_kit::forward_backend!(inner: try_get, invalidate_text, scope, default_ttl, watch, meet);
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         plus_one(&self.calls.get);
@@ -231,10 +217,6 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         let answer = self.inner.invalidate::<T>(key).await;
         self.after("invalidate").await;
         answer
-    }
-
-    fn default_ttl(&self) -> Option<Duration> {
-        self.inner.default_ttl()
     }
 
     async fn get_many<T: CacheEntity>(

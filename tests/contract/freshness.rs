@@ -1,4 +1,4 @@
-//! What an entity says about itself: its grace, its absence, and its validation.
+//! What an entity says about itself: when it is stale, its absence, and its validation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ impl CacheEntity for Session {
         Some(TTL)
     }
 
-    fn cache_stale() -> Option<Duration> {
+    fn cache_stale_if_error() -> Option<Duration> {
         Some(GRACE)
     }
 
@@ -127,7 +127,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn an_entry_in_its_grace_stands_in_for_a_load_that_fails() {
+async fn a_stale_entry_stands_in_for_a_load_that_fails() {
     let scene = Scene::new(Says::Version(1));
     assert_eq!(scene.sees(Refresh).await, Some(1));
     scene.says(Says::Down);
@@ -150,7 +150,7 @@ async fn an_entry_in_its_grace_stands_in_for_a_load_that_fails() {
 }
 
 #[tokio::test]
-async fn an_entry_in_its_grace_is_loaded_anew_where_that_works() {
+async fn a_stale_entry_is_loaded_anew_where_that_works() {
     let scene = Scene::new(Says::Version(1));
     assert_eq!(scene.sees(Refresh).await, Some(1));
     scene.says(Says::Version(2));
@@ -164,7 +164,7 @@ async fn an_entry_in_its_grace_is_loaded_anew_where_that_works() {
 }
 
 #[tokio::test]
-async fn after_its_grace_an_entry_is_nothing() {
+async fn after_its_stale_time_an_entry_is_nothing() {
     let scene = Scene::new(Says::Version(1));
     assert_eq!(scene.sees(Refresh).await, Some(1));
     scene.says(Says::Down);
@@ -186,7 +186,7 @@ impl DataRepository<Session> for Treacherous<'_> {
 }
 
 #[tokio::test]
-async fn an_invalidation_during_the_load_beats_the_grace() {
+async fn an_invalidation_during_the_load_beats_the_stale_entry() {
     let scene = Scene::new(Says::Version(1));
     assert_eq!(scene.sees(Refresh).await, Some(1));
     scene.time.advance(TTL);
@@ -217,7 +217,7 @@ async fn an_absence_is_remembered_for_its_time() {
 }
 
 #[tokio::test]
-async fn an_absence_has_no_grace_and_goes_with_an_invalidation() {
+async fn an_absence_is_never_stale_and_goes_with_an_invalidation() {
     let scene = Scene::new(Says::Nothing);
     assert_eq!(scene.sees(Refresh).await, None);
     scene.time.advance(NEGATIVE_TTL);
@@ -274,7 +274,7 @@ impl CacheFeedMany<Session> for Many {
 }
 
 #[tokio::test]
-async fn a_batch_knows_absences_graces_and_unfit_rows() {
+async fn a_batch_knows_absences_stale_entries_and_unfit_rows() {
     let scene = Scene::new(Says::Nothing);
     let batch = async || {
         let mut many = Many(Vec::new());

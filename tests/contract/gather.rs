@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cache_kit::backend::{ByteStore, Claim, Encoded};
+use cache_kit::backend::{ByteStore, Claim, Encoded, EncodedConfig};
 use cache_kit::{
     CacheService, CacheStrategy, Error, InMemoryRepository, Outcome, Result, SharedFeeder,
 };
@@ -71,8 +71,8 @@ impl Gatekept {
 impl ByteStore for Gatekept {
     type Token = Vec<u8>;
 
-    const LOOK_UPS_ALONE: usize = FEW;
-    const KEYS_AT_ONCE: usize = MANY;
+    const MAX_SINGLE_GETS: usize = FEW;
+    const MAX_KEYS_PER_COMMAND: usize = MANY;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.note(&[key]).await;
@@ -96,18 +96,18 @@ impl ByteStore for Gatekept {
         self.inner.claim(key, mark, life).await
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         old: &Vec<u8>,
         new: &[u8],
         life: Option<Duration>,
     ) -> Result<bool> {
-        self.inner.swap(key, old, new, life).await
+        self.inner.compare_and_set(key, old, new, life).await
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
-        self.inner.remove(key, old).await
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+        self.inner.compare_and_delete(key, old).await
     }
 
     async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {
@@ -128,8 +128,15 @@ type Service = CacheService<Encoded<Gatekept>>;
 /// A service whose store has the rows `0..rows`, each in the version of its number. The gate is
 /// closed, and nothing is recorded yet.
 async fn filled(rows: usize) -> (Gatekept, Service) {
+    // No caller gives up, however little of the machine this process gets.
+    filled_within(Duration::from_secs(300), rows).await
+}
+
+/// The same, with this deadline for operations.
+async fn filled_within(deadline: Duration, rows: usize) -> (Gatekept, Service) {
     let store = Gatekept::new();
-    let service = CacheService::new(Encoded::over(store.clone()));
+    let config = EncodedConfig::new().with_operation_deadline(deadline);
+    let service = CacheService::new(Encoded::with_config(store.clone(), config));
     let mut table = InMemoryRepository::new();
     for version in 0..rows {
         let id = version.to_string();
@@ -260,19 +267,20 @@ async fn a_store_that_panics_leaves_no_caller_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_holds_for_callers_that_wait_too() {
-    let (_store, service) = filled(40).await;
+    let deadline = Duration::from_millis(500);
+    let (_store, service) = filled_within(deadline, 40).await;
     let begun = tokio::time::Instant::now();
     for read in crowd(&service, 40).join_all().await {
         assert!(matches!(read, Err(Error::Timeout(_))), "{read:?}");
     }
-    assert_eq!(begun.elapsed(), Duration::from_millis(500));
+    assert_eq!(begun.elapsed(), deadline);
 }
 
 /// The task that fetches for the waiters is queued behind the first caller, on a thread that does
 /// not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thread_that_is_blocked_keeps_no_caller_beyond_the_deadline() {
-    let (_store, service) = filled(FEW + 2).await;
+    let (_store, service) = filled_within(Duration::from_secs(2), FEW + 2).await;
     let alone = begun(&service, 0..FEW);
     let (go_on, blocked) = std::sync::mpsc::channel();
     let (joined, others) = tokio::sync::oneshot::channel();

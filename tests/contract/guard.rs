@@ -120,7 +120,7 @@ impl ByteStore for Moody {
         claim
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         old: &Vec<u8>,
@@ -128,12 +128,12 @@ impl ByteStore for Moody {
         life: Option<Duration>,
     ) -> Result<bool> {
         self.answers().await;
-        self.inner.swap(key, old, new, life).await
+        self.inner.compare_and_set(key, old, new, life).await
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
         self.answers().await;
-        self.inner.remove(key, old).await
+        self.inner.compare_and_delete(key, old).await
     }
 
     async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {
@@ -334,7 +334,7 @@ async fn a_long_batch_of_deletions_is_cut() {
         };
         assert_eq!(done.unwrap(), expected, "{key}");
     }
-    let most = Moody::KEYS_AT_ONCE;
+    let most = Moody::MAX_KEYS_PER_COMMAND;
     assert!(store.deletions().iter().all(|keys| *keys <= most));
 }
 

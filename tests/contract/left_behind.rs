@@ -42,7 +42,7 @@ impl ByteStore for Stuck {
         claim
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         old: &Vec<u8>,
@@ -51,11 +51,11 @@ impl ByteStore for Stuck {
     ) -> Result<bool> {
         // Dropped here, it has not been done.
         self.answer("swap").await;
-        self.inner.swap(key, old, new, life).await
+        self.inner.compare_and_set(key, old, new, life).await
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
-        self.inner.remove(key, old).await
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+        self.inner.compare_and_delete(key, old).await
     }
 
     async fn set(&self, key: &str, value: &[u8], life: Duration) -> Result<Option<Vec<u8>>> {

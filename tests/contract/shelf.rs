@@ -184,7 +184,7 @@ impl ByteStore for Shelf {
         .await
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         old: &Vec<u8>,
@@ -202,7 +202,7 @@ impl ByteStore for Shelf {
         .await
     }
 
-    async fn remove(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, old: &Vec<u8>) -> Result<bool> {
         self.run(Op::Remove, &[key], |inner| {
             inner.token(key).as_ref() == Some(old) && inner.values.remove(key).is_some()
         })

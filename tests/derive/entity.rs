@@ -98,7 +98,7 @@ fn every_unit_of_time() {
 }
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", ttl = "1h", stale = "10m", negative_ttl = "5s")]
+#[cache(key = "id", ttl = "1h", stale_if_error = "10m", negative_ttl = "5s")]
 #[cache(max_bytes = "2 KiB", validate = Self::check)]
 struct Guarded {
     id: u64,
@@ -115,7 +115,10 @@ impl Guarded {
 
 #[test]
 fn grace_absence_size_and_validation_are_stated() {
-    assert_eq!(Guarded::cache_stale(), Some(Duration::from_secs(600)));
+    assert_eq!(
+        Guarded::cache_stale_if_error(),
+        Some(Duration::from_secs(600))
+    );
     assert_eq!(Guarded::cache_negative_ttl(), Some(Duration::from_secs(5)));
     assert_eq!(Guarded::cache_max_bytes(), Some(2_048));
     assert!(Guarded { id: 1 }.cache_validate().is_ok());
@@ -125,7 +128,7 @@ fn grace_absence_size_and_validation_are_stated() {
 
 #[test]
 fn what_is_not_stated_is_the_default() {
-    assert_eq!(User::cache_stale(), None);
+    assert_eq!(User::cache_stale_if_error(), None);
     assert_eq!(User::cache_negative_ttl(), None);
     assert_eq!(User::cache_max_bytes(), None);
     assert!(HttpSession { token: 0 }.cache_validate().is_ok());

@@ -59,7 +59,7 @@ mod shadowed {
     #[derive(
         ::std::clone::Clone, ::serde::Serialize, ::serde::Deserialize, ::cache_kit::CacheEntity,
     )]
-    #[cache(key_with = r#enum::r#type, key_type = ::std::string::String, ttl = "1s", stale = "1s")]
+    #[cache(key_with = r#enum::r#type, key_type = ::std::string::String, ttl = "1s", stale_if_error = "1s")]
     #[cache(negative_ttl = "1s", max_bytes = 1, validate = r#enum::r#try)]
     pub(super) enum r#enum {
         r#struct(r#struct),
@@ -107,7 +107,7 @@ mod strict {
     #[cache(
         key("order", "code", "number"),
         ttl = "1h",
-        stale = "5m",
+        stale_if_error = "5m",
         negative_ttl = "1s"
     )]
     #[cache(max_bytes = "1 MiB", validate = Self::check, version = 3)]

@@ -16,7 +16,7 @@ impl Gets for Ours {
     async fn get(&self, keys: Vec<String>) -> Option<Vec<Option<Vec<u8>>>> {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         // Below the codec, which would refuse another key's value.
-        let store = self.0.servers()[0].store();
+        let store = self.0.servers()[0].byte_store();
         match keys[..] {
             [key] => Some(vec![store.get(key).await.ok()?]),
             _ => {

@@ -108,7 +108,11 @@ async fn a_server_that_is_full_says_so() {
     let connect = || std::net::TcpStream::connect(server.addr()).unwrap();
     let _others: Vec<_> = (0..100).map(|_| connect()).collect();
     let backend = MemcachedBackend::new(config(&server.url())).unwrap();
-    let error = backend.servers()[0].store().get("k").await.unwrap_err();
+    let error = backend.servers()[0]
+        .byte_store()
+        .get("k")
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("no more connections"), "{error}");
 }
 
@@ -147,7 +151,7 @@ async fn a_claim_takes_one_round_trip_and_over_a_foreign_value_two() {
         })
         .await;
         let backend = MemcachedBackend::new(config(&peer.url())).unwrap();
-        let store = backend.servers()[0].store();
+        let store = backend.servers()[0].byte_store();
         let placeholder = placeholder();
         let claim = store.claim("k", &placeholder, PATIENCE);
         let claim = tokio::time::timeout(PATIENCE, claim).await.unwrap();

@@ -43,7 +43,7 @@ impl Three {
             .service
             .backend()
             .server_of(&format!("row:{id}"))
-            .store();
+            .byte_store();
         let of = |server: &MemcachedServer| server.name() == store.server();
         self.servers.iter().position(of).unwrap()
     }

@@ -73,7 +73,7 @@ fn placeholder(n: u8) -> Vec<u8> {
 async fn a_lease_of_before_a_restart_removes_nothing_after_it() {
     let server = MemcachedServer::start();
     let backend = MemcachedBackend::new(config(&server.url())).unwrap();
-    let store = backend.servers()[0].store();
+    let store = backend.servers()[0].byte_store();
     let Claim::Taken(lease) = store.claim("k", &placeholder(1), PATIENCE).await.unwrap() else {
         panic!("nothing stood there");
     };
@@ -84,8 +84,13 @@ async fn a_lease_of_before_a_restart_removes_nothing_after_it() {
     let Claim::Taken(_) = store.claim("k", &placeholder(2), PATIENCE).await.unwrap() else {
         panic!("nothing stood there");
     };
-    assert!(!store.remove("k", &lease).await.unwrap());
-    assert!(!store.swap("k", &lease, b"old", None).await.unwrap());
+    assert!(!store.compare_and_delete("k", &lease).await.unwrap());
+    assert!(
+        !store
+            .compare_and_set("k", &lease, b"old", None)
+            .await
+            .unwrap()
+    );
     let left = store.get("k").await.unwrap();
     assert_eq!(left, Some(placeholder(2)));
 }
@@ -94,7 +99,7 @@ async fn a_lease_of_before_a_restart_removes_nothing_after_it() {
 async fn a_lease_is_good_on_connections_that_are_older_than_it() {
     let server = MemcachedServer::start();
     let backend = MemcachedBackend::new(config(&server.url()).with_max_connections(2)).unwrap();
-    let store = backend.servers()[0].store();
+    let store = backend.servers()[0].byte_store();
     // Opens both connections.
     let (one, two) = tokio::join!(store.get("a"), store.get("b"));
     assert!(one.is_ok() && two.is_ok());
@@ -108,7 +113,7 @@ async fn a_lease_is_good_on_connections_that_are_older_than_it() {
         let others = ["x", "y", "z"];
         let (a, swapped, b) = tokio::join!(
             store.get_many(&others),
-            store.swap(&key, &lease, b"value", None),
+            store.compare_and_set(&key, &lease, b"value", None),
             store.get_many(&others)
         );
         assert!(a.iter().chain(&b).all(Result::is_ok));

@@ -23,7 +23,7 @@ async fn get(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
 }
 
 async fn get_once(backend: &MemcachedBackend, key: &str) -> Result<Option<String>> {
-    let value = backend.servers()[0].store().get(key).await?;
+    let value = backend.servers()[0].byte_store().get(key).await?;
     Ok(value.map(|bytes| String::from_utf8(bytes).unwrap()))
 }
 
@@ -179,7 +179,7 @@ fn items(line: &str, items: &[(&str, &str)]) -> Vec<u8> {
 }
 
 async fn get_abc(backend: &MemcachedBackend) -> Result<Vec<Option<Vec<u8>>>> {
-    let store = backend.servers()[0].store();
+    let store = backend.servers()[0].byte_store();
     let values = store.get_many(&["a", "b", "c"]).await;
     match values.into_iter().collect() {
         Err(Error::ConnectionLost(_)) => {
@@ -278,7 +278,10 @@ async fn a_deletion_counts_only_when_it_is_confirmed() {
         })
         .await;
         let backend = backend(&peer);
-        let deleted = backend.servers()[0].store().delete_many(&["a", "b"]).await;
+        let deleted = backend.servers()[0]
+            .byte_store()
+            .delete_many(&["a", "b"])
+            .await;
         assert!(
             deleted.iter().all(|result| result.is_ok() == confirmed),
             "{answer:?}"

@@ -36,7 +36,7 @@ async fn a_thousand_missing_keys_cost_three_round_trips() {
     for id in &ids {
         database.set(id, 7);
     }
-    let look_ups = ids.len().div_ceil(RedisStore::KEYS_AT_ONCE);
+    let look_ups = ids.len().div_ceil(RedisStore::MAX_KEYS_PER_COMMAND);
     proxy.reset_counts();
     let look_up = proxy.on_next(|command| command.is("MGET"), Trick::HoldAnswer);
     let leases = proxy.on_next(RedisServer::COMMANDS.claim.1, Trick::HoldAnswer);

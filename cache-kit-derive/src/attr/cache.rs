@@ -24,7 +24,7 @@ pub(super) const WORDS: Words = Words {
         "key_name",
         "key_derive",
         "ttl",
-        "stale",
+        "stale_if_error",
         "negative_ttl",
         "max_bytes",
         "version",
@@ -57,7 +57,7 @@ pub(crate) struct CacheAttr {
     pub(crate) ttl: Option<LitStr>,
     /// Whether there is a `ttl` that could not be read.
     pub(crate) ttl_is_broken: bool,
-    pub(crate) stale: Option<Word<LitStr>>,
+    pub(crate) stale_if_error: Option<Word<LitStr>>,
     pub(crate) negative_ttl: Option<LitStr>,
     pub(crate) max_bytes: Option<u32>,
     pub(crate) version: Option<u32>,
@@ -143,9 +143,14 @@ impl CacheAttr {
                     .inspect_err(|_| self.ttl_is_broken = true)?;
                 set(&mut self.ttl, name, value, errors);
             }
-            "stale" => {
-                let value = text(name, input, "stale = \"5m\"")?;
-                set(&mut self.stale, name, Word::new(name, value), errors);
+            "stale_if_error" => {
+                let value = text(name, input, "stale_if_error = \"5m\"")?;
+                set(
+                    &mut self.stale_if_error,
+                    name,
+                    Word::new(name, value),
+                    errors,
+                );
             }
             "negative_ttl" => {
                 let value = text(name, input, "negative_ttl = \"10s\"")?;

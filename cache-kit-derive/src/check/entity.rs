@@ -18,7 +18,7 @@ use crate::text::{duration, prefix};
 pub(crate) struct Entity<'a> {
     pub(crate) prefix: Prefix<'a>,
     pub(crate) ttl: Option<Duration>,
-    pub(crate) stale: Option<Duration>,
+    pub(crate) stale_if_error: Option<Duration>,
     pub(crate) negative_ttl: Option<Duration>,
     pub(crate) max_bytes: Option<u32>,
     pub(crate) version: u32,
@@ -46,7 +46,7 @@ pub(crate) fn check<'a>(
     let entity = Entity {
         prefix,
         ttl: attr.ttl.as_ref().and_then(|text| lasts(text, errors)),
-        stale: stale(attr, errors),
+        stale_if_error: stale_if_error(attr, errors),
         negative_ttl: attr
             .negative_ttl
             .as_ref()
@@ -200,12 +200,12 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a CacheAttr, errors: &mut Errors) -> 
 /// Names that crates give to the type of every table, as prefixes.
 const COMMON_NAMES: [&str; 4] = ["model", "entity", "row", "record"];
 
-fn stale(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
-    let stale = attr.stale.as_ref()?;
+fn stale_if_error(attr: &CacheAttr, errors: &mut Errors) -> Option<Duration> {
+    let stale = attr.stale_if_error.as_ref()?;
     if attr.ttl.is_none() && !attr.ttl_is_broken {
         errors.at(
             &stale.name,
-            "`stale` begins where `ttl` ends, and there is no `ttl`: add one, as in `ttl = \"30s\"`",
+            "`stale_if_error` begins where `ttl` ends, and there is no `ttl`: add one, as in `ttl = \"30s\"`",
         );
     }
     lasts(&stale.value, errors)

@@ -47,7 +47,7 @@ pub(super) fn expand(
     let schema_impl = schema::of_shape(target, &generics, &number, &nested, private);
 
     let ttl = duration("cache_ttl", entity.ttl, private);
-    let stale = duration("cache_stale", entity.stale, private);
+    let stale = duration("cache_stale_if_error", entity.stale_if_error, private);
     let negative_ttl = duration("cache_negative_ttl", entity.negative_ttl, private);
     let max_bytes = entity.max_bytes.map(|bytes| {
         let bytes = Literal::u32_unsuffixed(bytes);

@@ -146,7 +146,7 @@ fn a_misspelt_word_is_one_mistake() {
         "#[cache(keys(\"id\", \"n\"))] struct A { id: u8, n: u8 }",
         "#[cache(key = \"id\", prefx = \"a\")] struct Model { id: u8 }",
         "#[cache(key = \"id\", perfix_with = T::p)] struct A<T> { id: u8, t: T }",
-        "#[cache(key = \"id\", stale = \"1s\", tll = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", stale_if_error = \"1s\", tll = \"1s\")] struct A { id: u8 }",
         "#[cache(key_wth = Self::k, key_type = u8)] enum A { B }",
         "#[cache(key_with = Self::k, key_typ = u8)] enum A { B }",
         "#[cache(key = \"id\", kye = \"id\")] struct A { id: u8 }",

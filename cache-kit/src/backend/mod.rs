@@ -12,22 +12,12 @@
 //! fence is still the current one. So a slow load that began before an invalidation can never put
 //! the old value back: its lease is worthless.
 
-#[cfg(feature = "codec")]
-mod bytes;
-#[cfg(feature = "codec")]
-mod encoded;
-#[cfg(feature = "codec")]
-mod gather;
-#[cfg(feature = "codec")]
-mod guard;
+mod forward;
 mod inmemory;
-#[cfg(feature = "memcached")]
-mod memcached;
-#[cfg(feature = "redis")]
-mod redis;
+#[cfg(feature = "codec")]
+mod remote;
 mod types;
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Weak;
 use std::time::Duration;
@@ -35,24 +25,27 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::observability::CacheMetrics;
 
-#[cfg(feature = "codec")]
-pub use bytes::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
-#[cfg(feature = "codec")]
-pub use encoded::{Encoded, EncodedConfig, EncodedLease};
-#[cfg(feature = "codec")]
-pub use guard::Health;
 pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
 };
+#[cfg(feature = "codec")]
+pub use remote::{
+    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, Health,
+    head, is_head,
+};
 #[cfg(feature = "memcached")]
-pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
+pub use remote::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
 #[cfg(feature = "redis")]
-pub use redis::{RedisBackend, RedisConfig, RedisStore};
+pub use remote::{RedisBackend, RedisConfig, RedisStore};
 pub use types::{EntityType, EntityTypes};
+
+pub use crate::lease::{
+    Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Scope, Stored, Take,
+};
 
 /// Keeps entries, and grants the leases under which they are stored.
 ///
@@ -130,8 +123,8 @@ pub trait CacheBackend: Send + Sync + 'static {
     ///
     /// Entries of other types under the same key may be removed, too.
     ///
-    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up, by any caller, returns what
-    /// was there, and no earlier lease can put it back.
+    /// `Ok(Invalidated::Done)` is an acknowledgement: no later look-up returns what was there, as far
+    /// as [`scope`](Self::scope) says, and no earlier lease can put it back.
     ///
     /// # Errors
     /// The invalidation has not been done and will not be sent again.
@@ -139,6 +132,24 @@ pub trait CacheBackend: Send + Sync + 'static {
         &self,
         key: &str,
     ) -> impl Future<Output = Result<Invalidated>> + Send;
+
+    /// Removes what is under `key` for every entity type, and makes every lease on it worthless. For
+    /// messages from outside, which carry texts and no types: a change feed, an operator, a tracking
+    /// push. By default refused; a backend that keeps the entries of each type apart must know them
+    /// all.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.
+    fn invalidate_text(&self, key: &str) -> impl Future<Output = Result<Invalidated>> + Send {
+        let refused = Error::ConfigError(format!("invalidate {key}: the backend needs a type"));
+        async move { Err(refused) }
+    }
+
+    /// How far an acknowledgement reaches: what [`Invalidated::Done`] promises. By default
+    /// everywhere.
+    fn scope(&self) -> Scope {
+        Scope::Everywhere
+    }
 
     /// How long an entry lives if neither its call, its service nor its type sets a time to live;
     /// `None` is for ever.
@@ -236,136 +247,5 @@ pub trait CacheBackend: Send + Sync + 'static {
             }
             answers
         }
-    }
-}
-
-/// The id of what is under a key at one moment: an entry or a lease. An id is never used twice for
-/// one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Fence(pub u64);
-
-/// The id of one load and everything that is sent for it, so that an earlier copy of a command is
-/// recognized. A remote store numbers its sendings in the low 24 bits; [`Leased::Granted`] gives
-/// the resulting fence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LeaseId(pub u64);
-
-/// What [`CacheBackend::get`] found.
-#[derive(Debug, Clone)]
-pub enum Lookup<T> {
-    /// An entry that has not expired.
-    Hit {
-        /// The entry.
-        entry: Entry<T>,
-        /// The fence of the entry, where the store knows it without asking again.
-        fence: Option<Fence>,
-    },
-    /// Nothing that can be used.
-    Miss {
-        /// The fence of the unusable entry or lease that is there, where the store knows it.
-        fence: Option<Fence>,
-        /// Why it is a miss.
-        reason: MissReason,
-    },
-}
-
-/// Why a look-up was a miss.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MissReason {
-    /// There is nothing.
-    Absent,
-    /// There is an entry that has expired.
-    Expired,
-    /// There is something that is not an entry of this key.
-    Damaged,
-    /// There is an entry of another schema.
-    OtherSchema,
-    /// There is an entry that is larger than this service takes. It stays: another service may
-    /// accept it.
-    TooLarge,
-    /// There is an entity that its [`cache_validate`](crate::CacheEntity::cache_validate) rejects.
-    Invalid,
-}
-
-/// What a lease is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LeaseRequest {
-    /// The id of the load that asks for it.
-    pub id: LeaseId,
-    /// What to do if the key is not empty.
-    pub take: Take,
-    /// The caller's clock.
-    pub now: Timestamp,
-}
-
-/// What a lease does about the entry or lease that is under its key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Take {
-    /// Take the lease only if there is neither an entry nor another lease.
-    IfMissing,
-    /// Take it over what is there, entry or lease, and leave that in place until the store.
-    Over,
-    /// Remove what is there, make every lease on it worthless, and take the lease.
-    Invalidating,
-}
-
-/// What [`CacheBackend::lease`] answers.
-#[derive(Debug)]
-pub enum Leased<L> {
-    /// The lease.
-    Granted {
-        /// Pass it to [`store`](CacheBackend::store) or [`release`](CacheBackend::release).
-        lease: L,
-        /// The fence that the lease was taken under.
-        fence: Fence,
-    },
-    /// There is an entry by now; asked with [`Take::IfMissing`].
-    Found,
-    /// Another call is loading the key; asked with [`Take::IfMissing`]. Wait for that load, or take
-    /// a lease over it.
-    Busy {
-        /// The fence of the other lease.
-        fence: Fence,
-    },
-    /// Another call is writing the key through the cache, and only that call may fill it: load,
-    /// don't store.
-    Writing,
-    /// The store has no room for a lease: load, don't store. Asked with [`Take::Invalidating`],
-    /// the invalidation has been done.
-    NoRoom,
-    /// The store could not be reached for an invalidation, which the backend has queued and will
-    /// send again; until then it serves nothing for the key. Asked with [`Take::Invalidating`].
-    Pending,
-}
-
-/// The result of a store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Stored {
-    /// It is in the cache.
-    Stored,
-    /// The lease had become worthless; nothing was changed.
-    Fenced,
-    /// It is larger than the store takes. The old entry is gone, except one that is too large for
-    /// this service to read: that one stays for services that can. Under a worthless lease the
-    /// answer is `Fenced`, whatever the size.
-    TooLarge,
-}
-
-/// The state of an invalidation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Invalidated {
-    /// Done, for all processes that share the store.
-    Done,
-    /// The store could not be reached. The backend sends it again, first of all when the store is
-    /// back, and serves nothing for the key until then.
-    Pending,
-}
-
-impl fmt::Display for Fence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
     }
 }

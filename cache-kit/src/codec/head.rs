@@ -20,8 +20,8 @@
 //! | 72 | 8 | checksum of that and the body | |
 //! | 80 | | body: `key length (4), key` if flagged, then postcard | |
 
-use crate::backend::Fence;
 use crate::clock::Timestamp;
+use crate::lease::Fence;
 
 use super::placeholder::Placeholder;
 use super::seal;

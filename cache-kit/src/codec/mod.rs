@@ -39,9 +39,9 @@ mod trace;
 use std::fmt;
 use std::marker::PhantomData;
 
-use crate::backend::Fence;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
+use crate::lease::Fence;
 
 pub(crate) use head::{EntryHead, FENCE_LEN, HEAD_LEN, Head, head_of};
 pub(crate) use placeholder::{PLACEHOLDER_LEN, Placeholder, PlaceholderKind};

@@ -1,7 +1,7 @@
 //! Placeholders: a lease, or a write, under the value's own key.
 
-use crate::backend::Fence;
 use crate::clock::Timestamp;
+use crate::lease::Fence;
 
 use super::head::{
     FENCE_LEN, ID_AT, KIND_AT, MAGIC_AT, PLACEHOLDER_MAGIC, RESERVED_AT, VERSION, VERSION_AT, put,

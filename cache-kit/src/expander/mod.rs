@@ -215,7 +215,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// the new row.
     ///
     /// [`Invalidated::Done`] is an acknowledgement: a read that begins after it returns nothing
-    /// older. [`Invalidated::Pending`] is not; the backend will send the invalidation again.
+    /// older. [`Invalidated::DoneHere`] is one for this process. [`Invalidated::Pending`] is none; the
+    /// backend will send the invalidation again.
     ///
     /// # Errors
     /// The invalidation has not been done, and will not be sent again.
@@ -232,8 +233,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
-    /// one. [`Invalidated::Done`] says that all are done; [`Invalidated::Pending`], that the
-    /// backend will send some of them again.
+    /// one. The least of the answers: [`Invalidated::Done`] says that all are done,
+    /// [`Invalidated::Pending`] that the backend will send some of them again.
     ///
     /// # Errors
     /// At least one of the invalidations has not been done, and will not be sent again. The others
@@ -249,13 +250,28 @@ impl<B: CacheBackend> CacheExpander<B> {
         let answers = self.backend.invalidate_many::<T>(&texts).await;
         let mut all = Ok(Invalidated::Done);
         for (key, answer) in texts.iter().zip(one_each(texts.len(), answers)) {
-            match self.judge_invalidation(key, since, answer) {
-                Ok(Invalidated::Done) => {}
-                Ok(pending) => all = all.map(|_| pending),
-                Err(error) => all = all.and(Err(error)),
+            match (self.judge_invalidation(key, since, answer), &all) {
+                (Ok(Invalidated::Done), _) | (Ok(_), Err(_) | Ok(Invalidated::Pending)) => {}
+                (Ok(less), Ok(_)) => all = Ok(less),
+                (Err(error), _) => all = all.and(Err(error)),
             }
         }
         all
+    }
+
+    /// Drops what the cache has under the whole cache key `key`, namespace and prefix included, for
+    /// every entity type. For messages from outside, which carry texts and no types: a change feed of
+    /// the database, a command of an operator.
+    ///
+    /// # Errors
+    /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.
+    ///
+    /// # Cancellation
+    /// As [`invalidate`](Self::invalidate).
+    pub async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        let since = self.stopwatch();
+        let answer = self.backend.invalidate_text(key).await;
+        self.judge_invalidation(key, since, answer)
     }
 
     /// Tells the listener the state of an invalidation.
@@ -266,12 +282,14 @@ impl<B: CacheBackend> CacheExpander<B> {
         answer: Result<Invalidated>,
     ) -> Result<Invalidated> {
         match (&answer, &self.listener) {
-            (Ok(Invalidated::Done), Some(listener)) => listener.invalidated(key, since),
             (Ok(Invalidated::Pending), _) => self.event(key, CacheEvent::InvalidationPending),
+            (Ok(_), Some(listener)) => listener.invalidated(key, since),
             (Err(error), Some(listener)) => listener.error(key, error),
             (_, None) => {}
         }
-        answer.map_err(|error| error.during("invalidate", key))
+        answer
+            .map(|done| done.within(self.backend.scope()))
+            .map_err(|error| error.during("invalidate", key))
     }
 
     /// A precise clock, read only if the listener wants durations.

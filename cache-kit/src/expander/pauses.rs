@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::shards::{Shards, TypedKey};
+use crate::shards::{Shards, TaggedKey};
 
 /// The pause after the first failed load; it doubles with every further one.
 const FIRST: Duration = Duration::from_secs(1);
@@ -53,7 +53,7 @@ impl Pauses {
         if self.keys.load(Ordering::Acquire) == 0 {
             return false;
         }
-        let key = TypedKey::of::<T>(key);
+        let key = TaggedKey::of::<T>(key);
         let mut table = self.table.lock(&key);
         let Some(pause) = table.get_mut(&key) else {
             return false;
@@ -68,7 +68,7 @@ impl Pauses {
 
     /// A load of `key` failed, and a stale entry was served.
     pub(super) fn failed<T: CacheEntity>(&self, key: &str, now: Timestamp) {
-        let key = TypedKey::of::<T>(key);
+        let key = TaggedKey::of::<T>(key);
         let mut table = self.table.lock(&key);
         match table.get_mut(&key) {
             // All callers that waited for one load report it.
@@ -100,7 +100,7 @@ impl Pauses {
         if self.keys.load(Ordering::Acquire) == 0 {
             return;
         }
-        let key = TypedKey::of::<T>(key);
+        let key = TaggedKey::of::<T>(key);
         let removed = self.table.lock(&key).remove(&key);
         if removed.is_some() {
             self.keys.fetch_sub(1, Ordering::AcqRel);

@@ -18,6 +18,15 @@ use tokio::time::Instant;
 /// to tolerate a busy thread or a busy machine.
 pub(crate) const STALLED: Duration = Duration::from_secs(1);
 
+/// A leader that was woken and has not been polled since.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unpolled {
+    /// Stands for the wake. The same at two looks if the leader was not polled in between.
+    pub(crate) woken: u64,
+    /// How long ago it was woken.
+    pub(crate) since: Duration,
+}
+
 /// Shows whether a leader is polled.
 #[derive(Debug)]
 pub(crate) struct Pulse {
@@ -46,10 +55,11 @@ impl Pulse {
         u64::try_from(self.origin.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
-    /// Whether it was woken [`STALLED`] ago and has not been polled since.
-    pub(crate) fn has_stopped(&self) -> bool {
+    /// The wake after which it has not been polled, if there was one.
+    pub(super) fn unpolled(&self) -> Option<Unpolled> {
         let woken = self.woken.load(Ordering::Acquire);
-        woken != 0 && u128::from(self.now().saturating_sub(woken)) >= STALLED.as_millis()
+        let since = Duration::from_millis(self.now().saturating_sub(woken));
+        (woken != 0).then_some(Unpolled { woken, since })
     }
 
     fn polled(&self) {
@@ -139,13 +149,15 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(future.as_mut().poll(&mut cx).is_pending());
         tokio::time::advance(STALLED * 10).await;
-        assert!(!pulse.has_stopped(), "it waits for something");
+        assert!(pulse.unpolled().is_none(), "it waits for something");
         drop(wake);
-        assert!(!pulse.has_stopped(), "it has only just been woken");
+        let woken = pulse.unpolled().map(|unpolled| unpolled.woken);
         tokio::time::advance(STALLED).await;
-        assert!(pulse.has_stopped());
+        let unpolled = pulse.unpolled();
+        assert_eq!(unpolled.map(|unpolled| unpolled.woken), woken);
+        assert_eq!(unpolled.map(|unpolled| unpolled.since), Some(STALLED));
         assert!(matches!(future.as_mut().poll(&mut cx), Poll::Ready(Err(_))));
-        assert!(!pulse.has_stopped());
+        assert!(pulse.unpolled().is_none());
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::MissReason;
+use crate::lease::MissReason;
 
 /// Listens to everything a service does. Every method has an empty default.
 ///

@@ -9,17 +9,17 @@ use super::Lifetime;
 pub(crate) struct Span {
     /// How long it is fresh.
     pub(crate) fresh: Duration,
-    /// How long it is kept, its grace included.
+    /// How long it is kept, while it is stale included.
     pub(crate) whole: Duration,
 }
 
 impl Span {
-    /// The span of an entity with this lifetime, and a grace after it; `None` if it is not stored.
-    pub(crate) fn of_entity(lifetime: Lifetime, grace: Option<Duration>) -> Option<Self> {
+    /// The span of an entity with this lifetime, and the time after it for which it may be served stale; `None` if it is not stored.
+    pub(crate) fn of_entity(lifetime: Lifetime, stale: Option<Duration>) -> Option<Self> {
         let fresh = bound(lifetime)?;
         Some(Self {
             fresh,
-            whole: fresh.saturating_add(grace.unwrap_or_default()),
+            whole: fresh.saturating_add(stale.unwrap_or_default()),
         })
     }
 
@@ -50,8 +50,8 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn a_grace_comes_after_the_lifetime() {
-        let span = |lifetime, grace| Span::of_entity(lifetime, grace);
+    fn stale_time_comes_after_the_lifetime() {
+        let span = |lifetime, stale| Span::of_entity(lifetime, stale);
         let of = |fresh, whole| Some(Span { fresh, whole });
         assert_eq!(span(Lifetime::For(HOUR), None), of(HOUR, HOUR));
         assert_eq!(

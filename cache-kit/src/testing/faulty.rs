@@ -1,18 +1,14 @@
 //! [`FaultyBackend`]: a backend that fails on demand.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
 
-use crate::backend::{
-    CacheBackend, EntityType, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take,
-};
+use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
-use crate::observability::CacheMetrics;
 
 /// Wraps a backend and fails commands on demand. Clones fail together.
 ///
@@ -139,17 +135,15 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         self.inner.invalidate::<T>(key).await
     }
 
-    fn default_ttl(&self) -> Option<Duration> {
-        self.inner.default_ttl()
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        self.check(Fault::Leases)?;
+        if self.has(Fault::InvalidationsPending) {
+            return Ok(Invalidated::Pending);
+        }
+        self.inner.invalidate_text(key).await
     }
 
-    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
-        self.inner.watch(listener);
-    }
-
-    fn meet(&self, entity: EntityType<'_>) -> Result<()> {
-        self.inner.meet(entity)
-    }
+    crate::forward_backend!(inner: scope, default_ttl, watch, meet);
 
     async fn get_many<T: CacheEntity>(
         &self,
@@ -166,11 +160,19 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         &self,
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<B::Lease>>> {
-        let mut answers = Vec::with_capacity(requests.len());
-        for (key, request) in requests {
-            answers.push(self.lease::<T>(key, *request).await);
+        if let Err(error) = self.check(Fault::Leases) {
+            return requests.iter().map(|_| Err(error.clone())).collect();
         }
-        answers
+        let pending = self.has(Fault::InvalidationsPending);
+        let pends = |request: &LeaseRequest| pending && request.take == Take::Invalidating;
+        let passed = requests.iter().filter(|(_, request)| !pends(request));
+        let passed: Vec<_> = passed.copied().collect();
+        let mut answers = self.inner.lease_many::<T>(&passed).await.into_iter();
+        let answer = |(_, request): &(&str, LeaseRequest)| match pends(request) {
+            true => Some(Ok(Leased::Pending)),
+            false => answers.next(),
+        };
+        requests.iter().filter_map(answer).collect()
     }
 
     async fn store_many<T: CacheEntity>(
@@ -192,11 +194,13 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
-        let mut answers = Vec::with_capacity(keys.len());
-        for key in keys {
-            answers.push(self.invalidate::<T>(key).await);
+        if let Err(error) = self.check(Fault::Leases) {
+            return keys.iter().map(|_| Err(error.clone())).collect();
         }
-        answers
+        if self.has(Fault::InvalidationsPending) {
+            return keys.iter().map(|_| Ok(Invalidated::Pending)).collect();
+        }
+        self.inner.invalidate_many::<T>(keys).await
     }
 }
 

@@ -344,6 +344,13 @@ impl CacheBackend for Broken {
         answer
     }
 
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        match self.flaw {
+            Flaw::InvalidatesOneType => self.inner.invalidate::<Specimen>(key).await,
+            _ => self.inner.invalidate_text(self.key(key)).await,
+        }
+    }
+
     fn default_ttl(&self) -> Option<Duration> {
         self.inner.default_ttl()
     }

@@ -58,7 +58,7 @@ async fn what_is_at_hand_is_fresh_and_counted_once() {
         assert_eq!(counted(), (1, 1), "the same call asks again");
         let alone = backend.get::<Row>("row:a", at(NOON + 100)).await;
         assert!(matches!(alone.unwrap(), Lookup::Hit { .. }));
-        assert_eq!(counted(), (1, 2), "an entry in its grace is no answer");
+        assert_eq!(counted(), (1, 2), "a stale entry is no answer");
         let _ = backend.get_many::<Row>(&["row:a", "row:b"], at(NOON)).await;
         assert_eq!(counted(), (2, 3));
         assert!(backend.get_again::<Row>("row:b", at(NOON)).await.is_ok());
@@ -86,13 +86,13 @@ impl CacheEntity for Session {
         Some(Duration::from_secs(60))
     }
 
-    fn cache_stale() -> Option<Duration> {
+    fn cache_stale_if_error() -> Option<Duration> {
         Some(Duration::from_secs(600))
     }
 }
 
 #[tokio::test]
-async fn an_entry_in_its_grace_is_one_miss_to_a_refresh() {
+async fn a_stale_entry_is_one_miss_to_a_refresh() {
     for builder in engines() {
         let time = ManualClock::new();
         let expander = CacheExpander::new(builder.build()).with_clock(time.clock());

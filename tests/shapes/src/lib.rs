@@ -160,7 +160,7 @@ impl Store {
     /// Whatever the store answers with.
     pub async fn get_entity<T: CacheEntity>(&self) -> Result<Option<Arc<T>>> {
         // A backend of its own, as another process has it.
-        let build = Encoded::over(self.0.store().clone());
+        let build = Encoded::over(self.0.byte_store().clone());
         Ok(match build.get::<T>(KEY, Clock::system().now()).await? {
             Lookup::Hit { entry, .. } => entry.value,
             Lookup::Miss { .. } => None,
@@ -189,7 +189,7 @@ impl Store {
     /// Whatever the cache answers with.
     pub async fn read<T: Value>(&self) -> Result<Option<T>> {
         // A backend of its own, as another process has it.
-        let build = CacheExpander::new(Encoded::over(self.0.store().clone()));
+        let build = CacheExpander::new(Encoded::over(self.0.byte_store().clone()));
         let nothing = InMemoryRepository::<Kept<T>>::new();
         let mut feeder = SharedFeeder::<Kept<T>>::new(ID);
         build

@@ -47,7 +47,7 @@ macro_rules! thing {
                 $ttl
             }
 
-            fn cache_stale() -> Option<Duration> {
+            fn cache_stale_if_error() -> Option<Duration> {
                 $stale
             }
 
@@ -75,7 +75,7 @@ macro_rules! thing {
 }
 
 thing!(
-    /// Expires all the time, and has a grace.
+    /// Expires all the time, and may be served stale.
     Brief,
     "brief",
     Some(Duration::from_millis(300)),

@@ -48,7 +48,7 @@ impl Tally {
     }
 
     pub(super) fn answered(&self, outcome: &Outcome) {
-        let stale = if outcome.is_stale() { " (grace)" } else { "" };
+        let stale = if outcome.is_stale() { " (stale)" } else { "" };
         let source = format!("{}{stale}", outcome.source());
         *self.lock().answers.entry(source).or_default() += 1;
     }

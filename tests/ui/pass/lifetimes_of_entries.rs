@@ -5,7 +5,7 @@ use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", ttl = "1h30m", stale = "2d", negative_ttl = "500ms")]
+#[cache(key = "id", ttl = "1h30m", stale_if_error = "2d", negative_ttl = "500ms")]
 struct User {
     id: u64,
 }
@@ -18,9 +18,9 @@ struct Plain {
 
 fn main() {
     assert_eq!(User::cache_ttl(), Some(Duration::from_secs(5_400)));
-    assert_eq!(User::cache_stale(), Some(Duration::from_secs(172_800)));
+    assert_eq!(User::cache_stale_if_error(), Some(Duration::from_secs(172_800)));
     assert_eq!(User::cache_negative_ttl(), Some(Duration::from_millis(500)));
     assert_eq!(Plain::cache_ttl(), None);
-    assert_eq!(Plain::cache_stale(), None);
+    assert_eq!(Plain::cache_stale_if_error(), None);
     assert_eq!(Plain::cache_negative_ttl(), None);
 }

@@ -70,7 +70,7 @@ pub mod open {
 
     /// Something with a tag.
     #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
-    #[cache(key("id", "tag"), ttl = "1h", stale = "1m", negative_ttl = "1s", max_bytes = "1 KiB")]
+    #[cache(key("id", "tag"), ttl = "1h", stale_if_error = "1m", negative_ttl = "1s", max_bytes = "1 KiB")]
     #[cache(validate = Self::check)]
     pub struct Tagged {
         /// Its number.

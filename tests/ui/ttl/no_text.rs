@@ -2,7 +2,7 @@ use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", ttl = 30, stale = 10, negative_ttl = 5)]
+#[cache(key = "id", ttl = 30, stale_if_error = 10, negative_ttl = 5)]
 struct User {
     id: u64,
 }

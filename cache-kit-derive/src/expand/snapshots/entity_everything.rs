@@ -1,5 +1,5 @@
 #[derive(CacheEntity)]
-#[cache(prefix = "account", key_with = Self::number, key_type = u64, ttl = "1h30m", stale = "10m", negative_ttl = "5s", max_bytes = "64KiB", version = 2, validate = Self::check)]
+#[cache(prefix = "account", key_with = Self::number, key_type = u64, ttl = "1h30m", stale_if_error = "10m", negative_ttl = "5s", max_bytes = "64KiB", version = 2, validate = Self::check)]
 enum Account {
     Open { number: u64, owner: Owner },
     #[serde(rename = "shut")]
@@ -24,7 +24,7 @@ impl kit::CacheEntity for Account {
     fn cache_ttl() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(5400, 0))
     }
-    fn cache_stale() -> kit::Option<kit::Duration> {
+    fn cache_stale_if_error() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(600, 0))
     }
     fn cache_negative_ttl() -> kit::Option<kit::Duration> {

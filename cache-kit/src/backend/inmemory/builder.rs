@@ -11,6 +11,7 @@ use super::fence::Fences;
 use super::moka::MokaMap;
 use super::quick::QuickMap;
 use super::stats::Stats;
+use super::tags::Tags;
 use super::{InMemoryBackend, Shared};
 use crate::backend::EntityTypes;
 
@@ -126,6 +127,7 @@ impl InMemoryBuilder {
                 weigher: self.weigher,
                 listener: self.listener,
                 types: EntityTypes::new(),
+                tags: Tags::default(),
             }),
         }
     }

@@ -13,7 +13,7 @@ use quick_cache::Equivalent;
 use super::quick::QuickMap;
 use crate::backend::Fence;
 use crate::clock::Timestamp;
-use crate::shards::{EntityTag, TypedKey};
+use crate::shards::{EntityTag, TaggedKey};
 use crate::unwind::caught;
 
 #[cfg(feature = "moka")]
@@ -62,7 +62,7 @@ impl Drop for Value {
 
 /// An entry that has left the map.
 pub(super) struct Gone {
-    pub(super) key: TypedKey,
+    pub(super) key: TaggedKey,
     pub(super) slot: Slot,
     /// Whether the engine chose to drop it, to make room or for being idle.
     pub(super) evicted: Option<EvictionCause>,
@@ -102,22 +102,22 @@ impl Map {
     }
 
     /// Looks up without a trace: neither a hit nor a miss moves the engine's frequencies.
-    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
         forward!(self, engine => engine.peek(key))
     }
 
     /// Puts an entry in, and says whether it is kept. Entries that leave the map because of it,
     /// which may include the new one, are handed out or wait for [`Map::collect`]; nothing is
     /// dropped here.
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         forward!(self, engine => engine.insert(key, slot, gone))
     }
 
-    pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
         forward!(self, engine => engine.remove(key, gone));
     }
 
-    pub(super) fn keys(&self) -> Vec<TypedKey> {
+    pub(super) fn keys(&self) -> Vec<TaggedKey> {
         forward!(self, engine => engine.keys())
     }
 
@@ -136,7 +136,7 @@ impl Map {
     }
 }
 
-/// A key to look up with: the parts of a [`TypedKey`], borrowed.
+/// A key to look up with: the parts of a [`TaggedKey`], borrowed.
 #[derive(Clone, Copy)]
 pub(super) struct BorrowedKey<'a> {
     pub(super) entity: EntityTag,
@@ -153,7 +153,7 @@ impl<'a> BorrowedKey<'a> {
     }
 }
 
-/// Hashes as the derived `Hash` of [`TypedKey`] does: field by field.
+/// Hashes as the derived `Hash` of [`TaggedKey`] does: field by field.
 impl Hash for BorrowedKey<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -162,9 +162,9 @@ impl Hash for BorrowedKey<'_> {
     }
 }
 
-impl Equivalent<TypedKey> for BorrowedKey<'_> {
+impl Equivalent<TaggedKey> for BorrowedKey<'_> {
     #[inline]
-    fn equivalent(&self, key: &TypedKey) -> bool {
+    fn equivalent(&self, key: &TaggedKey) -> bool {
         self.entity == key.entity && self.text == key.text.as_str()
     }
 }
@@ -178,7 +178,7 @@ mod tests {
     fn a_borrowed_key_hashes_like_the_owned_one() {
         let hasher = RandomState::new();
         for text in ["", "user:1", "日本"] {
-            let (owned, borrowed) = (TypedKey::of::<u8>(text), BorrowedKey::of::<u8>(text));
+            let (owned, borrowed) = (TaggedKey::of::<u8>(text), BorrowedKey::of::<u8>(text));
             assert_eq!(hasher.hash_one(&owned), hasher.hash_one(borrowed));
             assert!(borrowed.equivalent(&owned));
             assert!(!BorrowedKey::of::<u16>(text).equivalent(&owned));

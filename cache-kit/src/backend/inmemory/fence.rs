@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::backend::Fence;
-use crate::shards::{Shards, TypedKey};
+use crate::shards::{Shards, TaggedKey};
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(all(test, cache_kit_model))]
@@ -28,7 +28,7 @@ struct Row {
 /// A lease's share in a row. Dropping the last share removes the row.
 pub(super) struct Held {
     fences: Arc<Fences>,
-    key: TypedKey,
+    key: TaggedKey,
     fence: Fence,
 }
 
@@ -45,7 +45,7 @@ impl Fences {
     }
 
     /// The fence of `key`, if there is a lease on it.
-    pub(super) fn current(&self, key: &TypedKey) -> Option<Fence> {
+    pub(super) fn current(&self, key: &TaggedKey) -> Option<Fence> {
         self.rows.lock(key).get(key).map(|row| row.fence)
     }
 
@@ -53,7 +53,7 @@ impl Fences {
     /// entry under the key; its error is returned and no share is taken.
     pub(super) fn hold<E>(
         self: &Arc<Self>,
-        key: TypedKey,
+        key: TaggedKey,
         standing: impl FnOnce() -> Result<Option<Fence>, E>,
     ) -> Result<Held, E> {
         let fence = {
@@ -72,7 +72,7 @@ impl Fences {
     /// Makes every lease on `key` worthless, runs `remove` under the lock, and takes a share.
     pub(super) fn overtake_and_hold<R>(
         self: &Arc<Self>,
-        key: TypedKey,
+        key: TaggedKey,
         remove: impl FnOnce() -> R,
     ) -> (Held, R) {
         let (fence, removed) = {
@@ -87,7 +87,7 @@ impl Fences {
     }
 
     /// Makes every lease on `key` worthless and runs `remove` under the lock.
-    pub(super) fn overtake<R>(&self, key: &TypedKey, remove: impl FnOnce() -> R) -> R {
+    pub(super) fn overtake<R>(&self, key: &TaggedKey, remove: impl FnOnce() -> R) -> R {
         let mut rows = self.rows.lock(key);
         if let Some(row) = rows.get_mut(key) {
             row.fence = self.next();
@@ -104,7 +104,7 @@ impl Fences {
         }
     }
 
-    fn held(self: &Arc<Self>, key: TypedKey, fence: Fence) -> Held {
+    fn held(self: &Arc<Self>, key: TaggedKey, fence: Fence) -> Held {
         Held {
             fences: Arc::clone(self),
             key,
@@ -123,7 +123,7 @@ impl Held {
         self.fence
     }
 
-    pub(super) fn key(&self) -> &TypedKey {
+    pub(super) fn key(&self) -> &TaggedKey {
         &self.key
     }
 
@@ -161,8 +161,8 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
-    fn key() -> TypedKey {
-        TypedKey::of::<()>("user:1")
+    fn key() -> TaggedKey {
+        TaggedKey::of::<()>("user:1")
     }
 
     fn hold(fences: &Arc<Fences>, standing: Option<Fence>) -> Held {
@@ -212,7 +212,7 @@ mod tests {
         let fences = Fences::new();
         let held: Vec<_> = (0..500)
             .map(|n| {
-                let key = TypedKey::of::<()>(&format!("user:{n}"));
+                let key = TaggedKey::of::<()>(&format!("user:{n}"));
                 fences
                     .hold(key, || Ok::<_, std::convert::Infallible>(None))
                     .unwrap_or_else(|never| match never {})

@@ -9,6 +9,7 @@ mod quick;
 #[cfg(all(test, feature = "moka", not(cache_kit_model)))]
 mod ratios;
 mod stats;
+mod tags;
 
 use std::any::Any;
 use std::fmt;
@@ -23,7 +24,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
-use crate::shards::TypedKey;
+use crate::shards::TaggedKey;
 use crate::unwind::caught;
 
 pub use builder::{Evicted, InMemoryBuilder, Weighed};
@@ -34,6 +35,7 @@ use builder::{Listener, Weigher};
 use engine::{BorrowedKey, Gone, Map, Slot, Value};
 use fence::{Fences, Held};
 use stats::Stats;
+use tags::Tags;
 
 /// Keeps entries in this process: bounded, shared by its clones, typed.
 ///
@@ -63,6 +65,7 @@ struct Shared {
     weigher: Option<Weigher>,
     listener: Option<Listener>,
     types: EntityTypes,
+    tags: Tags,
 }
 
 /// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
@@ -105,6 +108,15 @@ impl InMemoryBackend {
         shared.part_with(gone);
     }
 
+    /// Invalidates `key`, the whole cache key, for all entity types, as
+    /// [`CacheBackend::invalidate_text`] does; for callers that cannot await.
+    pub fn clear_key(&self, key: &str) {
+        for entity in self.shared.tags.all() {
+            let text = key.into();
+            self.shared.invalidate(&TaggedKey { entity, text });
+        }
+    }
+
     /// What has been counted since the backend was made.
     pub fn stats(&self) -> InMemoryStats {
         self.shared.stats.snapshot()
@@ -145,7 +157,7 @@ impl CacheBackend for InMemoryBackend {
         if let Some(slot) = &mut found
             && now < slot.stale_from
             && now < slot.expires
-            && let Some(entry) = slot.take_entry()
+            && let Some(entry) = slot.take().downcast()
         {
             self.shared.stats.hits.add(1);
             return Some(entry);
@@ -165,11 +177,11 @@ impl CacheBackend for InMemoryBackend {
             .is_some_and(|slot| slot.freshness(now) == Freshness::Fresh);
         let stats = &self.shared.stats;
         if fresh { &stats.hits } else { &stats.misses }.add(1);
-        Ok(self.shared.lookup(&TypedKey::of::<T>(key), found, now))
+        Ok(self.shared.lookup(&TaggedKey::of::<T>(key), found, now))
     }
 
     async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let key = TypedKey::of::<T>(key);
+        let key = TaggedKey::of::<T>(key);
         let found = self.shared.map.peek(&key);
         Ok(self.shared.lookup(&key, found, now))
     }
@@ -179,7 +191,10 @@ impl CacheBackend for InMemoryBackend {
         key: &str,
         request: LeaseRequest,
     ) -> Result<Leased<InMemoryLease>> {
-        Ok(self.shared.lease(TypedKey::of::<T>(key), request))
+        let key = TaggedKey::of::<T>(key);
+        // Before the lease stands, so that an invalidation by text finds it.
+        self.shared.tags.add(key.entity);
+        Ok(self.shared.lease(key, request))
     }
 
     async fn store<T: CacheEntity>(
@@ -189,7 +204,7 @@ impl CacheBackend for InMemoryBackend {
         entry: Entry<T>,
         _now: Timestamp,
     ) -> Result<Stored> {
-        self.shared.store(&lease.0, Slot::of(entry))
+        self.shared.store(&lease.0, Slot::of(entry.erase()))
     }
 
     async fn release<T: CacheEntity>(&self, _key: &str, lease: InMemoryLease) -> Result<()> {
@@ -198,7 +213,12 @@ impl CacheBackend for InMemoryBackend {
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
-        self.shared.invalidate(&TypedKey::of::<T>(key));
+        self.shared.invalidate(&TaggedKey::of::<T>(key));
+        Ok(Invalidated::Done)
+    }
+
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        self.clear_key(key);
         Ok(Invalidated::Done)
     }
 
@@ -211,13 +231,13 @@ impl Shared {
     /// What a reader makes of `found`, under `key`.
     fn lookup<T: CacheEntity>(
         &self,
-        key: &TypedKey,
+        key: &TaggedKey,
         mut found: Option<Slot>,
         now: Timestamp,
     ) -> Lookup<T> {
         let reason = match &mut found {
             Some(slot) if slot.freshness(now) == Freshness::Expired => MissReason::Expired,
-            Some(slot) => match slot.take_entry() {
+            Some(slot) => match slot.take().downcast() {
                 Some(entry) => {
                     let fence = Some(slot.fence);
                     return Lookup::Hit { entry, fence };
@@ -232,7 +252,7 @@ impl Shared {
         }
     }
 
-    fn lease(&self, key: TypedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
+    fn lease(&self, key: TaggedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
         if request.take == Take::Invalidating {
             let mut gone = Vec::new();
             let (held, ()) = self
@@ -299,7 +319,7 @@ impl Shared {
         })
     }
 
-    fn invalidate(&self, key: &TypedKey) {
+    fn invalidate(&self, key: &TaggedKey) {
         let mut gone = Vec::new();
         self.fences
             .overtake(key, || self.map.remove(key, &mut gone));
@@ -308,7 +328,7 @@ impl Shared {
     }
 
     /// The weight of an entry, at least 1. The weigher is user code and runs outside of locks.
-    fn weigh(&self, key: &TypedKey, slot: &Slot) -> Result<u64> {
+    fn weigh(&self, key: &TaggedKey, slot: &Slot) -> Result<u64> {
         let Some(weigher) = &self.weigher else {
             return Ok(1);
         };
@@ -340,9 +360,9 @@ fn granted(held: Held) -> Leased<InMemoryLease> {
 }
 
 impl Slot {
-    fn of<T: CacheEntity>(entry: Entry<T>) -> Self {
+    fn of(entry: Entry<dyn Any + Send + Sync>) -> Self {
         Self {
-            value: Value(entry.value.map(|value| value as Arc<dyn Any + Send + Sync>)),
+            value: Value(entry.value),
             // Both are set when the entry is stored.
             fence: Fence(0),
             weight: 1,
@@ -365,20 +385,15 @@ impl Slot {
         }
     }
 
-    /// Takes the entry out, typed again. `None` if it holds another type, which cannot happen with
-    /// a typed key.
+    /// Takes the entry out.
     #[inline]
-    fn take_entry<T: CacheEntity>(&mut self) -> Option<Entry<T>> {
-        let value = match self.value.0.take() {
-            Some(value) => Some(value.downcast::<T>().ok()?),
-            None => None,
-        };
-        Some(Entry {
-            value,
+    fn take(&mut self) -> Entry<dyn Any + Send + Sync> {
+        Entry {
+            value: self.value.0.take(),
             created: self.created,
             stale_from: self.stale_from,
             expires: self.expires,
             load_millis: self.load_millis,
-        })
+        }
     }
 }

@@ -16,11 +16,11 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::shards::{Shards, TypedKey};
+use crate::shards::{Shards, TaggedKey};
 use crate::sync::{Mutex, lock};
 
 pub(super) struct MokaMap {
-    cache: Cache<TypedKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
+    cache: Cache<TaggedKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
     /// What the cache holds, or is about to drop. Updated before an entry goes into the cache, and
     /// after it leaves.
     index: Arc<Index>,
@@ -55,7 +55,7 @@ impl MokaMap {
         self.cache.get(key)?.slot.clone()
     }
 
-    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
         // Asked first: the index also holds what has been idle too long.
         if !self.cache.contains_key(key) {
             return None;
@@ -63,7 +63,7 @@ impl MokaMap {
         self.index.get(key)?.slot.clone()
     }
 
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         let kept = Arc::new(Kept {
             key: key.clone(),
             slot: Some(slot),
@@ -75,13 +75,13 @@ impl MokaMap {
         true
     }
 
-    pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
         drop(self.cache.remove(key));
         self.index.remove(key);
         gone.append(&mut self.collect());
     }
 
-    pub(super) fn keys(&self) -> Vec<TypedKey> {
+    pub(super) fn keys(&self) -> Vec<TaggedKey> {
         self.index.keys()
     }
 
@@ -106,7 +106,7 @@ impl MokaMap {
 
 /// An entry inside moka. Dropping the last reference sends it to the graveyard.
 struct Kept {
-    key: TypedKey,
+    key: TaggedKey,
     /// `Some` until it is dropped.
     slot: Option<Slot>,
     graveyard: Arc<Graveyard>,
@@ -144,16 +144,16 @@ impl Drop for Kept {
 struct Index(Shards<Arc<Kept>>);
 
 impl Index {
-    fn get(&self, key: &TypedKey) -> Option<Arc<Kept>> {
+    fn get(&self, key: &TaggedKey) -> Option<Arc<Kept>> {
         self.0.lock(key).get(key).cloned()
     }
 
-    fn insert(&self, key: TypedKey, kept: Arc<Kept>) {
+    fn insert(&self, key: TaggedKey, kept: Arc<Kept>) {
         let replaced = self.0.lock(&key).insert(key, kept);
         drop(replaced);
     }
 
-    fn remove(&self, key: &TypedKey) {
+    fn remove(&self, key: &TaggedKey) {
         let removed = self.0.lock(key).remove_entry(key);
         drop(removed);
     }
@@ -170,7 +170,7 @@ impl Index {
         drop(removed);
     }
 
-    fn keys(&self) -> Vec<TypedKey> {
+    fn keys(&self) -> Vec<TaggedKey> {
         let mut keys = Vec::new();
         for entries in self.0.each() {
             keys.extend(entries.keys().cloned());
@@ -187,7 +187,7 @@ struct Graveyard {
 }
 
 impl Graveyard {
-    fn bury(&self, key: &TypedKey, slot: Slot, evicted: Option<EvictionCause>) {
+    fn bury(&self, key: &TaggedKey, slot: Slot, evicted: Option<EvictionCause>) {
         let mut buried = lock(&self.buried);
         buried.push(Gone {
             key: key.clone(),

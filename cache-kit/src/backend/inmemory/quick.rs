@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
 
 use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::shards::TypedKey;
+use crate::shards::TaggedKey;
 
 /// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, a
 /// loop longer than the cache displaces all of it. With fewer, the cache adapts too slowly when
@@ -21,7 +21,7 @@ const GHOST: f64 = 0.4;
 const ENTRANCES: usize = 3;
 
 pub(super) struct QuickMap {
-    cache: Cache<TypedKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
+    cache: Cache<TaggedKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
 }
 
 /// A shard has room for at least this many entries. Smaller shards would be full by chance while
@@ -80,11 +80,11 @@ impl QuickMap {
         self.cache.get(key)
     }
 
-    pub(super) fn peek(&self, key: &TypedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
         self.cache.peek(key)
     }
 
-    pub(super) fn insert(&self, key: TypedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         let (entered, fence) = (key.clone(), slot.fence);
         let mut outside = Some((key, slot));
         for _ in 0..ENTRANCES {
@@ -111,7 +111,7 @@ impl QuickMap {
         kept
     }
 
-    pub(super) fn remove(&self, key: &TypedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
         gone.extend(self.cache.remove(key).map(|(key, slot)| Gone {
             key,
             slot,
@@ -119,7 +119,7 @@ impl QuickMap {
         }));
     }
 
-    pub(super) fn keys(&self) -> Vec<TypedKey> {
+    pub(super) fn keys(&self) -> Vec<TaggedKey> {
         self.cache.iter().map(|(key, _)| key).collect()
     }
 
@@ -141,8 +141,8 @@ impl QuickMap {
 #[derive(Clone)]
 struct BySlot;
 
-impl Weighter<TypedKey, Slot> for BySlot {
-    fn weight(&self, _key: &TypedKey, slot: &Slot) -> u64 {
+impl Weighter<TaggedKey, Slot> for BySlot {
+    fn weight(&self, _key: &TaggedKey, slot: &Slot) -> u64 {
         slot.weight.into()
     }
 }
@@ -151,10 +151,10 @@ impl Weighter<TypedKey, Slot> for BySlot {
 #[derive(Clone)]
 struct Collect;
 
-impl Lifecycle<TypedKey, Slot> for Collect {
-    type RequestState = Vec<(TypedKey, Slot)>;
+impl Lifecycle<TaggedKey, Slot> for Collect {
+    type RequestState = Vec<(TaggedKey, Slot)>;
 
-    fn on_evict(&self, left: &mut Self::RequestState, key: TypedKey, slot: Slot) {
+    fn on_evict(&self, left: &mut Self::RequestState, key: TaggedKey, slot: Slot) {
         left.push((key, slot));
     }
 }

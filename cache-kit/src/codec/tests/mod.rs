@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::head::HeadBytes;
 use super::{Codec, Encoding, EntryHead, HEAD_LEN, Placeholder, PlaceholderKind, Stamp};
-use crate::backend::Fence;
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
+use crate::lease::Fence;
 
 pub(super) const MAX_BYTES: usize = 8 << 20;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, LeaseRequest, Leased, Lookup, Take};
+use crate::backend::{CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
@@ -170,10 +170,11 @@ where
         let expander = self.expander;
         let key = self.calls[led.miss.slot].key;
         let take = led.miss.take.unwrap_or(Take::Over);
-        if let (Take::Invalidating, Ok(Leased::Granted { .. } | Leased::NoRoom), Some(listener)) =
-            (take, &answer, &expander.listener)
-        {
-            listener.invalidated(key, since);
+        if let (Take::Invalidating, Ok(Leased::Granted { .. } | Leased::NoRoom)) = (take, &answer) {
+            led.invalidated = Some(Invalidated::Done.within(expander.backend.scope()));
+            if let Some(listener) = &expander.listener {
+                listener.invalidated(key, since);
+            }
         }
         let error = match answer {
             Ok(Leased::Granted { lease, fence }) => return Ok(Reply::Granted(lease, fence)),

@@ -18,14 +18,14 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, LeaseId, Take};
+use crate::backend::{CacheBackend, Fence, Invalidated, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::flight::{Leader, Place, Pulse, View, beating};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
 use crate::repository::DataRepository;
-use crate::shards::TypedKey;
+use crate::shards::TaggedKey;
 use crate::strategy::{CacheStrategy, Situation, Step, next_step};
 use crate::together::Together;
 
@@ -81,6 +81,8 @@ struct Led<B: CacheBackend> {
     miss: Miss,
     leader: Leader<Held<B>, Completion>,
     degraded: Degraded,
+    /// The acknowledgement of its invalidation.
+    invalidated: Option<Invalidated>,
     /// The lease of another process that is loading the key.
     theirs: Option<Fence>,
     /// The fence of what was under the key at the last look-up.
@@ -290,7 +292,7 @@ where
 
     fn place(&self, miss: &Miss) -> Place<Held<B>, Completion> {
         let flights = &self.expander.flights;
-        let key = TypedKey::of::<T>(self.calls[miss.slot].key);
+        let key = TaggedKey::of::<T>(self.calls[miss.slot].key);
         let id = LeaseId(fastrand::u64(..));
         match miss.view {
             Some(view) => match flights.join_or_lead(&key, view, id) {
@@ -390,6 +392,7 @@ impl<B: CacheBackend> Led<B> {
             miss,
             leader,
             degraded: Degraded::default(),
+            invalidated: None,
             theirs: None,
             standing: None,
         }

@@ -63,7 +63,9 @@ where
             self.expander
                 .pauses
                 .succeeded::<T>(self.calls[led.miss.slot].key);
-            let outcome = Outcome::of(Source::Repository).stored(store);
+            let outcome = Outcome::of(Source::Repository)
+                .stored(store)
+                .invalidated(led.invalidated);
             then.push(self.answered(&led.miss, value, created, outcome, led.degraded));
         }
         let mut failed = None;
@@ -125,7 +127,7 @@ where
             self.expander.backend.default_ttl(),
         );
         let span = match value {
-            Some(_) => Span::of_entity(ttl, T::cache_stale())?,
+            Some(_) => Span::of_entity(ttl, T::cache_stale_if_error())?,
             None => Span::of_absence(ttl, T::cache_negative_ttl())?,
         };
         Some(Entry {

@@ -63,8 +63,8 @@ fn lock_unseen<T>(mutex: &Unseen<T>) -> std::sync::MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-pub(super) fn key() -> TypedKey {
-    TypedKey::of::<()>("user:1")
+pub(super) fn key() -> TaggedKey {
+    TaggedKey::of::<()>("user:1")
 }
 
 /// Runs `model` in all orders, or in those with up to `preemptions`. The set of outcomes must be

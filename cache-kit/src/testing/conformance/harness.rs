@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::backend::Scope;
 use crate::clock::{Clock, Timestamp};
 use crate::testing::ManualClock;
 
@@ -16,13 +17,30 @@ const SLACK: Duration = Duration::from_millis(20);
 /// All keys of a harness have one prefix that no other harness has, so suites may run against a
 /// shared server at the same time.
 pub struct Harness<B> {
-    connect: Box<dyn Fn() -> B + Send + Sync>,
+    connect: Connect<B>,
     time: Time,
-    remote: bool,
+    traits: Traits,
+    elsewhere: Option<Connect<B>>,
     lease_lifetime: Duration,
     largest_payload: Option<usize>,
     prefix: String,
     keys: AtomicU64,
+}
+
+type Connect<B> = Box<dyn Fn() -> B + Send + Sync>;
+
+/// What stores may differ in. Each is a promise that the suite holds the store to, and none excuses it
+/// from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Traits {
+    /// How far acknowledgements reach.
+    scope: Scope,
+    /// The store removes expired entries by its own time.
+    collects_expired: bool,
+    /// Entries have a finite time to live by default.
+    default_ttl_is_finite: bool,
+    /// The store can invalidate a key without knowing the type of its entry.
+    invalidates_by_text: bool,
 }
 
 enum Time {
@@ -39,7 +57,13 @@ impl<B> Harness<B> {
     /// Its time is a [`ManualClock`] of the harness; a store that reads a clock itself takes
     /// [`clock`](Self::clock).
     pub fn in_process(connect: impl Fn() -> B + Send + Sync + 'static) -> Self {
-        Self::new(connect, Time::Manual(ManualClock::new()), false)
+        let traits = Traits {
+            scope: Scope::Everywhere,
+            collects_expired: false,
+            default_ttl_is_finite: false,
+            invalidates_by_text: true,
+        };
+        Self::new(connect, Time::Manual(ManualClock::new()), traits)
     }
 
     /// A store outside this process. `connect` is called for every client and makes a new one,
@@ -48,19 +72,67 @@ impl<B> Harness<B> {
     /// Time is real, and a few behaviours wait for it: set [`lease_lifetime`](Self::lease_lifetime)
     /// to the lease lifetime of the clients, ideally under a second.
     pub fn remote(connect: impl Fn() -> B + Send + Sync + 'static) -> Self {
-        Self::new(connect, Time::Real(Clock::system()), true)
+        let traits = Traits {
+            scope: Scope::Everywhere,
+            collects_expired: true,
+            default_ttl_is_finite: true,
+            invalidates_by_text: true,
+        };
+        Self::new(connect, Time::Real(Clock::system()), traits)
     }
 
-    fn new(connect: impl Fn() -> B + Send + Sync + 'static, time: Time, remote: bool) -> Self {
+    fn new(connect: impl Fn() -> B + Send + Sync + 'static, time: Time, traits: Traits) -> Self {
         Self {
             connect: Box::new(connect),
             time,
-            remote,
+            traits,
+            elsewhere: None,
             lease_lifetime: Duration::from_secs(10),
             largest_payload: None,
             prefix: format!("conformance-{:016x}", fastrand::u64(..)),
             keys: AtomicU64::new(0),
         }
+    }
+
+    /// Says that acknowledgements reach this process, and others after `others_within`, as the
+    /// backend's [`scope`](crate::backend::CacheBackend::scope) must say, too. `connect` of the harness
+    /// makes clients of one process, and `elsewhere` one of another process. Default: everywhere, and
+    /// every client may be of another process.
+    #[must_use]
+    pub fn acknowledges_here(
+        mut self,
+        others_within: Duration,
+        elsewhere: impl Fn() -> B + Send + Sync + 'static,
+    ) -> Self {
+        self.traits.scope = Scope::ThisProcess { others_within };
+        self.elsewhere = Some(Box::new(elsewhere));
+        self
+    }
+
+    /// Whether the store removes expired entries by its own time, so that nothing stays behind.
+    /// Default: yes for [`remote`](Self::remote), no for [`in_process`](Self::in_process).
+    #[must_use]
+    pub fn collects_expired(mut self, collects: bool) -> Self {
+        self.traits.collects_expired = collects;
+        self
+    }
+
+    /// Whether an entry has a finite time to live by default. It bounds what fences cannot prevent,
+    /// such as old values after a failover of the store. Default: yes for [`remote`](Self::remote),
+    /// no for [`in_process`](Self::in_process).
+    #[must_use]
+    pub fn default_ttl_is_finite(mut self, finite: bool) -> Self {
+        self.traits.default_ttl_is_finite = finite;
+        self
+    }
+
+    /// Whether the backend has
+    /// [`invalidate_text`](crate::backend::CacheBackend::invalidate_text). Without it, the call must be
+    /// an error. Default: yes.
+    #[must_use]
+    pub fn invalidates_by_text(mut self, does: bool) -> Self {
+        self.traits.invalidates_by_text = does;
+        self
     }
 
     /// Lets time pass by `clock` instead: for a store that reads a [`ManualClock`] of its own.
@@ -120,8 +192,30 @@ impl<B> Harness<B> {
         format!("{}:{number}:{name}", self.prefix)
     }
 
-    pub(super) fn is_remote(&self) -> bool {
-        self.remote
+    /// A client of another process.
+    pub(super) fn elsewhere(&self) -> B {
+        self.elsewhere.as_ref().unwrap_or(&self.connect)()
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.traits.scope
+    }
+
+    pub(super) fn has_collected_expired(&self) -> bool {
+        self.traits.collects_expired
+    }
+
+    pub(super) fn has_finite_default_ttl(&self) -> bool {
+        self.traits.default_ttl_is_finite
+    }
+
+    pub(super) fn has_invalidation_by_text(&self) -> bool {
+        self.traits.invalidates_by_text
+    }
+
+    /// Whether time is real, so that the suite waits as little as it can.
+    pub(super) fn sleeps(&self) -> bool {
+        matches!(self.time, Time::Real(_))
     }
 
     pub(super) fn limit(&self) -> Option<usize> {
@@ -136,7 +230,7 @@ impl<B> Harness<B> {
 impl<B> fmt::Debug for Harness<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Harness")
-            .field("remote", &self.remote)
+            .field("traits", &self.traits)
             .field("lease_lifetime", &self.lease_lifetime)
             .field("largest_payload", &self.largest_payload)
             .field("prefix", &self.prefix)

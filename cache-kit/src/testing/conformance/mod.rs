@@ -54,6 +54,7 @@ mod harness;
 mod keys;
 mod leases;
 mod runtimes;
+mod scope;
 mod specimen;
 mod ttl;
 
@@ -101,10 +102,13 @@ pub use leases::{
     an_outlived_lease_yields_to_a_newer_one,
 };
 pub use runtimes::several_runtimes_use_one_client;
+pub use scope::{
+    an_acknowledgement_reaches_as_far_as_declared, an_invalidation_by_text_reaches_every_type,
+};
 pub use specimen::{Rival, Specimen};
 pub use ttl::{
     a_short_life_ends, an_entry_is_gone_at_its_expiry, an_entry_without_expiry_stays,
-    every_length_of_life_is_kept, the_default_life_is_finite_where_remote,
+    every_length_of_life_is_kept, the_default_life_is_as_declared,
     what_has_expired_when_stored_is_nothing,
 };
 
@@ -150,7 +154,7 @@ macro_rules! conformance {
             every_length_of_life_is_kept
             an_entry_without_expiry_stays
             what_has_expired_when_stored_is_nothing
-            the_default_life_is_finite_where_remote
+            the_default_life_is_as_declared
             a_lease_if_missing_is_had_only_where_nothing_is
             a_lease_over_leaves_all_standing_until_the_store
             a_lease_sent_again_is_the_same_lease
@@ -164,6 +168,8 @@ macro_rules! conformance {
             an_invalidating_lease_removes_at_once
             an_invalidation_voids_every_lease
             an_invalidation_of_nothing_counts
+            an_acknowledgement_reaches_as_far_as_declared
+            an_invalidation_by_text_reaches_every_type
             a_fence_is_never_used_twice
             empty_batches_are_answered
             look_ups_keep_order_duplicates_and_holes

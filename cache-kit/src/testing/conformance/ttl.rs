@@ -90,7 +90,7 @@ pub async fn a_short_life_ends<B: CacheBackend>(harness: &Harness<B>) {
     for (key, _) in &lives {
         client.expect(key, None, "after its time to live").await;
     }
-    if harness.is_remote() {
+    if harness.has_collected_expired() {
         harness.pass(ROUNDING).await;
         for (key, life) in &lives {
             let found: Option<Entry<Specimen>> = client.entry_at(key, now).await;
@@ -160,7 +160,7 @@ pub async fn an_entry_without_expiry_stays<B: CacheBackend>(harness: &Harness<B>
     let entry = living(harness, &key, 1, Timestamp::NEVER);
     stored(first.put_entry(&key, entry).await, &key);
     let default = first.backend.default_ttl().unwrap_or_default();
-    let wait = if harness.is_remote() {
+    let wait = if harness.sleeps() {
         Duration::from_millis(1_100)
     } else {
         default + DAY
@@ -202,15 +202,14 @@ pub async fn what_has_expired_when_stored_is_nothing<B: CacheBackend>(harness: &
     }
 }
 
-/// A store outside the process has a finite default lifetime. It bounds what fences cannot prevent,
-/// such as old values after a failover of the store.
-pub async fn the_default_life_is_finite_where_remote<B: CacheBackend>(harness: &Harness<B>) {
+/// The default lifetime is the same for every client, and finite where the store says so.
+pub async fn the_default_life_is_as_declared<B: CacheBackend>(harness: &Harness<B>) {
     let default = harness.connect().default_ttl();
-    if harness.is_remote() {
+    if harness.has_finite_default_ttl() {
         let finite = default.is_some_and(|life| !life.is_zero() && life < DAY * 36_525);
         assert!(
             finite,
-            "a default time to live of {default:?} on a remote store"
+            "a default time to live of {default:?} where it is said to be finite"
         );
     }
     assert!(

@@ -197,7 +197,7 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::memcached::answer::parse;
+    use crate::backend::remote::memcached::answer::parse;
 
     /// Feeds answers in order, until one of them ends it.
     fn come(mut expected: Expected, answers: &[&str]) -> Answered<bool> {

@@ -1,4 +1,4 @@
-//! [`Gather`]: sends the look-ups of many callers in one command.
+//! [`Coalescer`]: sends the look-ups of many callers in one command.
 //!
 //! A store, its connection and the scheduler handle a command for many keys at little more than the
 //! cost of one for a single key. So concurrent look-ups are sent together. With few look-ups in
@@ -14,30 +14,30 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 
-use super::bytes::ByteStore;
-use super::guard::Guard;
+use super::byte_store::ByteStore;
+use super::resilience::GuardedStore;
 use crate::error::{Error, Result};
 use crate::together::behind_the_others;
 
 /// What a store has under a key.
 type Value = Option<Vec<u8>>;
 
-pub(super) struct Gather<S> {
-    guard: Guard<S>,
+pub(super) struct Coalescer<S> {
+    store: GuardedStore<S>,
     /// How many callers have no answer yet.
     under_way: AtomicUsize,
     /// Keys of large values, which are sent alone.
     large: Large,
     /// Shared with the tasks that fetch for the waiters.
-    stop: Arc<Stop>,
+    queue: Arc<Queue>,
 }
 
 /// The waiting callers, by runtime. The task that fetches for them runs on the same runtime: a task
 /// of another one might stand still while this runtime goes on.
 #[derive(Default)]
-struct Stop(Mutex<Vec<Crowd>>);
+struct Queue(Mutex<Vec<Batch>>);
 
-struct Crowd {
+struct Batch {
     runtime: Id,
     waiting: Vec<Waiting>,
 }
@@ -47,13 +47,13 @@ struct Waiting {
     answer: oneshot::Sender<Result<Value>>,
 }
 
-impl<S: ByteStore> Gather<S> {
-    pub(super) fn new(guard: Guard<S>) -> Self {
+impl<S: ByteStore> Coalescer<S> {
+    pub(super) fn new(store: GuardedStore<S>) -> Self {
         Self {
-            guard,
+            store,
             under_way: AtomicUsize::new(0),
             large: Large::default(),
-            stop: Arc::default(),
+            queue: Arc::default(),
         }
     }
 
@@ -61,14 +61,13 @@ impl<S: ByteStore> Gather<S> {
     pub(super) async fn get(&self, key: &str) -> Result<Value> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let _caller = Caller(&self.under_way);
-        let value = if others >= S::LOOK_UPS_ALONE
+        let value = if others >= S::MAX_SINGLE_GETS
             && !self.large.has(key)
             && let Some(answer) = self.join(key)
         {
             Box::pin(self.wait(answer)).await
         } else {
-            let get = || self.guard.store().get(key);
-            Box::pin(self.guard.run(key, get)).await
+            Box::pin(self.store.get(key)).await
         };
         if let Ok(value) = &value {
             self.large.note(key, value.as_ref().map_or(0, Vec::len));
@@ -85,27 +84,27 @@ impl<S: ByteStore> Gather<S> {
             key: key.into(),
             answer: sender,
         };
-        let mut crowds = self.stop.lock();
-        let place = crowds.iter().position(|crowd| crowd.runtime == here);
+        let mut batches = self.queue.lock();
+        let place = batches.iter().position(|batch| batch.runtime == here);
         let place = place.unwrap_or_else(|| {
-            crowds.push(Crowd {
+            batches.push(Batch {
                 runtime: here,
                 waiting: Vec::new(),
             });
-            crowds.len() - 1
+            batches.len() - 1
         });
-        let crowd = &mut crowds[place].waiting;
-        crowd.push(waiting);
-        let first = crowd.len() == 1;
-        let full = (crowd.len() >= S::KEYS_AT_ONCE).then(|| mem::take(crowd));
+        let batch = &mut batches[place].waiting;
+        batch.push(waiting);
+        let first = batch.len() == 1;
+        let full = (batch.len() >= S::MAX_KEYS_PER_COMMAND).then(|| mem::take(batch));
         // A task may be dropped as it is spawned, and its `Drop` takes the lock.
-        drop(crowds);
+        drop(batches);
         if first {
-            let departure = Departure(Some((self.stop.clone(), here)));
-            runtime.spawn(depart(self.guard.clone(), departure));
+            let task = FlushTask(Some((self.queue.clone(), here)));
+            runtime.spawn(flush(self.store.clone(), task));
         }
         if let Some(full) = full {
-            runtime.spawn(fetch(self.guard.clone(), full));
+            runtime.spawn(fetch(self.store.clone(), full));
         }
         Some(answer)
     }
@@ -117,29 +116,25 @@ impl<S: ByteStore> Gather<S> {
             let given_up = |_| Err(Error::BackendError("a look-up was given up".into()));
             answer.await.unwrap_or_else(given_up)
         };
-        self.guard.within_deadline(pin!(answer)).await
+        self.store.within_deadline(pin!(answer)).await
     }
 }
 
 /// Lets everything that is ready run, and then fetches for all waiters.
-async fn depart<S: ByteStore>(guard: Guard<S>, departure: Departure) {
+async fn flush<S: ByteStore>(store: GuardedStore<S>, task: FlushTask) {
     behind_the_others().await;
-    fetch(guard, departure.take()).await;
+    fetch(store, task.take()).await;
 }
 
-/// Fetches for all of `crowd`, except callers that have gone.
-async fn fetch<S: ByteStore>(guard: Guard<S>, mut crowd: Vec<Waiting>) {
-    crowd.retain(|waiting| !waiting.answer.is_closed());
-    if crowd.is_empty() {
+/// Fetches for all of `batch`, except callers that have gone.
+async fn fetch<S: ByteStore>(store: GuardedStore<S>, mut batch: Vec<Waiting>) {
+    batch.retain(|waiting| !waiting.answer.is_closed());
+    if batch.is_empty() {
         return;
     }
-    let keys: Vec<&str> = crowd.iter().map(|waiting| &*waiting.key).collect();
-    let get = |keys: Vec<_>| {
-        let guard = &guard;
-        async move { guard.store().get_many(&keys).await }
-    };
-    let values = guard.run_many(&keys, get).await;
-    for (waiting, value) in crowd.into_iter().zip(values) {
+    let keys: Vec<&str> = batch.iter().map(|waiting| &*waiting.key).collect();
+    let values = store.get_many(&keys).await;
+    for (waiting, value) in batch.into_iter().zip(values) {
         // A caller that has gone needs no answer.
         let _ = waiting.answer.send(value);
     }
@@ -147,20 +142,20 @@ async fn fetch<S: ByteStore>(guard: Guard<S>, mut crowd: Vec<Waiting>) {
 
 /// Held by the one task that fetches for the waiters of a runtime. If the runtime drops the task
 /// first, the waiters get an error.
-struct Departure(Option<(Arc<Stop>, Id)>);
+struct FlushTask(Option<(Arc<Queue>, Id)>);
 
-impl Departure {
+impl FlushTask {
     fn take(mut self) -> Vec<Waiting> {
-        let stop = self.0.take();
-        stop.map_or_else(Vec::new, |(stop, runtime)| stop.take(runtime))
+        let queue = self.0.take();
+        queue.map_or_else(Vec::new, |(queue, runtime)| queue.take(runtime))
     }
 }
 
-impl Drop for Departure {
+impl Drop for FlushTask {
     fn drop(&mut self) {
-        if let Some((stop, runtime)) = self.0.take() {
+        if let Some((queue, runtime)) = self.0.take() {
             // Wakes the waiters, outside of the lock.
-            drop(stop.take(runtime));
+            drop(queue.take(runtime));
         }
     }
 }
@@ -174,16 +169,16 @@ impl Drop for Caller<'_> {
     }
 }
 
-impl Stop {
-    fn lock(&self) -> MutexGuard<'_, Vec<Crowd>> {
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Vec<Batch>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes all waiters of a runtime.
     fn take(&self, runtime: Id) -> Vec<Waiting> {
-        let mut crowds = self.lock();
-        let place = crowds.iter().position(|crowd| crowd.runtime == runtime);
-        place.map_or_else(Vec::new, |place| crowds.swap_remove(place).waiting)
+        let mut batches = self.lock();
+        let place = batches.iter().position(|batch| batch.runtime == runtime);
+        place.map_or_else(Vec::new, |place| batches.swap_remove(place).waiting)
     }
 }
 

@@ -6,7 +6,7 @@ use super::again::Account;
 use super::breaker::Breaker;
 use super::health::Health;
 use super::pending::Pending;
-use super::{GuardPolicy, tasks};
+use super::{ResiliencePolicy, tasks};
 use crate::clock::Timestamp;
 
 pub(super) struct State {
@@ -61,7 +61,7 @@ impl Post {
 }
 
 impl State {
-    pub(super) fn new(policy: &GuardPolicy) -> Self {
+    pub(super) fn new(policy: &ResiliencePolicy) -> Self {
         Self {
             breaker: Breaker::new(policy.breaker),
             pending: Pending::new(policy.pending_limit),

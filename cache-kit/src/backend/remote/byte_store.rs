@@ -48,7 +48,7 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// future may be dropped at any await, and what it sent may still be done later. A store must never
 /// give one caller the answer to another's question.
 pub trait ByteStore: Send + Sync + 'static {
-    /// What [`swap`](Self::swap) compares with: a head, or the store's own number for a value.
+    /// What [`compare_and_set`](Self::compare_and_set) compares with: a head, or the store's own number for a value.
     type Token: Send + Sync + 'static;
 
     /// Whether the store writes some keys in a shorter form. Then every entry contains its full
@@ -60,17 +60,17 @@ pub trait ByteStore: Send + Sync + 'static {
     /// connection that pipelines: it takes the next command before the last one is answered. Use
     /// less for a connection that does not pipeline, and more for a store where a command for many
     /// keys costs as much as many commands.
-    const LOOK_UPS_ALONE: usize = 16;
+    const MAX_SINGLE_GETS: usize = 16;
 
     /// How many keys one [`get_many`](Self::get_many) asks for at most; zero does not compile. A
     /// longer batch is cut into parts, so that one part is decoded while the store answers the
     /// next.
-    const KEYS_AT_ONCE: usize = 256;
+    const MAX_KEYS_PER_COMMAND: usize = 256;
 
     /// How many commands of one batch of leases, stores or releases are in flight at a time. They
     /// share the store's connections, and the deadline of each begins when it is sent. Without this
     /// bound, a command behind ten thousand others would time out.
-    const COMMANDS_AT_ONCE: usize = 1_024;
+    const MAX_COMMANDS_IN_FLIGHT: usize = 1_024;
 
     /// Waits for room in the store's own queue, for one command. The command's deadline begins when
     /// there is room. The returned guard is dropped when the command has ended. By default there is
@@ -105,7 +105,7 @@ pub trait ByteStore: Send + Sync + 'static {
     /// Replaces what `token` stands for by `value`; `false` if the key has another value by now, or
     /// none. Without a lifetime the value stays. A value larger than the store takes is
     /// [`Error::TooLarge`](crate::Error::TooLarge).
-    fn swap(
+    fn compare_and_set(
         &self,
         key: &str,
         token: &Self::Token,
@@ -114,7 +114,11 @@ pub trait ByteStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool>> + Send;
 
     /// Removes what `token` stands for; `false` if the key has another value by now, or none.
-    fn remove(&self, key: &str, token: &Self::Token) -> impl Future<Output = Result<bool>> + Send;
+    fn compare_and_delete(
+        &self,
+        key: &str,
+        token: &Self::Token,
+    ) -> impl Future<Output = Result<bool>> + Send;
 
     /// Puts `value` under `key`, whatever is there now, and answers with its token. A store without
     /// room for it removes what is under the key and answers `None`.

@@ -2,7 +2,7 @@ use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", stale = "10m")]
+#[cache(key = "id", ttl = "1h", stale_if_error = "10 min")]
 struct User {
     id: u64,
 }

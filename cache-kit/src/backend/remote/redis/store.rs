@@ -12,7 +12,7 @@ use super::connection::Link;
 use super::said::{is_demoted, is_login, is_lost, said_of};
 use super::scripts::Scripts;
 use super::split::Split;
-use crate::backend::bytes::{ByteStore, Claim, HEAD_PREFIXES, head};
+use crate::backend::remote::byte_store::{ByteStore, Claim, HEAD_PREFIXES, head};
 use crate::error::{Error, Result};
 use crate::together::join;
 
@@ -176,7 +176,7 @@ impl ByteStore for RedisStore {
         })
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         token: &Vec<u8>,
@@ -190,7 +190,7 @@ impl ByteStore for RedisStore {
         .await
     }
 
-    async fn remove(&self, key: &str, token: &Vec<u8>) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, token: &Vec<u8>) -> Result<bool> {
         self.script(&self.scripts.remove, key, |script| {
             script.arg(token.as_slice());
         })

@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::bytes::{ByteStore, Claim};
-use super::gather::Gather;
-use super::guard::{Guard, GuardPolicy, Health};
+use super::byte_store::{ByteStore, Claim};
+use super::coalesce::Coalescer;
+use super::resilience::{GuardedStore, Health, ResiliencePolicy};
 use crate::backend::{
     CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
     MissReason, Stored, Take,
@@ -33,8 +33,8 @@ use sendings::{Sendings, is_of};
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known about it.
 pub struct Encoded<S: ByteStore> {
-    guard: Guard<S>,
-    gather: Arc<Gather<S>>,
+    store: GuardedStore<S>,
+    coalescer: Arc<Coalescer<S>>,
     sendings: Arc<Sendings>,
     shapes: Arc<Shapes>,
     types: Arc<EntityTypes>,
@@ -53,7 +53,7 @@ pub struct EncodedLease<K> {
     /// removed.
     beyond: bool,
     /// Tells whether a failed invalidation came after the lease.
-    mark: u64,
+    sequence: u64,
 }
 
 thread_local! {
@@ -77,34 +77,37 @@ impl<S: ByteStore> Encoded<S> {
     /// A backend over `store`.
     pub fn with_config(store: S, config: EncodedConfig) -> Self {
         const {
-            assert!(S::KEYS_AT_ONCE > 0, "a command asks for one key at least");
+            assert!(
+                S::MAX_KEYS_PER_COMMAND > 0,
+                "a command asks for one key at least"
+            );
         }
-        let policy = GuardPolicy {
+        let policy = ResiliencePolicy {
             deadline: config.operation_deadline,
             breaker: config.breaker,
             pending_limit: config.pending_invalidations,
             refused_patience: config.refused_invalidations,
             lease_lifetime: config.lease_lifetime,
         };
-        let guard = Guard::new(store, policy);
+        let store = GuardedStore::new(store, policy);
         Self {
-            gather: Arc::new(Gather::new(guard.clone())),
+            coalescer: Arc::new(Coalescer::new(store.clone())),
             sendings: Arc::default(),
             shapes: Arc::default(),
             types: Arc::default(),
-            guard,
+            store,
             config,
         }
     }
 
     /// How the store is doing, as this process sees it.
     pub fn health(&self) -> Health {
-        self.guard.health()
+        self.store.health()
     }
 
     /// The store.
-    pub fn store(&self) -> &S {
-        self.guard.store()
+    pub fn byte_store(&self) -> &S {
+        self.store.inner()
     }
 
     /// The largest value of this type that is stored or read.
@@ -144,14 +147,14 @@ impl<S: ByteStore> Encoded<S> {
         &self,
         token: S::Token,
         own: bool,
-        mark: u64,
+        sequence: u64,
         fence: Fence,
     ) -> Leased<EncodedLease<S::Token>> {
         let lease = EncodedLease {
             token,
             own,
             beyond: false,
-            mark,
+            sequence,
         };
         Leased::Granted { lease, fence }
     }
@@ -161,7 +164,7 @@ impl<S: ByteStore> Encoded<S> {
         &self,
         key: &str,
         request: LeaseRequest,
-        mark: u64,
+        sequence: u64,
         head: &[u8],
         token: S::Token,
     ) -> Leased<EncodedLease<S::Token>> {
@@ -171,7 +174,7 @@ impl<S: ByteStore> Encoded<S> {
             }
             // An earlier copy of this command has arrived.
             Head::Placeholder(placeholder) if is_of(placeholder.fence, request.id) => {
-                self.granted(token, true, mark, placeholder.fence)
+                self.granted(token, true, sequence, placeholder.fence)
             }
             Head::Placeholder(placeholder) if request.take == Take::IfMissing => Leased::Busy {
                 fence: placeholder.fence,
@@ -186,7 +189,7 @@ impl<S: ByteStore> Encoded<S> {
                         token,
                         own: false,
                         beyond: true,
-                        mark,
+                        sequence,
                     },
                     fence: entry.fence,
                 }
@@ -198,10 +201,12 @@ impl<S: ByteStore> Encoded<S> {
             {
                 Leased::Found
             }
-            Head::Placeholder(placeholder) => self.granted(token, false, mark, placeholder.fence),
-            Head::Entry(entry) => self.granted(token, false, mark, entry.fence),
+            Head::Placeholder(placeholder) => {
+                self.granted(token, false, sequence, placeholder.fence)
+            }
+            Head::Entry(entry) => self.granted(token, false, sequence, entry.fence),
             // A value that cannot be read can still be replaced, and by one lease only.
-            Head::Nothing => self.granted(token, false, mark, Fence(request.id.0)),
+            Head::Nothing => self.granted(token, false, sequence, Fence(request.id.0)),
         }
     }
 
@@ -216,18 +221,12 @@ impl<S: ByteStore> Encoded<S> {
         (fence, placeholder.encode(key))
     }
 
-    async fn remove(&self, key: &str, token: &S::Token) -> Result<bool> {
-        self.guard
-            .run(key, || self.store().remove(key, token))
-            .await
-    }
-
     /// Removes what the lease was taken over: an older value must not outlive the load of a newer
     /// one.
     async fn remove_under(&self, key: &str, lease: &EncodedLease<S::Token>) -> Result<bool> {
         match lease.beyond {
             true => Ok(true),
-            false => self.remove(key, &lease.token).await,
+            false => self.store.compare_and_delete(key, &lease.token).await,
         }
     }
 
@@ -237,8 +236,7 @@ impl<S: ByteStore> Encoded<S> {
         keys: &[&str],
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
-        let get = |keys: Vec<_>| async move { self.store().get_many(&keys).await };
-        let values = self.guard.run_many(keys, get).await;
+        let values = self.store.get_many(keys).await;
         let codec = self.codec::<T>();
         // Each value is dropped as soon as it is decoded, so that the next entity can use its
         // memory.
@@ -253,7 +251,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     type Lease = EncodedLease<S::Token>;
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let value = self.gather.get(key).await?;
+        let value = self.coalescer.get(key).await?;
         Ok(lookup(&self.codec(), key, value.as_deref(), now))
     }
 
@@ -263,28 +261,20 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         request: LeaseRequest,
     ) -> Result<Leased<Self::Lease>> {
         let lifetime = self.config.lease_lifetime;
-        let mark = self.guard.mark();
+        let sequence = self.store.invalidation_sequence();
+        let placeholder = || self.placeholder(key, request);
         if request.take == Take::Invalidating {
-            let set = || async {
-                let (fence, placeholder) = self.placeholder(key, request);
-                let token = self.store().set(key, &placeholder, lifetime).await?;
-                Ok(token.map(|token| (token, fence)))
-            };
-            return Ok(match self.guard.invalidate(key, set).await? {
-                Some(Some((token, fence))) => self.granted(token, true, mark, fence),
+            let claimed = self.store.invalidate_and_claim(key, placeholder, lifetime);
+            return Ok(match claimed.await? {
+                Some(Some((token, fence))) => self.granted(token, true, sequence, fence),
                 Some(None) => Leased::NoRoom,
                 None => Leased::Pending,
             });
         }
-        let claim = || async {
-            let (fence, placeholder) = self.placeholder(key, request);
-            let claim = self.store().claim(key, &placeholder, lifetime).await?;
-            Ok((claim, fence))
-        };
-        Ok(match self.guard.run(key, claim).await? {
-            (Claim::Taken(token), fence) => self.granted(token, true, mark, fence),
+        Ok(match self.store.claim(key, placeholder, lifetime).await? {
+            (Claim::Taken(token), fence) => self.granted(token, true, sequence, fence),
             (Claim::Standing { head, token }, _) => {
-                self.over_standing::<T>(key, request, mark, &head, token)
+                self.over_standing::<T>(key, request, sequence, &head, token)
             }
         })
     }
@@ -296,7 +286,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         entry: Entry<T>,
         now: Timestamp,
     ) -> Result<Stored> {
-        if self.guard.voids(key, lease.mark) {
+        if self.store.is_voided(key, lease.sequence) {
             return Ok(Stored::Fenced);
         }
         let stamp = Stamp {
@@ -310,14 +300,16 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // An entry that has expired by now is not sent: a lifetime of zero means something else
             // to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
-                let swap = || self.store().swap(key, &lease.token, &buffer, lifetime);
-                match self.guard.run(key, swap).await {
+                let set = self
+                    .store
+                    .compare_and_set(key, &lease.token, &buffer, lifetime);
+                match set.await {
                     // Not every store drops the old value in this case.
                     Err(Error::TooLarge(_)) => {
                         let removed = self.remove_under(key, &lease).await;
                         removed.map(|_| Stored::TooLarge)
                     }
-                    swapped => swapped.map(|done| match done {
+                    set => set.map(|done| match done {
                         true => Stored::Stored,
                         false => Stored::Fenced,
                     }),
@@ -343,13 +335,17 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
         if lease.own {
-            self.remove(key, &lease.token).await?;
+            self.store.compare_and_delete(key, &lease.token).await?;
         }
         Ok(())
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
-        let done = self.guard.invalidate_many(&[key]).await;
+        self.invalidate_text(key).await
+    }
+
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        let done = self.store.invalidate_many(&[key]).await;
         done.into_iter().next().unwrap_or(Ok(Invalidated::Done))
     }
 
@@ -358,7 +354,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     }
 
     fn watch(&self, listener: Weak<dyn CacheMetrics>) {
-        self.guard.watch(listener);
+        self.store.watch(listener);
     }
 
     fn meet(&self, entity: EntityType<'_>) -> Result<()> {
@@ -373,11 +369,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if keys.is_empty() {
             return Vec::new();
         }
-        if keys.len() <= S::KEYS_AT_ONCE {
+        if keys.len() <= S::MAX_KEYS_PER_COMMAND {
             return self.get_part(keys, now).await;
         }
         let parts = keys
-            .chunks(S::KEYS_AT_ONCE)
+            .chunks(S::MAX_KEYS_PER_COMMAND)
             .map(|keys| self.get_part(keys, now));
         let parts = join(parts, PARTS_AT_ONCE).await;
         parts.into_iter().flatten().collect()
@@ -395,7 +391,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             let (key, request) = requests[*place];
             self.lease::<T>(key, request)
         };
-        let leased = join(first.iter().map(lease), S::COMMANDS_AT_ONCE).await;
+        let leased = join(first.iter().map(lease), S::MAX_COMMANDS_IN_FLIGHT).await;
         if again.is_empty() {
             return leased;
         }
@@ -413,7 +409,7 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         now: Timestamp,
     ) -> Vec<Result<Stored>> {
         let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
-        join(entries.into_iter().map(store), S::COMMANDS_AT_ONCE).await
+        join(entries.into_iter().map(store), S::MAX_COMMANDS_IN_FLIGHT).await
     }
 
     async fn release_many<T: CacheEntity>(
@@ -421,14 +417,14 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         leases: Vec<(&str, Self::Lease)>,
     ) -> Vec<Result<()>> {
         let release = |(key, lease)| self.release::<T>(key, lease);
-        join(leases.into_iter().map(release), S::COMMANDS_AT_ONCE).await
+        join(leases.into_iter().map(release), S::MAX_COMMANDS_IN_FLIGHT).await
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         if keys.is_empty() {
             return Vec::new();
         }
-        self.guard.invalidate_many(keys).await
+        self.store.invalidate_many(keys).await
     }
 }
 
@@ -478,8 +474,8 @@ fn is_valid<T: CacheEntity>(entry: &Entry<T>) -> bool {
 impl<S: ByteStore> Clone for Encoded<S> {
     fn clone(&self) -> Self {
         Self {
-            guard: self.guard.clone(),
-            gather: Arc::clone(&self.gather),
+            store: self.store.clone(),
+            coalescer: Arc::clone(&self.coalescer),
             sendings: Arc::clone(&self.sendings),
             shapes: Arc::clone(&self.shapes),
             types: Arc::clone(&self.types),

@@ -1,14 +1,14 @@
 //! [`Unconfirmed`]: invalidations without an answer yet.
 
-use super::Guard;
+use super::GuardedStore;
 use crate::backend::Invalidated;
-use crate::backend::bytes::ByteStore;
+use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
 
 /// Invalidations that may or may not have reached the store. If they are dropped before that is
 /// known, they are queued.
 pub(super) struct Unconfirmed<'g, S: ByteStore> {
-    guard: &'g Guard<S>,
+    guard: &'g GuardedStore<S>,
     keys: &'g [&'g str],
     /// The number of the last failed invalidation before these. Success confirms that one and
     /// earlier ones, too.
@@ -16,7 +16,7 @@ pub(super) struct Unconfirmed<'g, S: ByteStore> {
 }
 
 impl<'g, S: ByteStore> Unconfirmed<'g, S> {
-    pub(super) fn new(guard: &'g Guard<S>, keys: &'g [&'g str]) -> Self {
+    pub(super) fn new(guard: &'g GuardedStore<S>, keys: &'g [&'g str]) -> Self {
         let shared = &guard.shared;
         let since = match shared.is_troubled() {
             true => shared.lock().pending.last(),

@@ -110,7 +110,7 @@ impl Pending {
     }
 
     /// Whether a lease on `key` that was taken after invalidation number `taken` is worthless.
-    pub(crate) fn voids(&self, key: &str, taken: u64) -> bool {
+    pub(crate) fn is_voided(&self, key: &str, taken: u64) -> bool {
         self.voided
             .get(key)
             .is_some_and(|(number, _)| *number > taken)
@@ -236,7 +236,7 @@ mod tests {
         assert_eq!(pending.give_up(at(1_000), patience), [Box::from("a")]);
         assert_eq!(pending.way("a"), Way::Clear);
         assert!(
-            pending.voids("a", 0),
+            pending.is_voided("a", 0),
             "its leases are worthless all the same"
         );
     }
@@ -274,18 +274,18 @@ mod tests {
         let before = pending.last();
         pending.queue("a", at(0), at(100));
         let after = pending.last();
-        assert!(pending.voids("a", before) && !pending.voids("a", after));
-        assert!(!pending.voids("b", before));
+        assert!(pending.is_voided("a", before) && !pending.is_voided("a", after));
+        assert!(!pending.is_voided("b", before));
         assert!(!pending.queue("b", at(50), at(150)), "no room");
         assert!(
-            pending.voids("b", after),
+            pending.is_voided("b", after),
             "and yet its leases are worthless"
         );
         {
             let batch = all(&pending);
             sent(&mut pending, &batch);
         }
-        assert!(pending.voids("a", before), "sent or not");
+        assert!(pending.is_voided("a", before), "sent or not");
     }
 
     #[test]
@@ -298,9 +298,9 @@ mod tests {
             sent(&mut pending, &batch);
         }
         pending.forget(at(149));
-        assert!(pending.voids("a", 0) && !pending.is_untouched());
+        assert!(pending.is_voided("a", 0) && !pending.is_untouched());
         pending.forget(at(150));
-        assert!(!pending.voids("a", 0) && pending.is_untouched());
+        assert!(!pending.is_voided("a", 0) && pending.is_untouched());
     }
 
     #[test]
@@ -314,6 +314,6 @@ mod tests {
             "{}",
             pending.voided.len()
         );
-        assert!(pending.voids("key:9999", 0));
+        assert!(pending.is_voided("key:9999", 0));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::encoded::EncodedConfig;
+use crate::backend::remote::encoded::EncodedConfig;
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;

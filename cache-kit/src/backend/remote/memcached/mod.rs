@@ -19,7 +19,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::encoded::{Encoded, EncodedLease};
-use super::guard::Health;
+use super::resilience::Health;
 use crate::backend::{
     CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, Stored,
 };
@@ -128,7 +128,7 @@ impl MemcachedBackend {
     }
 
     /// The servers, in the order of the configuration. Each is a backend of its own, with a
-    /// [`health`](Encoded::health) of its own; its [`store`](Encoded::store) knows its name.
+    /// [`health`](Encoded::health) of its own; its [`byte_store`](Encoded::byte_store) knows its name.
     pub fn servers(&self) -> &[Encoded<MemcachedStore>] {
         &self.shared.servers
     }
@@ -209,6 +209,10 @@ impl CacheBackend for MemcachedBackend {
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
         self.server_of(key).invalidate::<T>(key).await
+    }
+
+    async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        self.server_of(key).invalidate_text(key).await
     }
 
     fn default_ttl(&self) -> Option<Duration> {
@@ -293,7 +297,7 @@ impl Clone for MemcachedBackend {
 impl fmt::Debug for MemcachedBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
-            .entries(self.shared.servers.iter().map(Encoded::store))
+            .entries(self.shared.servers.iter().map(Encoded::byte_store))
             .finish()
     }
 }

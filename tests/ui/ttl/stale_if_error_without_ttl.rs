@@ -2,7 +2,7 @@ use cache_kit::CacheEntity;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Serialize, Deserialize, CacheEntity)]
-#[cache(key = "id", ttl = "1h", stale = "10 min")]
+#[cache(key = "id", stale_if_error = "10m")]
 struct User {
     id: u64,
 }

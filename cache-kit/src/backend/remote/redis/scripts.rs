@@ -3,7 +3,7 @@
 use ::redis::Script;
 
 use super::said::NOT_DONE;
-use crate::backend::bytes::{HEAD_BYTES, HEAD_PREFIXES};
+use crate::backend::remote::byte_store::{HEAD_BYTES, HEAD_PREFIXES};
 
 pub(super) struct Scripts {
     /// Sets a placeholder unless the key has a value with a head; answers with that head, or with

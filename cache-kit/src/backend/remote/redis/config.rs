@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::redis::ConnectionInfo;
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::encoded::EncodedConfig;
+use crate::backend::remote::encoded::EncodedConfig;
 use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.

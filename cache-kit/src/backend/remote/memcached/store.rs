@@ -11,7 +11,7 @@ use super::key::wire_key;
 use super::lifetime::time_to_live;
 use super::link::{Answered, Failure, Link};
 use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
-use crate::backend::bytes::{ByteStore, Claim, head};
+use crate::backend::remote::byte_store::{ByteStore, Claim, head};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
@@ -99,7 +99,7 @@ impl ByteStore for MemcachedStore {
     const NARROW_KEYS: bool = true;
 
     /// One batch leaves room for seven others, and delays only its own commands.
-    const COMMANDS_AT_ONCE: usize = UNDER_WAY / 8;
+    const MAX_COMMANDS_IN_FLIGHT: usize = UNDER_WAY / 8;
 
     async fn admit(&self) -> Result<impl Send> {
         self.pool
@@ -151,7 +151,7 @@ impl ByteStore for MemcachedStore {
         })
     }
 
-    async fn swap(
+    async fn compare_and_set(
         &self,
         key: &str,
         token: &MemcachedToken,
@@ -162,16 +162,16 @@ impl ByteStore for MemcachedStore {
             return Ok(false);
         }
         let (key, ttl) = (wire_key(key), lifetime.map(|lifetime| self.ttl(lifetime)));
-        let swapped = token.link.swap(&key, token.cas, value, ttl);
+        let swapped = token.link.compare_and_set(&key, token.cas, value, ttl);
         swapped.await.map_err(|failure| self.said_for_good(failure))
     }
 
-    async fn remove(&self, key: &str, token: &MemcachedToken) -> Result<bool> {
+    async fn compare_and_delete(&self, key: &str, token: &MemcachedToken) -> Result<bool> {
         if token.link.has_ended() {
             return Ok(false);
         }
         let key = wire_key(key);
-        let removed = token.link.remove(&key, token.cas);
+        let removed = token.link.compare_and_delete(&key, token.cas);
         removed.await.map_err(|failure| self.said_for_good(failure))
     }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::answer::{Code, Refusal};
 use super::expected::{Kept, Reply, Values, unasked};
 use super::link::{Answered, Failure, Link};
-use crate::backend::bytes::is_head;
+use crate::backend::remote::byte_store::is_head;
 
 /// The total length of the keys of one `get`, in bytes.
 const LONGEST_GET: usize = 64 << 10;
@@ -111,7 +111,7 @@ impl Link {
     }
 
     /// Replaces the item with this number.
-    pub(super) async fn swap(
+    pub(super) async fn compare_and_set(
         &self,
         key: &str,
         cas: u64,
@@ -129,7 +129,7 @@ impl Link {
     }
 
     /// Removes the item with this number.
-    pub(super) async fn remove(&self, key: &str, cas: u64) -> Answered<bool> {
+    pub(super) async fn compare_and_delete(&self, key: &str, cas: u64) -> Answered<bool> {
         let removed = self.ask(None, |out, mark| delete(out, key, Some(cas), mark));
         deleted(&removed.await?)
     }

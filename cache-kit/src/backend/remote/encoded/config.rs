@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::backend::guard::BreakerPolicy;
+use crate::backend::remote::resilience::BreakerPolicy;
 
 /// Deadlines, pauses and leases are shortened to a day, so that no clock and no store overflows.
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);

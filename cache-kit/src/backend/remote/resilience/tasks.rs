@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 use super::again::{Account, account_of_many};
 use super::state::{Post, State};
 use super::timer::{pause, within};
-use super::{Guard, Shared};
-use crate::backend::bytes::ByteStore;
+use super::{GuardedStore, Shared};
+use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
 use crate::observability::CacheEvent;
 
@@ -37,7 +37,7 @@ pub(super) enum Step {
     End,
 }
 
-impl<S: ByteStore> Guard<S> {
+impl<S: ByteStore> GuardedStore<S> {
     /// Starts the task that waits for the store to come back and sends what is queued, if it is
     /// needed and none is alive.
     pub(super) fn recover(&self) {

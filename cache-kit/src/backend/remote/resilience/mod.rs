@@ -1,0 +1,264 @@
+//! Guards a cache against a store that is slow or unavailable: a deadline for every command, a
+//! breaker, and a queue of the invalidations that have not reached the store.
+
+mod again;
+mod breaker;
+mod commands;
+mod health;
+mod pending;
+mod state;
+mod tasks;
+mod timer;
+mod unconfirmed;
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::byte_store::ByteStore;
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::observability::{CacheEvent, CacheMetrics};
+use crate::unwind::caught;
+
+use again::{Account, is_refusal, twice_each};
+pub(super) use breaker::BreakerPolicy;
+pub use health::Health;
+use state::State;
+use timer::within;
+
+/// How long a guarded store waits, and how much it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ResiliencePolicy {
+    /// For one command, connecting included.
+    pub(super) deadline: Duration,
+    pub(super) breaker: BreakerPolicy,
+    /// How many invalidations may wait.
+    pub(super) pending_limit: usize,
+    /// How long one that the store refuses is retried.
+    pub(super) refused_patience: Duration,
+    pub(super) lease_lifetime: Duration,
+}
+
+/// A store whose commands have a deadline, a breaker and a queue of invalidations.
+pub(super) struct GuardedStore<S> {
+    shared: Arc<Shared<S>>,
+}
+
+struct Shared<S> {
+    store: S,
+    policy: ResiliencePolicy,
+    /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a
+    /// store is left alone.
+    made: Instant,
+    state: Mutex<State>,
+    /// Whether `state` knows of any trouble. While this is `false`, which is nearly always, a
+    /// command takes no lock.
+    troubled: AtomicBool,
+    listeners: Mutex<Vec<std::sync::Weak<dyn CacheMetrics>>>,
+}
+
+impl<S: ByteStore> GuardedStore<S> {
+    pub(super) fn new(store: S, policy: ResiliencePolicy) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                policy,
+                made: Instant::now(),
+                state: Mutex::new(State::new(&policy)),
+                troubled: AtomicBool::new(false),
+                listeners: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The store itself, without what guards it.
+    pub(super) fn inner(&self) -> &S {
+        &self.shared.store
+    }
+
+    /// Waits for a command that another task runs, within the deadline of a command.
+    pub(super) async fn within_deadline<O>(
+        &self,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
+    ) -> Result<O> {
+        within(self.shared.policy.deadline, command).await
+    }
+
+    /// The number of the last failed invalidation, for [`is_voided`](Self::is_voided).
+    pub(super) fn invalidation_sequence(&self) -> u64 {
+        self.shared.lock().pending.last()
+    }
+
+    /// Whether an invalidation of `key` has failed since that number was the last: then a lease that
+    /// was taken by then is worthless.
+    pub(super) fn is_voided(&self, key: &str, sequence: u64) -> bool {
+        self.shared.is_troubled() && self.shared.lock().pending.is_voided(key, sequence)
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.shared.lock().health()
+    }
+
+    /// Tells `listener` what happens in the background.
+    pub(super) fn watch(&self, listener: std::sync::Weak<dyn CacheMetrics>) {
+        let mut listeners = self.shared.listeners();
+        listeners.retain(|listener| listener.strong_count() > 0);
+        listeners.push(listener);
+    }
+
+    /// Whether the breaker lets a command pass.
+    fn admits(&self) -> Result<()> {
+        if !self.shared.is_troubled() {
+            return Ok(());
+        }
+        let now = self.shared.now();
+        let admits = self.shared.lock().admits(now, self.shared.longest_step());
+        self.recover();
+        admits.then_some(()).ok_or_else(silent)
+    }
+
+    /// Runs a command within its deadline, and notes what its answer says of the store.
+    async fn attempt<O>(
+        &self,
+        command: Pin<&mut impl Future<Output = Result<O>>>,
+        account: impl Fn(&Result<O>) -> Account<'_>,
+    ) -> Result<O> {
+        let _room = self.shared.admit().await?;
+        let under_way = UnderWay { guard: Some(self) };
+        let answer = within(self.shared.policy.deadline, command).await;
+        under_way.ended();
+        let told = account(&answer);
+        let clear = told.alive && told.refusal.is_none();
+        if !clear || self.shared.is_troubled() {
+            self.shared.note(&told);
+            if matches!(told.failure, Some(Error::Timeout(_))) {
+                self.suspect();
+            }
+            self.recover();
+        }
+        answer
+    }
+}
+
+impl<S: ByteStore> Shared<S> {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Vec<std::sync::Weak<dyn CacheMetrics>>> {
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(0).after(self.made.elapsed())
+    }
+
+    fn is_troubled(&self) -> bool {
+        self.troubled.load(Ordering::Acquire)
+    }
+
+    /// Changes the state, and notes whether it knows of any trouble now.
+    fn change<O>(&self, change: impl FnOnce(&mut State) -> O) -> O {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        self.troubled.store(!state.is_well(), Ordering::Release);
+        changed
+    }
+
+    fn note(&self, told: &Account<'_>) {
+        let now = self.now();
+        self.change(|state| state.note(told, now));
+    }
+
+    /// Waits for room in the store's own queue. A timeout here is no failure of the store.
+    async fn admit(&self) -> Result<impl Send> {
+        let mut admission = pin!(self.store.admit());
+        // Only a command that has to wait needs a timer.
+        let at_once = poll_fn(|cx| Poll::Ready(admission.as_mut().poll(cx))).await;
+        match at_once {
+            Poll::Ready(admission) => admission,
+            Poll::Pending => within(self.policy.deadline, admission).await,
+        }
+    }
+
+    /// Deletes keys whose invalidations wait.
+    async fn delete(&self, batch: Vec<(Box<str>, u64)>) -> Vec<Result<()>> {
+        let keys: Vec<&str> = batch.iter().map(|(key, _)| &**key).collect();
+        let delete = |keys: Vec<_>| async move { self.store.delete_many(&keys).await };
+        let answers = twice_each(&keys, &delete).await;
+        let now = self.now();
+        self.change(|state| {
+            for ((key, number), answer) in batch.iter().zip(&answers) {
+                match answer {
+                    Ok(()) => state.pending.sent(key, *number),
+                    Err(error) if is_refusal(error) => {
+                        state.pending.refuse(key, now);
+                        state.last_refusal = Some(error.to_string());
+                    }
+                    Err(_) => {}
+                }
+            }
+        });
+        answers
+    }
+
+    /// Tells all listeners, outside of the lock.
+    fn tell(&self, key: &str, event: &CacheEvent) {
+        let listeners = self.listeners().clone();
+        for listener in listeners.iter().filter_map(std::sync::Weak::upgrade) {
+            caught(|| listener.record_event(key, event));
+        }
+    }
+}
+
+/// A command that waits for its answer. If it is dropped first, the store may have stopped
+/// answering: a caller may give up before the deadline.
+struct UnderWay<'g, S: ByteStore> {
+    guard: Option<&'g GuardedStore<S>>,
+}
+
+impl<S: ByteStore> UnderWay<'_, S> {
+    fn ended(mut self) {
+        self.guard = None;
+    }
+}
+
+impl<S: ByteStore> Drop for UnderWay<'_, S> {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard {
+            guard.suspect();
+        }
+    }
+}
+
+fn for_each<O>(keys: &[&str], error: &Error) -> Vec<Result<O>> {
+    keys.iter().map(|_| Err(error.clone())).collect()
+}
+
+fn silent() -> Error {
+    Error::BackendError("the store does not answer".into())
+}
+
+impl<S> Clone for GuardedStore<S> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl<S: ByteStore> fmt::Debug for GuardedStore<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardedStore")
+            .field("policy", &self.shared.policy)
+            .field("health", &self.health())
+            .finish()
+    }
+}
