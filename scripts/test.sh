@@ -1,6 +1,9 @@
 #!/bin/sh
 # Runs every test: the workspace with all features, the code of a user outside the workspace, and
 # the models of the concurrent parts. Installs missing programs if it is root and has apt-get.
+#
+# CACHE_KIT_SCHEDULES is how many random schedules each search runs: here the full search, 10,000,
+# unless it is set. `cargo test` alone runs a few hundred.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -47,6 +50,7 @@ run() {
     [ "$end" = ok ]
 }
 
+export CACHE_KIT_SCHEDULES="${CACHE_KIT_SCHEDULES:-10000}"
 run cargo test --workspace --all-features
 run cargo run --quiet --manifest-path tests/outside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/outside"
 run env RUSTFLAGS="--cfg cache_kit_model" \

@@ -15,6 +15,7 @@ use std::time::Instant;
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
 use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+use cache_kit_tests::bench::compare;
 use cache_kit_tests::servers::RedisServer;
 use serde::{Deserialize, Serialize};
 
@@ -124,11 +125,6 @@ async fn misses<T: CacheEntity<Key = u64>>(
     begun.elapsed().as_nanos() as f64 / ENTITIES as f64 / 1_000.0
 }
 
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
-}
-
 #[tokio::main]
 async fn main() {
     let server = RedisServer::start();
@@ -140,15 +136,15 @@ async fn main() {
     let [without, with] = [false, true].map(service);
     println!("a miss, one task, in µs, median of {ROUNDS} rounds of {ENTITIES}");
     let services = [&without, &with];
-    compare("an order of 3 lines", &server, services, |id| order(id, 3)).await;
-    compare("an article", &server, services, article).await;
-    compare("an order of 60 lines", &server, services, |id| {
+    compare_services("an order of 3 lines", &server, services, |id| order(id, 3)).await;
+    compare_services("an article", &server, services, article).await;
+    compare_services("an order of 60 lines", &server, services, |id| {
         order(id, 60)
     })
     .await;
 }
 
-async fn compare<T: CacheEntity<Key = u64>>(
+async fn compare_services<T: CacheEntity<Key = u64>>(
     name: &str,
     server: &RedisServer,
     [without, with]: [&CacheService<RedisBackend>; 2],
@@ -159,14 +155,16 @@ async fn compare<T: CacheEntity<Key = u64>>(
     for id in 0..ENTITIES {
         rows.insert(id, row(id));
     }
-    let (mut bare, mut proven, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    let measured = async |service| {
         server.flush();
-        bare.push(misses(without, &rows).await);
-        server.flush();
-        proven.push(misses(with, &rows).await);
-        ratios.push(proven[proven.len() - 1] / bare[bare.len() - 1]);
-    }
+        misses(service, &rows).await
+    };
+    let medians = compare(
+        ROUNDS,
+        async || measured(without).await,
+        async || measured(with).await,
+    );
+    let medians = medians.await;
     // Without a server, the noise is smaller than the measured cost.
     let begun = Instant::now();
     for _ in 0..10_000 {
@@ -177,8 +175,8 @@ async fn compare<T: CacheEntity<Key = u64>>(
         "{name}, {} bytes: without a proof {:.1}, with it {:.1}, ratio {:.3}; to decode takes \
          {decoding:.2}",
         bytes.len(),
-        median(bare),
-        median(proven),
-        median(ratios)
+        medians.bare,
+        medians.ours,
+        medians.ratio
     );
 }

@@ -11,62 +11,19 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
-use cache_kit::{
-    CacheEntity, CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome,
-    SharedFeeder,
+use cache_kit::{CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome};
+use cache_kit_tests::bench::{
+    USERS, User, compare, heads, hit, median, micros, miss, on_runtimes, throughput, user, users,
 };
 use cache_kit_tests::servers::RedisServer;
 use redis::aio::MultiplexedConnection;
-use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
-const ROUND: Duration = Duration::from_millis(250);
 const ROUNDS: usize = 21;
-const ENTITIES: u64 = 1_000;
 const BATCHES: usize = 501;
 
-#[derive(Clone, Serialize, Deserialize)]
-struct User {
-    id: u64,
-    name: String,
-    email: String,
-}
-
-impl CacheEntity for User {
-    type Key = u64;
-
-    fn cache_key(&self) -> u64 {
-        self.id
-    }
-
-    fn cache_prefix() -> &'static str {
-        "user"
-    }
-}
-
-fn user(id: u64) -> User {
-    User {
-        id,
-        name: format!("name of user {id}"),
-        email: format!("user{id}@example.org"),
-    }
-}
-
 type Service = CacheService<RedisBackend>;
-
-async fn hit(service: Service, id: u64) {
-    let nobody = InMemoryRepository::<User>::new();
-    let mut feeder = SharedFeeder::<User>::new(id);
-    let outcome = service
-        .execute(&mut feeder, &nobody, CacheStrategy::Refresh)
-        .await
-        .unwrap();
-    assert!(outcome.is_hit());
-    black_box(feeder.entity);
-}
 
 async fn bare_get(mut connection: MultiplexedConnection, id: u64) {
     let key = format!("bare:{id}");
@@ -76,17 +33,6 @@ async fn bare_get(mut connection: MultiplexedConnection, id: u64) {
         .await
         .unwrap();
     black_box(postcard::from_bytes::<User>(&bytes).unwrap());
-}
-
-/// Loads a missing row, which is then removed again so that the next one misses, too.
-async fn miss(service: &Service, users: &InMemoryRepository<User>, id: u64) {
-    let mut feeder = SharedFeeder::<User>::new(id);
-    let outcome = service
-        .execute(&mut feeder, users, CacheStrategy::Refresh)
-        .await
-        .unwrap();
-    assert!(!outcome.is_hit());
-    black_box(feeder.entity);
 }
 
 /// The three commands of a miss, one after the other: look, lease, store.
@@ -136,13 +82,13 @@ impl CacheFeedMany<User> for Team {
 }
 
 async fn hit_many(service: &Service, ids: &[u64]) {
-    let nobody = InMemoryRepository::<User>::new();
+    let none = InMemoryRepository::<User>::new();
     let mut team = Team {
         ids: ids.to_vec(),
         users: Vec::new(),
     };
     let outcomes = service
-        .execute_many(&mut team, &nobody, CacheStrategy::Refresh)
+        .execute_many(&mut team, &none, CacheStrategy::Refresh)
         .await
         .unwrap();
     assert!(outcomes.iter().all(Outcome::is_hit));
@@ -174,52 +120,15 @@ async fn miss_many(service: &Service, users: &InMemoryRepository<User>, ids: &[u
     black_box(team.users);
 }
 
-/// How many calls a second `tasks` tasks make.
-async fn throughput<F>(tasks: u64, call: impl Fn(u64) -> F + Clone + Send + 'static) -> f64
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let begun = Instant::now();
-    let mut running = JoinSet::new();
-    for task in 0..tasks {
-        let call = call.clone();
-        running.spawn(async move {
-            let (mut calls, mut id) = (0_u64, task * 31);
-            while begun.elapsed() < ROUND {
-                id = (id + 7) % ENTITIES;
-                call(id).await;
-                calls += 1;
-            }
-            calls
-        });
+async fn set_bare(connection: &mut MultiplexedConnection) {
+    for id in 0..USERS {
+        let bytes = postcard::to_stdvec(&user(id)).unwrap();
+        let set = redis::cmd("SET")
+            .arg(format!("bare:{id}"))
+            .arg(bytes)
+            .to_owned();
+        set.query_async::<()>(connection).await.unwrap();
     }
-    let mut calls = 0;
-    while let Some(done) = running.join_next().await {
-        calls += done.unwrap();
-    }
-    calls as f64 / begun.elapsed().as_secs_f64()
-}
-
-/// How many hits a second `runtimes` runtimes of one thread make with `tasks` tasks each: one
-/// service, as a server with a runtime for each worker has it.
-async fn on_runtimes(service: &Service, runtimes: usize, tasks: u64) -> f64 {
-    let mut workers = JoinSet::new();
-    for _ in 0..runtimes {
-        let service = service.clone();
-        workers.spawn_blocking(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(throughput(tasks, move |id| hit(service.clone(), id)))
-        });
-    }
-    workers.join_all().await.into_iter().sum()
-}
-
-fn median(mut samples: Vec<f64>) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    samples[samples.len() / 2]
 }
 
 #[tokio::main]
@@ -229,54 +138,39 @@ async fn main() {
     let service = CacheService::new(backend);
     let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-
-    let mut users = InMemoryRepository::new();
-    for id in 0..ENTITIES {
-        users.insert(id, user(id));
+    let users = users();
+    for id in 0..USERS {
         miss(&service, &users, id).await;
-        let bytes = postcard::to_stdvec(&user(id)).unwrap();
-        let set = redis::cmd("SET")
-            .arg(format!("bare:{id}"))
-            .arg(bytes)
-            .to_owned();
-        set.query_async::<()>(&mut connection).await.unwrap();
     }
+    set_bare(&mut connection).await;
 
     println!("hits a second, median of {ROUNDS} rounds");
-    println!(
-        "{:>6} {:>12} {:>12} {:>8}",
-        "tasks", "bare GET", "execute", "ratio"
-    );
+    println!("{:>6} {}", "tasks", heads("bare GET", "execute"));
+    let get = {
+        let connection = connection.clone();
+        move |_, id| bare_get(connection.clone(), id)
+    };
+    let hits = {
+        let service = service.clone();
+        move |_, id| hit(service.clone(), id)
+    };
     for tasks in [1, 16, 64, 256] {
-        let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..ROUNDS {
-            let connection = connection.clone();
-            bare.push(throughput(tasks, move |id| bare_get(connection.clone(), id)).await);
-            let service = service.clone();
-            ours.push(throughput(tasks, move |id| hit(service.clone(), id)).await);
-            ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
-        }
-        println!(
-            "{tasks:>6} {:>12.0} {:>12.0} {:>8.2}",
-            median(bare),
-            median(ours),
-            median(ratios)
+        let medians = compare(
+            ROUNDS,
+            async || throughput(tasks, get.clone()).await,
+            async || throughput(tasks, hits.clone()).await,
         );
+        println!("{tasks:>6} {}", medians.await);
     }
 
-    let (mut one, mut four, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        one.push(on_runtimes(&service, 1, 16).await);
-        four.push(on_runtimes(&service, 4, 4).await);
-        ratios.push(four[four.len() - 1] / one[one.len() - 1]);
-    }
-    println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
-    println!(
-        "one runtime {:.0}, four {:.0}, ratio {:.2}",
-        median(one),
-        median(four),
-        median(ratios)
+    let medians = compare(
+        ROUNDS,
+        async || on_runtimes(1, 16, hits.clone()).await,
+        async || on_runtimes(4, 4, hits.clone()).await,
     );
+    let medians = medians.await;
+    println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
+    println!("{}", medians.in_words("one runtime", "four"));
 
     let scripts = [
         redis::Script::new(
@@ -289,63 +183,49 @@ async fn main() {
              redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1",
         ),
     ];
-    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        server.flush();
-        let begun = Instant::now();
-        for id in 0..ENTITIES {
-            bare_miss(&mut connection, &scripts, id).await;
-        }
-        bare.push(begun.elapsed().as_micros() as f64 / ENTITIES as f64);
-        let begun = Instant::now();
-        for id in 0..ENTITIES {
-            miss(&service, &users, id).await;
-        }
-        ours.push(begun.elapsed().as_micros() as f64 / ENTITIES as f64);
-        ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
-    }
-    println!("\na miss, one task, in µs, median of {ROUNDS} rounds of {ENTITIES}");
-    println!(
-        "three bare commands {:.0}, execute {:.0}, ratio {:.2}",
-        median(bare),
-        median(ours),
-        median(ratios)
+    let medians = compare(
+        ROUNDS,
+        async || {
+            server.flush();
+            let misses = async {
+                for id in 0..USERS {
+                    bare_miss(&mut connection, &scripts, id).await;
+                }
+            };
+            micros(misses).await / USERS as f64
+        },
+        async || {
+            let misses = async {
+                for id in 0..USERS {
+                    miss(&service, &users, id).await;
+                }
+            };
+            micros(misses).await / USERS as f64
+        },
     );
+    let medians = medians.await;
+    println!("\na miss, one task, in µs, median of {ROUNDS} rounds of {USERS}");
+    println!("{}", medians.in_words("three bare commands", "execute"));
 
-    for id in 0..ENTITIES {
-        let bytes = postcard::to_stdvec(&user(id)).unwrap();
-        let set = redis::cmd("SET")
-            .arg(format!("bare:{id}"))
-            .arg(bytes)
-            .to_owned();
-        set.query_async::<()>(&mut connection).await.unwrap();
-    }
-    let ids: Vec<u64> = (0..ENTITIES).collect();
-    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..BATCHES {
-        let begun = Instant::now();
-        bare_mget(&mut connection, &ids).await;
-        bare.push(begun.elapsed().as_micros() as f64);
-        let begun = Instant::now();
-        hit_many(&service, &ids).await;
-        ours.push(begun.elapsed().as_micros() as f64);
-        ratios.push(ours[ours.len() - 1] / bare[bare.len() - 1]);
-    }
-    println!("\n{ENTITIES} hits in one call, in µs, median of {BATCHES}");
+    set_bare(&mut connection).await;
+    let ids: Vec<u64> = (0..USERS).collect();
+    let medians = compare(
+        BATCHES,
+        async || micros(bare_mget(&mut connection, &ids)).await,
+        async || micros(hit_many(&service, &ids)).await,
+    );
+    let medians = medians.await;
+    println!("\n{USERS} hits in one call, in µs, median of {BATCHES}");
     println!(
-        "bare MGET with decode {:.0}, execute_many {:.0}, ratio {:.2}",
-        median(bare),
-        median(ours),
-        median(ratios)
+        "{}",
+        medians.in_words("bare MGET with decode", "execute_many")
     );
 
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
         server.flush();
-        let begun = Instant::now();
-        miss_many(&service, &users, &ids).await;
-        took.push(begun.elapsed().as_micros() as f64 / 1_000.0);
+        took.push(micros(miss_many(&service, &users, &ids)).await / 1_000.0);
     }
-    println!("\n{ENTITIES} misses in one call, in ms, median of {ROUNDS}");
+    println!("\n{USERS} misses in one call, in ms, median of {ROUNDS}");
     println!("execute_many {:.1}", median(took));
 }

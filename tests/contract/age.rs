@@ -260,44 +260,59 @@ async fn strategies_that_ask_for_a_load_know_no_pause() {
     assert_eq!(scene.loads(), 2);
 }
 
-/// Wants no durations, and records those that it gets.
-struct Hasty(Arc<watch::Sender<Vec<Duration>>>);
+/// Records the durations of loads, whether it wants them or not.
+struct Durations {
+    wanted: bool,
+    told: Arc<watch::Sender<Vec<Duration>>>,
+}
 
-impl CacheMetrics for Hasty {
+impl CacheMetrics for Durations {
     fn record_event(&self, _key: &str, event: &CacheEvent) {
         if let CacheEvent::Loaded { duration } = event {
-            self.0.send_modify(|told| told.push(*duration));
+            self.told.send_modify(|told| told.push(*duration));
         }
     }
 
     fn wants_durations(&self) -> bool {
-        false
+        self.wanted
     }
 }
 
 #[tokio::test]
 async fn where_durations_are_not_wanted_that_of_a_load_is_zero_too() {
+    /// A load takes at least one tick of the clock.
     struct Slow;
 
     impl DataRepository<Quote> for Slow {
         async fn fetch_by_id(&self, id: &u32) -> Result<Option<Quote>> {
-            tokio::time::sleep(Duration::from_millis(3)).await;
+            let begun = std::time::Instant::now();
+            while begun.elapsed().is_zero() {
+                tokio::task::yield_now().await;
+            }
             Ok(Some(Quote { id: *id }))
         }
     }
 
-    let told = Arc::new(watch::Sender::new(Vec::new()));
-    let service: CacheService<_> = CacheExpander::new(InMemoryBackend::new())
-        .with_metrics(Box::new(Hasty(told.clone())))
-        .into();
-    let mut feeders = [1, 2].map(SharedFeeder::<Quote>::new);
-    service
-        .execute(&mut feeders[0], &Slow, Refresh)
-        .await
-        .unwrap();
-    service
-        .execute_many(&mut feeders[1..], &Slow, Refresh)
-        .await
-        .unwrap();
-    assert_eq!(*told.borrow(), [Duration::ZERO; 2]);
+    for wanted in [false, true] {
+        let told = Arc::new(watch::Sender::new(Vec::new()));
+        let metrics = Durations {
+            wanted,
+            told: told.clone(),
+        };
+        let service: CacheService<_> = CacheExpander::new(InMemoryBackend::new())
+            .with_metrics(Box::new(metrics))
+            .into();
+        let mut feeders = [1, 2].map(SharedFeeder::<Quote>::new);
+        service
+            .execute(&mut feeders[0], &Slow, Refresh)
+            .await
+            .unwrap();
+        service
+            .execute_many(&mut feeders[1..], &Slow, Refresh)
+            .await
+            .unwrap();
+        let told = told.borrow();
+        assert_eq!(told.len(), 2);
+        assert!(told.iter().all(|told| told.is_zero() != wanted), "{told:?}");
+    }
 }

@@ -15,8 +15,11 @@ use tokio::task::JoinSet;
 
 use crate::byte_store::MapStore;
 
-/// This many look-ups are sent alone.
-const FEW: usize = 16;
+/// This many look-ups are sent alone. Not the default, which may change.
+const FEW: usize = 5;
+
+/// This many keys are in one command at most.
+const MANY: usize = 100;
 
 /// The fate of a command for many keys.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,6 +70,9 @@ impl Gatekept {
 
 impl ByteStore for Gatekept {
     type Token = Vec<u8>;
+
+    const MAX_SINGLE_GETS: usize = FEW;
+    const MAX_KEYS_PER_COMMAND: usize = MANY;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.note(&[key]).await;
@@ -151,10 +157,10 @@ async fn filled_within(deadline: Duration, rows: usize) -> (Gatekept, Service) {
 
 /// Reads row `id`, which must come from the cache.
 async fn read(service: Service, id: usize) -> Result<Outcome> {
-    let nobody = InMemoryRepository::<Row>::new();
+    let none = InMemoryRepository::<Row>::new();
     let mut feeder = SharedFeeder::<Row>::new(id.to_string());
     let outcome = service
-        .execute(&mut feeder, &nobody, CacheStrategy::Fresh)
+        .execute(&mut feeder, &none, CacheStrategy::Fresh)
         .await?;
     assert_eq!(*feeder.entity.unwrap(), row(&id.to_string(), id as u64));
     Ok(outcome)
@@ -191,7 +197,7 @@ fn keys(asked: &[Vec<String>]) -> HashSet<&str> {
 }
 
 #[tokio::test]
-async fn few_callers_go_alone() {
+async fn few_callers_are_sent_alone() {
     let (store, service) = filled(FEW).await;
     let mut callers = crowd(&service, FEW);
     let asked = store.asked(FEW).await;
@@ -204,13 +210,15 @@ async fn few_callers_go_alone() {
 }
 
 #[tokio::test]
-async fn many_callers_travel_together_and_each_gets_his_own() {
+async fn many_callers_are_sent_together_and_each_gets_its_own() {
     let (store, service) = filled(1_000).await;
     let mut callers = crowd(&service, 1_000);
     let asked = store.asked(1_000).await;
     assert_eq!(keys(&asked).len(), 1_000, "a key was asked for twice");
-    assert!(asked.len() <= FEW + 8, "{} commands", asked.len());
-    assert!(asked.iter().all(|keys| keys.len() <= 256));
+    // Full ones, and a few that were sent before they were full.
+    let commands = FEW + 1_000 / MANY + 4;
+    assert!(asked.len() <= commands, "{} commands", asked.len());
+    assert!(asked.iter().all(|keys| keys.len() <= MANY));
     store.open();
     while let Some(read) = callers.join_next().await {
         assert!(read.unwrap().unwrap().is_hit());
@@ -223,7 +231,7 @@ async fn many_callers_travel_together_and_each_gets_his_own() {
 }
 
 #[tokio::test]
-async fn those_who_go_are_not_asked_for() {
+async fn callers_that_go_away_are_not_asked_for() {
     let (store, service) = filled(FEW + 10).await;
     let alone = begun(&service, 0..FEW);
     let mut waiting = begun(&service, FEW..FEW + 10);
@@ -234,7 +242,7 @@ async fn those_who_go_are_not_asked_for() {
 }
 
 #[tokio::test]
-async fn all_who_travel_together_hear_of_the_error() {
+async fn all_that_are_sent_together_get_the_error() {
     let (store, service) = filled(40).await;
     *store.batches.lock().unwrap() = Batches::Fail;
     let failed = all_at_once(&store, &service, 40).await;
@@ -245,7 +253,7 @@ async fn all_who_travel_together_hear_of_the_error() {
 }
 
 #[tokio::test]
-async fn a_store_that_panics_leaves_nobody_waiting() {
+async fn a_store_that_panics_leaves_no_caller_waiting() {
     let (store, service) = filled(40).await;
     *store.batches.lock().unwrap() = Batches::Panic;
     let reads = all_at_once(&store, &service, 40).await;
@@ -258,7 +266,7 @@ async fn a_store_that_panics_leaves_nobody_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_holds_for_those_who_wait_too() {
+async fn the_deadline_holds_for_callers_that_wait_too() {
     let deadline = Duration::from_millis(500);
     let (_store, service) = filled_within(deadline, 40).await;
     let begun = tokio::time::Instant::now();
@@ -271,7 +279,7 @@ async fn the_deadline_holds_for_those_who_wait_too() {
 /// The task that fetches for the waiters is queued behind the first caller, on a thread that does
 /// not go on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
+async fn a_thread_that_is_blocked_keeps_no_caller_beyond_the_deadline() {
     let (_store, service) = filled_within(Duration::from_secs(2), FEW + 2).await;
     let alone = begun(&service, 0..FEW);
     let (go_on, blocked) = std::sync::mpsc::channel();
@@ -294,7 +302,7 @@ async fn a_thread_that_is_blocked_keeps_nobody_beyond_the_deadline() {
 }
 
 #[test]
-fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
+fn callers_of_a_runtime_that_stands_still_hold_no_others() {
     let still = current_thread();
     let (store, service) = still.block_on(filled(40));
     let left = still.block_on(async { begun(&service, 0..FEW + 4) });
@@ -311,12 +319,12 @@ fn callers_of_a_runtime_that_stands_still_hold_nobody_up() {
     let reads = lively.block_on(all_at_once(&store, &service, 40));
     assert!(reads.into_iter().all(|read| read.unwrap().is_hit()));
     let asked = store.asked.borrow();
-    assert!(asked.len() < 40, "nobody travels together any more");
+    assert!(asked.len() < 40, "they are sent together");
     drop(left);
 }
 
 #[tokio::test]
-async fn a_value_that_was_large_the_last_time_travels_alone() {
+async fn a_value_that_was_large_the_last_time_is_sent_alone() {
     let (store, service) = filled(100).await;
     let large = "x".repeat(100_000);
     let mut table = InMemoryRepository::new();
@@ -350,7 +358,7 @@ async fn a_value_that_was_large_the_last_time_travels_alone() {
     assert_eq!(with_large.map(Vec::len), Some(1));
     assert!(
         asked.iter().any(|keys| keys.len() > 50),
-        "the others travel together"
+        "the others are sent together"
     );
     store.open();
     while let Some(ended) = calls.join_next().await {

@@ -5,17 +5,19 @@ use std::time::Duration;
 use cache_kit::CacheStrategy::{self, Bypass, Refresh};
 use cache_kit::backend::{CacheBackend, Encoded};
 use cache_kit::{CacheExpander, CacheService, Result, SharedFeeder};
+use cache_kit_tests::servers::eventually_async;
 use cache_kit_tests::{Gated, Row};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::shelf::Shelf;
+use super::shelf::{Op, Shelf};
 
 /// Longer than any wait of the test.
 const LEASE_WAIT: Duration = Duration::from_secs(60);
 
 /// Processes over one store, each with a database of its own over one table.
 struct Scene {
+    shelf: Shelf,
     processes: [CacheService<Encoded<Shelf>>; 3],
     databases: [Gated; 3],
 }
@@ -37,7 +39,17 @@ impl Scene {
         Self {
             processes: [0, 1, 2].map(process),
             databases,
+            shelf,
         }
+    }
+
+    /// Until a call that waits for another process has looked up some times, with pauses between.
+    async fn looks_again(&self) {
+        let before = self.shelf.count(Op::Get);
+        eventually_async("it looks again", Duration::from_secs(30), || {
+            self.shelf.count(Op::Get) > before + 3
+        })
+        .await;
     }
 
     fn spawn(&self, process: usize, batch: bool, strategy: CacheStrategy) -> Answer {
@@ -68,11 +80,6 @@ async fn read<B: CacheBackend>(
     Ok(feeders.into_iter().map(version).collect())
 }
 
-/// Lets time pass until a call waits, in its pauses, for another process.
-async fn settle() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_was_replaced_by_another_one_is_waited_for_no_longer() {
     for batch in [false, true] {
@@ -80,7 +87,7 @@ async fn a_lease_that_was_replaced_by_another_one_is_waited_for_no_longer() {
         let first = scene.spawn(0, batch, Refresh);
         scene.databases[0].entered(1).await;
         let waiting = scene.spawn(1, batch, Refresh);
-        settle().await;
+        scene.looks_again().await;
         assert_eq!(scene.databases[1].loads(), 0, "it waits for the first");
 
         // The first lease is worthless now, and another process takes one.
@@ -110,7 +117,7 @@ async fn what_the_other_process_stores_ends_the_wait_without_a_load() {
         let first = scene.spawn(0, batch, Refresh);
         scene.databases[0].entered(1).await;
         let waiting = scene.spawn(1, batch, Refresh);
-        settle().await;
+        scene.looks_again().await;
         scene.databases[0].let_through(1);
         first.await.unwrap().unwrap();
         let seen = waiting.await.unwrap().unwrap();
@@ -126,7 +133,7 @@ async fn a_lease_that_is_given_up_is_taken_over() {
         let first = scene.spawn(0, batch, Refresh);
         scene.databases[0].entered(1).await;
         let waiting = scene.spawn(1, batch, Refresh);
-        settle().await;
+        scene.looks_again().await;
         first.abort();
         assert!(first.await.is_err());
         let since = Instant::now();

@@ -4,63 +4,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use cache_kit::CacheService;
 use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, MemcachedBackend};
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheService, ErrorKind};
+use cache_kit_tests::Gated;
 use cache_kit_tests::servers::{MemcachedServer, eventually};
-use cache_kit_tests::{Gated, Step};
 
 use super::far::Far;
 use super::peer::{Act, Peer, mark};
-use super::{PATIENCE, call, config, is_hit, scene, service, service_by_default};
-
-#[tokio::test]
-async fn a_connection_that_takes_longer_than_its_caller_waits_is_there_for_the_next() {
-    let (server, database) = scene();
-    let wire = Far::slow_to_greet(&server, Duration::from_millis(700)).await;
-    let service = service_by_default(&wire.url());
-    let begun = std::time::Instant::now();
-    loop {
-        let (outcome, seen) = call(&service, &database, "k", Refresh).await.unwrap();
-        assert_eq!(seen, Some(1));
-        if outcome.is_hit() {
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{outcome:?}");
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(wire.accepted(), 1);
-}
-
-#[tokio::test]
-async fn callers_with_little_patience_do_not_end_the_attempt() {
-    let (server, _) = scene();
-    let wire = Far::slow_to_greet(&server, Duration::from_millis(300)).await;
-    let backend = MemcachedBackend::new(config(&wire.url())).unwrap();
-    let store = backend.servers()[0].byte_store();
-    let begun = std::time::Instant::now();
-    while tokio::time::timeout(Duration::from_millis(20), store.get("k"))
-        .await
-        .is_err()
-    {
-        assert!(begun.elapsed() < PATIENCE);
-    }
-    assert_eq!(wire.accepted(), 1);
-}
-
-#[tokio::test]
-async fn a_caller_that_is_polled_once_and_left_alone_costs_the_others_nothing() {
-    let (server, database) = scene();
-    database.set("other", 1);
-    let service = service(&server.url());
-    let mut alone = Step::new(call(&service, &database, "k", Refresh));
-    assert!(alone.poll().is_pending());
-    let (outcome, _) = call(&service, &database, "other", Refresh).await.unwrap();
-    assert_eq!(outcome.store(), StoreResult::Stored);
-    assert!(is_hit(&service, &database, "other").await);
-    assert!(alone.is_running());
-}
+use super::{PATIENCE, call, config, is_hit, scene, service};
 
 #[tokio::test]
 async fn a_thousand_callers_of_a_server_that_is_back_open_one_connection() {
@@ -147,21 +100,6 @@ async fn no_setting_panics() {
         let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
         assert!(!outcome.degraded().any(), "{outcome:?}");
     }
-}
-
-#[test]
-fn a_runtime_without_io_is_one_clear_error() {
-    let (server, _) = scene();
-    let backend = MemcachedBackend::new(config(&server.url())).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    let error = runtime
-        .block_on(backend.servers()[0].byte_store().get("k"))
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-    assert!(error.to_string().contains("enable_all"), "{error}");
 }
 
 #[tokio::test]

@@ -216,31 +216,3 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
     });
     drop(service);
 }
-
-#[test]
-fn a_runtime_that_is_kept_and_not_driven_holds_nobody_up() {
-    let server = MemcachedServer::start();
-    let service = service(&server.url());
-    let kept = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let database = Gated::open();
-    database.set("k", 1);
-    // Begins to connect, and then stands still.
-    kept.block_on(async {
-        let (service, database) = (service.clone(), database.clone());
-        tokio::spawn(async move { call(&service, &database, "k", Refresh).await });
-        tokio::task::yield_now().await;
-        tokio::task::yield_now().await;
-    });
-    let other = {
-        let (service, database) = (service.clone(), database.clone());
-        worker(async move {
-            database.set("other", 1);
-            call(&service, &database, "other", Refresh).await.unwrap().0
-        })
-    };
-    assert_eq!(other.join().unwrap().store(), StoreResult::Stored);
-    drop(kept);
-}

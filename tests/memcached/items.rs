@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_kit::CacheStrategy::{Fresh, Refresh};
+use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::{CacheBackend, Lookup};
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheEntity, InMemoryRepository, OperationConfig, SharedFeeder};
@@ -101,29 +101,6 @@ async fn hostile_keys_are_only_keys() {
         service.invalidate::<Note>(&id.to_owned()).await.unwrap();
     }
     assert_eq!(server.stat("curr_items").as_deref(), Some("0"));
-}
-
-#[tokio::test]
-async fn the_entry_of_another_key_is_a_miss_whatever_it_stands_under() {
-    let server = MemcachedServer::start();
-    let service = service(&server.url());
-    let notes = notes([("mine", 1), ("other", 2)]);
-    read(&service, &notes, "other", OperationConfig::default()).await;
-    copy(&server, "note:other", "note:mine");
-    let mut feeder = SharedFeeder::<Note>::new("mine".to_owned());
-    let outcome = service.execute(&mut feeder, &notes, Fresh).await.unwrap();
-    assert!(!outcome.is_hit() && feeder.entity.is_none());
-    let (outcome, note) = read(&service, &notes, "mine", OperationConfig::default()).await;
-    assert_eq!(outcome.store(), StoreResult::Stored);
-    assert_eq!(note.unwrap().id, "mine");
-}
-
-fn copy(server: &MemcachedServer, from: &str, to: &str) {
-    let value = server.value(from).unwrap();
-    let mut command = format!("ms {to} {}\r\n", value.len()).into_bytes();
-    command.extend(value);
-    command.extend(b"\r\n");
-    server.ask(&command, "HD");
 }
 
 /// The time to live that the server reports, in seconds; -1 is for ever.

@@ -39,7 +39,7 @@ async fn is_closed(peer: &Peer, connections: usize) {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_twice_is_nobody_elses() {
+async fn an_answer_that_comes_twice_answers_no_other_command() {
     let peer = Peer::start(|number, line| {
         let answer = honest(line);
         Act::Answer(if number == 0 {
@@ -70,7 +70,7 @@ async fn every_answer_twice_is_never_taken_for_another() {
 }
 
 #[tokio::test]
-async fn an_answer_that_comes_late_is_nobodys() {
+async fn an_answer_that_comes_late_is_dropped() {
     let peer = Peer::start(|number, line| match number {
         0 => Act::Silence,
         // Had the connection stayed open, this would answer the one before.

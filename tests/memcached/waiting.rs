@@ -7,7 +7,7 @@ use cache_kit_tests::Gated;
 use cache_kit_tests::servers::{MemcachedServer, Proxy, Trick, eventually_async};
 
 use super::peer::{Act, Peer};
-use super::{PATIENCE, call, is_hit, service, service_by_default};
+use super::{PATIENCE, call, service, service_by_default};
 
 #[tokio::test]
 async fn a_black_hole_and_impatient_callers_open_the_breaker_and_the_next_ones_load() {
@@ -32,36 +32,10 @@ async fn a_black_hole_and_impatient_callers_open_the_breaker_and_the_next_ones_l
     assert!(!service.backend().health().available);
 }
 
-#[tokio::test]
-async fn a_server_that_stops_and_goes_on_is_used_again_whatever_the_patience_of_callers() {
-    let server = MemcachedServer::start();
-    let database = Gated::open();
-    database.set("k", 1);
-    let service = service_by_default(&server.url());
-    call(&service, &database, "k", Refresh).await.unwrap();
-    server.stop();
-    let patience = Duration::from_millis(100);
-    for _ in 0..20 {
-        let call = call(&service, &database, "k", Refresh);
-        let _ = tokio::time::timeout(patience, call).await;
-    }
-    eventually_async("the breaker is open", PATIENCE, || {
-        !service.backend().health().available
-    })
-    .await;
-    server.cont();
-    eventually_async("the breaker is closed", PATIENCE, || {
-        service.backend().health().available
-    })
-    .await;
-    call(&service, &database, "k", Refresh).await.unwrap();
-    assert!(is_hit(&service, &database, "k").await);
-}
-
 /// A call goes away while its claim is on one connection, and there is a second connection by then.
 /// The search for the claim's placeholder must not arrive before the claim.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_claim_that_nobody_waits_for_leaves_nothing_behind_beside_other_connections() {
+async fn a_claim_whose_caller_goes_away_leaves_nothing_behind_beside_other_connections() {
     for strategy in [Refresh, Invalidate] {
         let server = MemcachedServer::start();
         let proxy = Proxy::in_front_of_memcached(server.addr());

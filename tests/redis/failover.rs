@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::SharedFeeder;
+use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::Invalidated;
 use cache_kit_tests::servers::{Proxy, RedisServer};
 use cache_kit_tests::{Gated, Row};
@@ -49,40 +48,4 @@ async fn an_old_master_that_became_a_replica_is_left() {
     {
         assert!(begun.elapsed() < LIMIT, "{:?}", here.backend().health());
     }
-}
-
-/// The connection ends between any two calls, without an effect on the calls.
-#[tokio::test]
-async fn a_connection_that_is_cut_between_two_calls_costs_nothing() {
-    let server = RedisServer::start();
-    let proxy = Proxy::in_front_of(server.addr());
-    let database = Gated::open();
-    let ids = ["k", "l", "m"].map(str::to_owned);
-    ids.iter().for_each(|id| database.set(id, 1));
-    let service = super::service(&server.url_through(&proxy));
-    call(&service, &database, "k", Refresh).await.unwrap();
-    for round in 0..5 {
-        for strategy in [Refresh, Bypass, Invalidate, Fresh] {
-            proxy.cut();
-            let (outcome, seen) = call(&service, &database, "k", strategy).await.unwrap();
-            assert!(
-                seen == Some(1) && !outcome.degraded().any(),
-                "{round}, {strategy}: {outcome:?}"
-            );
-        }
-        proxy.cut();
-        let mut feeders = ids.clone().map(SharedFeeder::<Row>::new);
-        let outcomes = service.execute_many(&mut feeders, &database, Refresh);
-        for outcome in outcomes.await.unwrap() {
-            assert!(!outcome.degraded().any(), "{round}: {outcome:?}");
-        }
-        proxy.cut();
-        let done = service.invalidate::<Row>(&ids[0]).await.unwrap();
-        assert_eq!(done, Invalidated::Done, "{round}");
-        proxy.cut();
-        let done = service.invalidate_many::<Row>(&ids).await.unwrap();
-        assert_eq!(done, Invalidated::Done, "{round}");
-    }
-    let health = service.backend().health();
-    assert!(health.available && health.pending_invalidations == 0);
 }

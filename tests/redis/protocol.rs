@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use cache_kit::CacheStrategy::{Fresh, Invalidate, Refresh};
-use cache_kit::backend::{CacheBackend, RedisBackend};
+use cache_kit::backend::CacheBackend;
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheService, OperationConfig, SharedFeeder, Source};
-use cache_kit_tests::servers::RedisServer;
-use cache_kit_tests::{Gated, Row};
+use cache_kit::{OperationConfig, SharedFeeder, Source};
+use cache_kit_tests::Row;
 
-use super::{call, config, scene, service};
+use super::{call, scene, service};
 
 #[tokio::test]
 async fn what_one_process_stores_another_one_reads() {
@@ -90,86 +89,6 @@ async fn a_time_to_live_is_told_to_the_server_in_milliseconds() {
         .await
         .unwrap();
     assert_eq!(ttl_of(), -1, "for ever");
-}
-
-#[tokio::test]
-async fn a_row_that_does_not_exist_leaves_nothing_and_waits_for_nothing() {
-    let (server, database) = scene();
-    let (here, there) = (service(&server.url()), service(&server.url()));
-    for _ in 0..100 {
-        for service in [&here, &there] {
-            let (outcome, seen) = call(service, &database, "nobody", Refresh).await.unwrap();
-            assert_eq!((outcome.source(), seen), (Source::Repository, None));
-        }
-    }
-    assert_eq!(server.command(&["EXISTS", "row:nobody"]).integer(), Some(0));
-    assert_eq!(database.loads(), 200);
-}
-
-#[tokio::test]
-async fn another_process_waits_for_a_load_that_is_under_way() {
-    let server = RedisServer::start();
-    let database = Gated::closed();
-    database.set("k", 1);
-    let (here, there) = (service(&server.url()), service(&server.url()));
-    let spawn = |service: &super::Service| {
-        let (service, database) = (service.clone(), database.clone());
-        tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
-    };
-    let first = spawn(&here);
-    database.entered(1).await;
-    let second = spawn(&there);
-    // The second one has seen the first one's lease when it looks again.
-    cache_kit_tests::servers::eventually_async(
-        "the second process polls",
-        Duration::from_secs(10),
-        || {
-            server
-                .commandstats()
-                .get("get")
-                .is_some_and(|gets| *gets >= 3)
-        },
-    )
-    .await;
-    database.let_through(1);
-    assert_eq!(first.await.unwrap().unwrap().0.source(), Source::Repository);
-    let (outcome, seen) = second.await.unwrap().unwrap();
-    assert_eq!((outcome.source(), seen), (Source::Cache, Some(1)));
-    assert_eq!(database.loads(), 1);
-}
-
-#[tokio::test]
-async fn what_is_too_large_is_not_kept_and_what_was_there_is_gone() {
-    let (server, database) = scene();
-    let config = config(&server.url()).set(|encoded| encoded.with_max_value_bytes(64));
-    let small = CacheService::new(RedisBackend::new(config).unwrap());
-    call(&service(&server.url()), &database, "k", Refresh)
-        .await
-        .unwrap();
-    let mut feeder = SharedFeeder::<Row>::new("k".to_owned());
-    let outcome = small
-        .execute(&mut feeder, &database, cache_kit::CacheStrategy::Bypass)
-        .await
-        .unwrap();
-    assert_eq!(outcome.store(), StoreResult::TooLarge);
-    assert_eq!(server.command(&["EXISTS", "row:k"]).integer(), Some(0));
-}
-
-#[test]
-fn one_backend_serves_one_runtime_after_another() {
-    let (server, database) = scene();
-    let service = service(&server.url());
-    for round in 0..3 {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let (outcome, seen) = runtime
-            .block_on(call(&service, &database, "k", Refresh))
-            .unwrap();
-        assert_eq!((outcome.is_hit(), seen), (round > 0, Some(1)));
-        assert!(!outcome.degraded().any());
-    }
 }
 
 #[tokio::test]

@@ -259,7 +259,7 @@ async fn the_rights_that_the_docs_list_are_enough() {
     assert_eq!(outcome.store(), StoreResult::Stored);
     let done = service.invalidate::<Row>(&"k".to_owned()).await.unwrap();
     assert_eq!(done, Invalidated::Done);
-    let (outcome, _) = call(&service, &database, "nobody", Refresh).await.unwrap();
+    let (outcome, _) = call(&service, &database, "absent", Refresh).await.unwrap();
     assert!(!outcome.degraded().any(), "{outcome:?}");
     let health = service.backend().health();
     assert_eq!((health.last_error, health.last_refusal), (None, None));

@@ -7,6 +7,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod alike;
 mod late;
 mod memcached;
 mod proxy;

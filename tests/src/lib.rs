@@ -13,6 +13,8 @@ use cache_kit::{CacheEntity, DataRepository, Error, Result};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 
+pub mod bench;
+pub mod calls;
 pub mod chaos;
 pub mod late;
 pub mod race;

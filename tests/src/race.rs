@@ -88,20 +88,12 @@ pub async fn read<B: CacheBackend>(
     Ok(outcome)
 }
 
-/// How many rounds a race has: `CACHE_KIT_ROUNDS`, or `default`.
-pub fn rounds(default: usize) -> usize {
-    let rounds = std::env::var("CACHE_KIT_ROUNDS").ok();
-    rounds
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(default)
-}
-
 /// In each round eight tasks ask for a key that is not there, half of them in batches: one load.
-pub async fn one_load_each<B: CacheBackend>(service: &CacheService<B>, rounds: usize) {
-    const CALLERS: usize = 8;
+pub async fn one_load_each<B: CacheBackend>(service: &CacheService<B>, rounds: u64) {
+    const CALLERS: u64 = 8;
     for round in 0..rounds {
-        let database = Lazy::taking(round % 3);
-        let start = Arc::new(Barrier::new(CALLERS));
+        let database = Lazy::taking(round as usize % 3);
+        let start = Arc::new(Barrier::new(CALLERS as usize));
         let mut callers = JoinSet::new();
         for n in 0..CALLERS {
             let (service, database, start) = (service.clone(), database.clone(), start.clone());

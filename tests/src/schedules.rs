@@ -7,6 +7,7 @@
 //! their answers.
 
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "test support: what must not fail ends the test"
 )]
@@ -20,6 +21,31 @@ use fastrand::Rng;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{Gated, Row};
+
+/// How many schedules a search runs unless `CACHE_KIT_SCHEDULES` says otherwise. Enough to notice
+/// what is broken often; `scripts/test.sh` sets 10,000.
+const FEW: u64 = 500;
+
+/// How many schedules a search runs: the environment variable `CACHE_KIT_SCHEDULES`, or a few.
+///
+/// # Panics
+///
+/// When the variable is not a number above zero.
+pub fn count() -> u64 {
+    let Some(count) = std::env::var_os("CACHE_KIT_SCHEDULES") else {
+        return FEW;
+    };
+    let number = count.to_str().and_then(|count| count.parse().ok());
+    match number {
+        Some(number) if number > 0 => number,
+        _ => panic!("CACHE_KIT_SCHEDULES is {count:?}, and not a number above zero"),
+    }
+}
+
+/// [`count`] for a search whose schedules take longer: one for every `n`, at least one.
+pub fn one_in(n: u64) -> u64 {
+    count().div_ceil(n)
+}
 
 const KEYS: usize = 2;
 

@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::servers::{MemcachedServer, Proxy, RedisServer};
 use rows::{Brief, Lasting, ON_PURPOSE, Rows, Steady, Thing};
-use sky::{Inside, Outside, Server, Sky, USER};
+use sky::{Inside, Outside, Restrict, Sky, USER};
 use tally::Tally;
 
 pub use tally::Report;
@@ -173,7 +173,7 @@ pub fn run(plan: Plan) -> Result<Report> {
     }
 }
 
-fn outside<S: Server>(server: S, proxies: [Proxy; 2]) -> Outside<S> {
+fn outside<S: Restrict>(server: S, proxies: [Proxy; 2]) -> Outside<S> {
     Outside {
         server,
         proxies: proxies.into(),

@@ -8,7 +8,7 @@ use cache_kit::backend::InMemoryBackend;
 use cache_kit::testing::{Fault, FaultyBackend};
 use fastrand::Rng;
 
-use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Trap, Trick};
+use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Server, Trap, Trick};
 
 /// The source of trouble.
 pub(super) trait Sky {
@@ -45,13 +45,8 @@ impl Sky for Inside {
     }
 }
 
-/// A server that can be broken.
-pub(super) trait Server {
-    fn stop(&self);
-    fn cont(&self);
-    fn kill(&self);
-    fn restart(&self);
-
+/// A server that takes permissions of its user away.
+pub(super) trait Restrict: Server {
     /// Revokes permissions of the caches' user.
     fn restrict(&self, rng: &mut Rng);
     /// Grants them again.
@@ -61,23 +56,7 @@ pub(super) trait Server {
 /// The user of the caches, and its password.
 pub(super) const USER: (&str, &str) = ("cache", "sesame");
 
-impl Server for RedisServer {
-    fn stop(&self) {
-        Self::stop(self);
-    }
-
-    fn cont(&self) {
-        Self::cont(self);
-    }
-
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
+impl Restrict for RedisServer {
     fn restrict(&self, rng: &mut Rng) {
         let rights: &[&str] = match rng.u8(..9) {
             0 => &["-del"],
@@ -104,23 +83,7 @@ impl Server for RedisServer {
     }
 }
 
-impl Server for MemcachedServer {
-    fn stop(&self) {
-        Self::stop(self);
-    }
-
-    fn cont(&self) {
-        Self::cont(self);
-    }
-
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn restart(&self) {
-        Self::restart(self);
-    }
-
+impl Restrict for MemcachedServer {
     /// It has no users; it evicts everything.
     fn restrict(&self, _: &mut Rng) {
         self.ask(b"flush_all\r\n", "OK");
@@ -136,7 +99,7 @@ pub(super) struct Outside<S> {
     pub(super) traps: Vec<Trap>,
 }
 
-impl<S: Server> Sky for Outside<S> {
+impl<S: Restrict> Sky for Outside<S> {
     fn turn(&mut self, rng: &mut Rng) -> &'static str {
         if rng.u8(..4) == 0 {
             self.traps.drain(..).for_each(|trap| trap.release());

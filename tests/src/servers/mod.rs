@@ -32,6 +32,7 @@ mod protocol;
 mod proxy;
 mod redis;
 mod resp;
+mod server;
 mod wait;
 
 pub use client::Connection;
@@ -41,4 +42,5 @@ pub use process::{Process, Signal, find_on_path, is_alive, room};
 pub use proxy::{Proxy, Trap, Trick};
 pub use redis::{RedisOptions, RedisServer};
 pub use resp::{Command, Malformed, Reply};
+pub use server::{Commands, Kind, Server};
 pub use wait::{eventually, eventually_async};

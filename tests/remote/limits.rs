@@ -1,17 +1,17 @@
 //! Limits of an entity: the size of its stored form, and its validation.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 
-use cache_kit::CacheStrategy::{Fresh, Refresh};
-use cache_kit::backend::RedisBackend;
+use cache_kit::CacheStrategy::{Bypass, Fresh, Refresh};
+use cache_kit::backend::CacheBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{
     CacheEntity, CacheService, CacheStrategy, Error, Outcome, Result, SharedFeeder, Source,
     repository,
 };
+use cache_kit_tests::calls::{PATIENCE, call, scene, service};
+use cache_kit_tests::servers::Server;
 use serde::{Deserialize, Serialize};
-
-use super::{Service, scene, service};
 
 /// A text of up to 200 bytes of stored form, which can be made invalid.
 #[derive(Clone, Serialize, Deserialize)]
@@ -19,10 +19,8 @@ struct Note {
     text: String,
 }
 
-/// A note that is valid until the test says otherwise.
-const GOES_BAD: &str = "fresh fish";
-
-static IS_BAD: AtomicBool = AtomicBool::new(false);
+/// The texts that have become invalid.
+static BAD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 impl CacheEntity for Note {
     type Key = String;
@@ -40,15 +38,15 @@ impl CacheEntity for Note {
     }
 
     fn cache_validate(&self) -> Result<()> {
-        if self.text == GOES_BAD && IS_BAD.load(Ordering::Relaxed) {
+        if BAD.lock().unwrap().contains(&self.text) {
             return Err(Error::ValidationError("unfit".into()));
         }
         Ok(())
     }
 }
 
-async fn read(
-    service: &Service,
+async fn read<B: CacheBackend>(
+    service: &CacheService<B>,
     text: &str,
     strategy: CacheStrategy,
 ) -> Result<(Outcome, Option<String>)> {
@@ -61,10 +59,9 @@ async fn read(
     Ok((outcome, feeder.entity.map(|note| note.text.clone())))
 }
 
-#[tokio::test]
-async fn an_entity_larger_than_its_type_allows_is_served_and_not_stored() {
-    let (server, _) = scene();
-    let service = service(&server.url());
+pub async fn an_entity_larger_than_its_type_allows_is_served_and_not_stored<S: Server>() {
+    let (server, _) = scene::<S>();
+    let service = service::<S>(&server.url());
     let large = "x".repeat(150);
     for _ in 0..2 {
         let (outcome, seen) = read(&service, &large, Refresh).await.unwrap();
@@ -72,19 +69,20 @@ async fn an_entity_larger_than_its_type_allows_is_served_and_not_stored() {
         assert_eq!(outcome.store(), StoreResult::TooLarge);
         assert_eq!(seen.as_deref(), Some(large.as_str()));
     }
-    assert_eq!(server.command(&["EXISTS", "note:n"]).integer(), Some(0));
+    assert_eq!(server.value("note:n"), None);
     let (outcome, _) = read(&service, "small", Refresh).await.unwrap();
     assert_eq!(outcome.store(), StoreResult::Stored);
     assert!(read(&service, "", Fresh).await.unwrap().0.is_hit());
 }
 
-#[tokio::test]
-async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten() {
-    let (server, _) = scene();
-    let service = service(&server.url());
-    read(&service, GOES_BAD, Refresh).await.unwrap();
+pub async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten<S: Server>() {
+    let (server, _) = scene::<S>();
+    let service = service::<S>(&server.url());
+    // No other test has a note with this text.
+    let fish = format!("fresh fish of {}", std::any::type_name::<S>());
+    read(&service, &fish, Refresh).await.unwrap();
     assert!(read(&service, "", Fresh).await.unwrap().0.is_hit());
-    IS_BAD.store(true, Ordering::Relaxed);
+    BAD.lock().unwrap().push(fish);
     let (outcome, seen) = read(&service, "", Fresh).await.unwrap();
     assert_eq!((outcome.source(), seen), (Source::Nothing, None));
     let (outcome, seen) = read(&service, "short", Refresh).await.unwrap();
@@ -94,26 +92,37 @@ async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten() {
     assert!(outcome.is_hit() && seen.as_deref() == Some("short"));
 }
 
-#[tokio::test]
-async fn services_with_different_limits_do_not_delete_each_others_entries() {
-    let (server, database) = super::scene();
-    let large = super::service(&server.url());
-    let config = super::config(&server.url()).set(|encoded| {
+/// A service that keeps no entry of this test.
+fn small<S: Server>(server: &S) -> CacheService<S::Backend> {
+    let backend = S::backend(&server.url(), |encoded| {
         encoded
             .with_max_value_bytes(64)
-            .with_operation_deadline(super::PATIENCE)
+            .with_operation_deadline(PATIENCE)
     });
-    let small = CacheService::new(RedisBackend::new(config).unwrap());
-    super::call(&large, &database, "k", Refresh).await.unwrap();
+    CacheService::new(backend.unwrap())
+}
+
+pub async fn what_is_too_large_is_not_kept_and_what_was_there_is_gone<S: Server>() {
+    let (server, database) = scene::<S>();
+    let large = service::<S>(&server.url());
+    call(&large, &database, "k", Refresh).await.unwrap();
+    let small = small::<S>(&server);
+    let (outcome, _) = call(&small, &database, "k", Bypass).await.unwrap();
+    assert_eq!(outcome.store(), StoreResult::TooLarge);
+    assert_eq!(server.value("row:k"), None);
+}
+
+pub async fn services_with_different_limits_do_not_delete_each_others_entries<S: Server>() {
+    let (server, database) = scene::<S>();
+    let large = service::<S>(&server.url());
+    let small = small::<S>(&server);
+    call(&large, &database, "k", Refresh).await.unwrap();
     for _ in 0..3 {
-        let (outcome, seen) = super::call(&small, &database, "k", Refresh).await.unwrap();
+        let (outcome, seen) = call(&small, &database, "k", Refresh).await.unwrap();
         assert_eq!((outcome.source(), seen), (Source::Repository, Some(1)));
         assert_eq!(outcome.store(), StoreResult::TooLarge);
-        let (outcome, _) = super::call(&large, &database, "k", Refresh).await.unwrap();
+        let (outcome, _) = call(&large, &database, "k", Refresh).await.unwrap();
         assert!(outcome.is_hit(), "it was deleted");
     }
-    assert_eq!(
-        super::call(&small, &database, "k", Fresh).await.unwrap().1,
-        None
-    );
+    assert_eq!(call(&small, &database, "k", Fresh).await.unwrap().1, None);
 }

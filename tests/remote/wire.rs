@@ -2,33 +2,12 @@
 
 use std::time::Duration;
 
+use cache_kit::CacheService;
 use cache_kit::CacheStrategy::{Fresh, Invalidate, Refresh};
-use cache_kit::backend::{HEAD_PREFIXES, Invalidated, RedisBackend};
-use cache_kit::{CacheService, Outcome, Result};
-use cache_kit_tests::servers::{Command, Proxy, RedisServer, Trap, Trick, eventually_async};
+use cache_kit::backend::Invalidated;
+use cache_kit_tests::calls::{PATIENCE, call, spawn};
+use cache_kit_tests::servers::{Proxy, Server, Trap, Trick, eventually_async};
 use cache_kit_tests::{Gated, Row};
-use tokio::task::JoinHandle;
-
-use super::{PATIENCE, Service, call, config};
-
-fn is_claim(command: &Command) -> bool {
-    command.is("EVALSHA") && command.has_arg(HEAD_PREFIXES[0])
-}
-
-/// A swap has a head, a value and a lifetime; a remove has a head alone.
-fn is_swap(command: &Command) -> bool {
-    command.is("EVALSHA") && !is_claim(command) && command.args().len() > 4
-}
-
-fn is(name: &'static str) -> fn(&Command) -> bool {
-    match name {
-        "GET" => |command| command.is("GET"),
-        "SET" => |command| command.is("SET"),
-        "DEL" => |command| command.is("DEL"),
-        "claim" => is_claim,
-        _ => is_swap,
-    }
-}
 
 type Trickster = fn() -> Trick;
 
@@ -43,33 +22,34 @@ const TRICKS: [(&str, Trickster); 5] = [
 ];
 
 /// Two processes on one server; one of them connects through a proxy.
-struct Scene {
+struct Scene<S: Server> {
     proxy: Proxy,
-    shaky: Service,
-    sound: Service,
+    shaky: CacheService<S::Backend>,
+    sound: CacheService<S::Backend>,
     database: Gated,
-    _server: RedisServer,
+    _server: S,
 }
 
-impl Scene {
+impl<S: Server> Scene<S> {
     async fn new() -> Self {
-        let server = RedisServer::start();
-        let proxy = Proxy::in_front_of(server.addr());
-        let config = config(&server.url_through(&proxy))
-            .set(|encoded| encoded.with_operation_deadline(Duration::from_millis(600)));
-        let sound =
-            super::config(&server.url()).set(|encoded| encoded.with_operation_deadline(PATIENCE));
+        let server = S::start();
+        let proxy = server.proxy();
+        // With the default wait for a lease, so that it does not wait long for the placeholders of
+        // lost commands.
+        let service = |url: &str, deadline| {
+            let backend = S::backend(url, |encoded| encoded.with_operation_deadline(deadline));
+            CacheService::new(backend.unwrap())
+        };
         let scene = Self {
-            shaky: CacheService::new(RedisBackend::new(config).unwrap()),
-            // Short, so that it does not wait long for the placeholders of lost commands.
-            sound: CacheService::new(RedisBackend::new(sound).unwrap()),
+            shaky: service(&server.url_through(&proxy), Duration::from_millis(600)),
+            sound: service(&server.url(), PATIENCE),
             proxy,
             database: Gated::closed(),
             _server: server,
         };
-        // Loads the scripts, so that each command below is sent once.
+        // The wires stand and the server knows the scripts, so each command below is sent once.
         scene.database.set("warm", 0);
-        for (id, strategy) in [("warm", Invalidate), ("nobody", Refresh)] {
+        for (id, strategy) in [("warm", Invalidate), ("absent", Refresh)] {
             for service in [&scene.shaky, &scene.sound] {
                 let mut tries = 0;
                 loop {
@@ -87,11 +67,6 @@ impl Scene {
         scene
     }
 
-    fn slow_refresh(&self) -> JoinHandle<Result<(Outcome, Option<u64>)>> {
-        let (service, database) = (self.shaky.clone(), self.database.clone());
-        tokio::spawn(async move { call(&service, &database, "k", Refresh).await })
-    }
-
     /// No read returns version 1, now or after the held command arrives.
     async fn the_old_value_is_gone(&self, trap: &Trap, what: &str) {
         for round in 0..2 {
@@ -100,8 +75,7 @@ impl Scene {
             trap.release();
             self.proxy.pass();
             eventually_async("the queue is empty", Duration::from_secs(20), || {
-                let health = self.shaky.backend().health();
-                health.pending_invalidations == 0
+                S::health(&self.shaky).pending_invalidations == 0
             })
             .await;
         }
@@ -117,18 +91,18 @@ impl Scene {
     }
 }
 
-#[tokio::test]
-async fn each_command_of_a_slow_refresh_against_an_invalidation_elsewhere() {
-    for command in ["GET", "claim", "swap"] {
+pub async fn each_command_of_a_slow_refresh_against_an_invalidation_elsewhere<S: Server>() {
+    let (get, claim, swap) = (S::COMMANDS.get, S::COMMANDS.claim, S::COMMANDS.swap);
+    for (command, is_it) in [get, claim, swap] {
         for (trouble, trick) in TRICKS {
             let what = format!("{command}: {trouble}");
-            let scene = Scene::new().await;
+            let scene = Scene::<S>::new().await;
             let loads = scene.database.loads();
-            let trap = scene.proxy.on_next(is(command), trick());
-            let slow = scene.slow_refresh();
+            let trap = scene.proxy.on_next(is_it, trick());
+            let slow = spawn(&scene.shaky, &scene.database, "k", Refresh);
             scene.database.entered(loads + 1).await;
             scene.database.set("k", 2);
-            if command == "swap" {
+            if command == swap.0 {
                 // The load ends with the old row, and its store triggers the trap.
                 scene.database.let_through(1);
                 trap.sprung().await;
@@ -148,19 +122,19 @@ async fn each_command_of_a_slow_refresh_against_an_invalidation_elsewhere() {
     }
 }
 
-#[tokio::test]
-async fn each_command_of_an_invalidation() {
-    for command in ["SET", "DEL"] {
+pub async fn each_command_of_an_invalidation<S: Server>() {
+    let (set, delete) = (S::COMMANDS.set, S::COMMANDS.delete);
+    for (command, is_it) in [set, delete] {
         for (trouble, trick) in TRICKS {
             let what = format!("{command}: {trouble}");
-            let scene = Scene::new().await;
+            let scene = Scene::<S>::new().await;
             scene.database.let_through(1);
             call(&scene.sound, &scene.database, "k", Refresh)
                 .await
                 .unwrap();
             scene.database.set("k", 2);
-            let trap = scene.proxy.on_next(is(command), trick());
-            if command == "SET" {
+            let trap = scene.proxy.on_next(is_it, trick());
+            if command == set.0 {
                 scene.database.let_through(1);
                 let (outcome, seen) = call(&scene.shaky, &scene.database, "k", Invalidate)
                     .await
@@ -178,7 +152,7 @@ async fn each_command_of_an_invalidation() {
             trap.release();
             scene.proxy.pass();
             eventually_async("the queue is empty", Duration::from_secs(20), || {
-                scene.shaky.backend().health().pending_invalidations == 0
+                S::health(&scene.shaky).pending_invalidations == 0
             })
             .await;
             scene.the_old_value_is_gone(&trap, &what).await;

@@ -1,22 +1,14 @@
-//! No stale write after an invalidation, between two processes that share a server, and across a
-//! restart of it.
+//! A lease and its connection: no stale write across a restart of the server.
 
-use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, Invalidated, MemcachedBackend};
+use cache_kit::CacheStrategy::{Fresh, Refresh};
+use cache_kit::Error;
+use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, MemcachedBackend};
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheStrategy, Error, Outcome, Result};
+use cache_kit_tests::Gated;
+use cache_kit_tests::calls::spawn;
 use cache_kit_tests::servers::MemcachedServer;
-use cache_kit_tests::{Gated, Row};
-use tokio::task::JoinHandle;
 
-use super::{PATIENCE, Service, call, config, is_hit, service};
-
-type Answer = JoinHandle<Result<(Outcome, Option<u64>)>>;
-
-fn spawn(service: &Service, database: &Gated, strategy: CacheStrategy) -> Answer {
-    let (service, database) = (service.clone(), database.clone());
-    tokio::spawn(async move { call(&service, &database, "k", strategy).await })
-}
+use super::{PATIENCE, Service, call, config, service};
 
 /// A server, two processes, and a database whose loads wait at a gate.
 fn scene() -> (MemcachedServer, [Service; 2], Gated) {
@@ -25,64 +17,6 @@ fn scene() -> (MemcachedServer, [Service; 2], Gated) {
     let database = Gated::closed();
     database.set("k", 1);
     (server, services, database)
-}
-
-#[tokio::test]
-async fn a_slow_load_never_undoes_an_invalidation_elsewhere() {
-    for strategy in [Refresh, Bypass, Invalidate] {
-        let (_server, [here, there], database) = scene();
-        let slow = spawn(&here, &database, strategy);
-        database.entered(1).await;
-        database.set("k", 2);
-        let done = there.invalidate::<Row>(&"k".to_owned()).await.unwrap();
-        assert_eq!(done, Invalidated::Done);
-        database.let_through(1);
-        let (outcome, seen) = slow.await.unwrap().unwrap();
-        assert_eq!((outcome.store(), seen), (StoreResult::Fenced, Some(1)));
-        for service in [&here, &there] {
-            assert_eq!(call(service, &database, "k", Fresh).await.unwrap().1, None);
-        }
-        database.let_through(1);
-        let (outcome, seen) = call(&here, &database, "k", Refresh).await.unwrap();
-        assert_eq!((outcome.store(), seen), (StoreResult::Stored, Some(2)));
-        assert!(is_hit(&there, &database, "k").await);
-    }
-}
-
-#[tokio::test]
-async fn whatever_others_do_to_the_item_fences() {
-    for command in [
-        "delete row:k\r\n",
-        "flush_all\r\n",
-        "set row:k 0 0 7\r\nforeign\r\n",
-        "set row:k 0 0 0\r\n\r\n",
-        "append row:k 0 0 1\r\nx\r\n",
-    ] {
-        let (server, [here, there], database) = scene();
-        let slow = spawn(&here, &database, Refresh);
-        database.entered(1).await;
-        database.set("k", 2);
-        server.ask(format!("{command}mn\r\n").as_bytes(), "MN");
-        database.let_through(1);
-        let (outcome, _) = slow.await.unwrap().unwrap();
-        assert_eq!(outcome.store(), StoreResult::Fenced, "{command}");
-        database.let_through(1);
-        let (outcome, seen) = call(&there, &database, "k", Refresh).await.unwrap();
-        assert_eq!(seen, Some(2), "{command}");
-        assert_eq!(outcome.store(), StoreResult::Stored, "{command}");
-    }
-}
-
-#[tokio::test]
-async fn two_processes_share_a_load_and_the_second_waits() {
-    let (_server, [here, there], database) = scene();
-    let first = spawn(&here, &database, Refresh);
-    database.entered(1).await;
-    let second = spawn(&there, &database, Refresh);
-    database.let_through(1);
-    assert_eq!(first.await.unwrap().unwrap().1, Some(1));
-    assert_eq!(second.await.unwrap().unwrap().1, Some(1));
-    assert_eq!(database.loads(), 1);
 }
 
 /// Why a lease is valid only on its own connection: a number from before the restart matches an
@@ -104,7 +38,7 @@ async fn a_lease_of_before_a_restart_stores_nothing_after_it() {
     let (server, [here, there], database) = scene();
     server.ask(b"ms warm 1\r\nx\r\n", "HD");
     // The number of this lease is 2.
-    let slow = spawn(&here, &database, Refresh);
+    let slow = spawn(&here, &database, "k", Refresh);
     database.entered(1).await;
 
     server.restart();
