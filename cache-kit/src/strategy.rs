@@ -36,87 +36,148 @@ impl fmt::Display for CacheStrategy {
     }
 }
 
-/// The situation of a call when its next step is chosen.
+/// What a call does first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Situation {
-    /// Nothing has happened yet.
-    Begin,
-    /// The cache has a fresh entry.
+pub(crate) enum Begin {
+    /// Look up.
+    LookUp(Reader),
+    /// Take a lease in this way, load under it, store, answer.
+    Load(Take),
+}
+
+/// A strategy that looks up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
     Fresh,
-    /// The cache has an entry past its time to live that may stand in for a load that fails.
+    Refresh,
+}
+
+/// What a look-up found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// An entry within its time to live.
+    Fresh,
+    /// An entry past its time to live that may stand in for a load that fails.
     Stale {
         /// Whether its last load failed so recently that it is not retried yet.
         paused: bool,
     },
-    /// The cache knows that the entity does not exist.
+    /// The knowledge that there is no entity.
     Absence,
-    /// The cache has nothing usable: no entry, an expired or undecodable one, or one of another
-    /// schema.
+    /// Nothing that can be used: no entry, an expired or undecodable one, another schema.
     Nothing,
-    /// The cache could not be asked, or would not grant a lease.
-    BackendFailed,
-    /// The load failed.
-    RepositoryFailed {
-        /// Whether the look-up had found a stale entry.
-        stale_found: bool,
-    },
+    /// The cache could not be read.
+    Failed,
 }
 
-/// What to do next.
+/// What a call does after its look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Ask the cache.
-    LookUp,
-    /// Answer with what the look-up found: an entity or a known absence.
+    /// Answer with what was found.
     Feed,
-    /// Answer with the stale entry that the look-up found.
-    FeedStale,
-    /// Answer with nothing.
+    /// Answer that the cache has nothing.
     FeedNone,
-    /// Take a lease with this `Take`, load under it, store, answer.
+    /// Take a lease in this way, load under it, store, answer.
     Load(Take),
     /// Load and answer; store nothing.
     LoadUnstored,
-    /// End with the error at hand.
+    /// End with the error of the look-up.
     Fail,
 }
 
-/// The semantics table: what `strategy` does in `situation`.
+/// What the backend answered to a request for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseReply {
+    Granted,
+    Found,
+    Busy,
+    Writing,
+    NoRoom,
+    Pending {
+        /// Whether the call wants its invalidation confirmed.
+        strict: bool,
+    },
+    Failed,
+}
+
+/// What a call does after it asked for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseStep {
+    /// Load and store.
+    LoadAndStore,
+    /// Look up once more: there is an entry by now.
+    LookAgain,
+    /// Wait for the other lease.
+    Wait,
+    /// Load and answer; store nothing.
+    LoadUnstored {
+        /// Whether the cache failed to do its part.
+        degraded: bool,
+    },
+    /// End with an error: the invalidation is not done.
+    Fail,
+}
+
+/// What a call does after its load failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rescue {
+    /// Answer with the stale entry, if it is still there.
+    ServeStale,
+    /// End with the error of the load.
+    Fail,
+}
+
+impl CacheStrategy {
+    /// The table of first steps.
+    #[inline]
+    pub(crate) fn begin(self) -> Begin {
+        match self {
+            Self::Fresh => Begin::LookUp(Reader::Fresh),
+            Self::Refresh => Begin::LookUp(Reader::Refresh),
+            Self::Invalidate => Begin::Load(Take::Invalidating),
+            Self::Bypass => Begin::Load(Take::Over),
+        }
+    }
+}
+
+/// The table of look-ups.
 #[inline]
-pub(crate) fn next_step(strategy: CacheStrategy, situation: Situation) -> Step {
-    use CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
+pub(crate) fn after_look_up(reader: Reader, found: Found) -> Step {
+    match (reader, found) {
+        (_, Found::Fresh | Found::Absence) => Step::Feed,
+        (Reader::Fresh, Found::Stale { .. } | Found::Nothing) => Step::FeedNone,
+        (Reader::Fresh, Found::Failed) => Step::Fail,
+        (Reader::Refresh, Found::Stale { paused: true }) => Step::Feed,
+        (Reader::Refresh, Found::Stale { paused: false }) => Step::Load(Take::Over),
+        (Reader::Refresh, Found::Nothing) => Step::Load(Take::IfMissing),
+        (Reader::Refresh, Found::Failed) => Step::LoadUnstored,
+    }
+}
 
-    match (strategy, situation) {
-        (Fresh | Refresh, Situation::Begin) => Step::LookUp,
-        (Fresh | Refresh, Situation::Fresh | Situation::Absence) => Step::Feed,
+/// The table of leases. An answer that does not belong to its request, from a backend that is wrong,
+/// is taken for what it says.
+pub(crate) fn after_lease(take: Take, reply: LeaseReply) -> LeaseStep {
+    match (reply, take) {
+        (LeaseReply::Granted, _) => LeaseStep::LoadAndStore,
+        (LeaseReply::Found, _) => LeaseStep::LookAgain,
+        (LeaseReply::Busy, _) => LeaseStep::Wait,
+        // The writer fills the key, so nothing is missing in the cache.
+        (LeaseReply::Writing, _) => LeaseStep::LoadUnstored { degraded: false },
+        (LeaseReply::Pending { strict: true }, _) | (LeaseReply::Failed, Take::Invalidating) => {
+            LeaseStep::Fail
+        }
+        (LeaseReply::Pending { strict: false } | LeaseReply::NoRoom, _)
+        | (LeaseReply::Failed, Take::IfMissing | Take::Over) => {
+            LeaseStep::LoadUnstored { degraded: true }
+        }
+    }
+}
 
-        (Fresh, Situation::Stale { .. } | Situation::Nothing) => Step::FeedNone,
-        (Fresh, Situation::BackendFailed) => Step::Fail,
-
-        (Refresh, Situation::Stale { paused: true }) => Step::FeedStale,
-        (Refresh, Situation::Stale { paused: false }) => Step::Load(Take::Over),
-        (Refresh, Situation::Nothing) => Step::Load(Take::IfMissing),
-        (Refresh, Situation::RepositoryFailed { stale_found: true }) => Step::FeedStale,
-
-        (Refresh | Invalidate | Bypass, Situation::BackendFailed) => Step::LoadUnstored,
-        (
-            Invalidate,
-            Situation::Begin
-            | Situation::Fresh
-            | Situation::Stale { .. }
-            | Situation::Absence
-            | Situation::Nothing,
-        ) => Step::Load(Take::Invalidating),
-        (
-            Bypass,
-            Situation::Begin
-            | Situation::Fresh
-            | Situation::Stale { .. }
-            | Situation::Absence
-            | Situation::Nothing,
-        ) => Step::Load(Take::Over),
-
-        (_, Situation::RepositoryFailed { .. }) => Step::Fail,
+/// The table of failed loads. Only a call that looked up can know of a stale entry.
+pub(crate) fn after_failed_load(stale_found: bool) -> Rescue {
+    match stale_found {
+        true => Rescue::ServeStale,
+        false => Rescue::Fail,
     }
 }
 
@@ -125,60 +186,66 @@ mod tests {
     use super::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
     use super::*;
 
-    const STALE: Situation = Situation::Stale { paused: false };
-    const PAUSED: Situation = Situation::Stale { paused: true };
-    const FAILED: Situation = Situation::RepositoryFailed { stale_found: false };
-    const FAILED_WITH_STALE: Situation = Situation::RepositoryFailed { stale_found: true };
+    const STALE: Found = Found::Stale { paused: false };
+    const PAUSED: Found = Found::Stale { paused: true };
 
     macro_rules! cells {
-        ($($name:ident: $strategy:ident, $situation:expr => $step:expr;)*) => {$(
+        ($($name:ident: $table:expr => $step:expr;)*) => {$(
             #[test]
             fn $name() {
-                assert_eq!(next_step($strategy, $situation), $step);
+                assert_eq!($table, $step);
             }
         )*};
     }
 
     cells! {
-        fresh_begins_with_a_look_up: Fresh, Situation::Begin => Step::LookUp;
-        refresh_begins_with_a_look_up: Refresh, Situation::Begin => Step::LookUp;
-        invalidate_begins_by_dropping: Invalidate, Situation::Begin => Step::Load(Take::Invalidating);
-        bypass_begins_with_a_load: Bypass, Situation::Begin => Step::Load(Take::Over);
+        fresh_begins_with_a_look_up: Fresh.begin() => Begin::LookUp(Reader::Fresh);
+        refresh_begins_with_a_look_up: Refresh.begin() => Begin::LookUp(Reader::Refresh);
+        invalidate_begins_by_dropping: Invalidate.begin() => Begin::Load(Take::Invalidating);
+        bypass_begins_with_a_load: Bypass.begin() => Begin::Load(Take::Over);
 
-        fresh_entry_fresh: Fresh, Situation::Fresh => Step::Feed;
-        fresh_entry_refresh: Refresh, Situation::Fresh => Step::Feed;
-        fresh_entry_invalidate: Invalidate, Situation::Fresh => Step::Load(Take::Invalidating);
-        fresh_entry_bypass: Bypass, Situation::Fresh => Step::Load(Take::Over);
+        fresh_entry_fresh: after_look_up(Reader::Fresh, Found::Fresh) => Step::Feed;
+        fresh_entry_refresh: after_look_up(Reader::Refresh, Found::Fresh) => Step::Feed;
+        stale_entry_fresh: after_look_up(Reader::Fresh, STALE) => Step::FeedNone;
+        stale_entry_refresh: after_look_up(Reader::Refresh, STALE) => Step::Load(Take::Over);
+        stale_entry_refresh_in_a_pause: after_look_up(Reader::Refresh, PAUSED) => Step::Feed;
+        absence_fresh: after_look_up(Reader::Fresh, Found::Absence) => Step::Feed;
+        absence_refresh: after_look_up(Reader::Refresh, Found::Absence) => Step::Feed;
+        nothing_fresh: after_look_up(Reader::Fresh, Found::Nothing) => Step::FeedNone;
+        nothing_refresh: after_look_up(Reader::Refresh, Found::Nothing)
+            => Step::Load(Take::IfMissing);
+        failed_fresh: after_look_up(Reader::Fresh, Found::Failed) => Step::Fail;
+        failed_refresh: after_look_up(Reader::Refresh, Found::Failed) => Step::LoadUnstored;
 
-        stale_entry_fresh_is_a_miss: Fresh, STALE => Step::FeedNone;
-        stale_entry_refresh_loads: Refresh, STALE => Step::Load(Take::Over);
-        stale_entry_invalidate: Invalidate, STALE => Step::Load(Take::Invalidating);
-        stale_entry_bypass: Bypass, STALE => Step::Load(Take::Over);
-        stale_entry_fresh_in_a_pause: Fresh, PAUSED => Step::FeedNone;
-        stale_entry_refresh_in_a_pause_is_fed: Refresh, PAUSED => Step::FeedStale;
-        stale_entry_invalidate_in_a_pause: Invalidate, PAUSED => Step::Load(Take::Invalidating);
-        stale_entry_bypass_in_a_pause: Bypass, PAUSED => Step::Load(Take::Over);
+        a_stale_entry_rescues: after_failed_load(true) => Rescue::ServeStale;
+        nothing_rescues_nothing: after_failed_load(false) => Rescue::Fail;
+    }
 
-        absence_fresh: Fresh, Situation::Absence => Step::Feed;
-        absence_refresh: Refresh, Situation::Absence => Step::Feed;
-        absence_invalidate: Invalidate, Situation::Absence => Step::Load(Take::Invalidating);
-        absence_bypass: Bypass, Situation::Absence => Step::Load(Take::Over);
+    const TAKES: [Take; 3] = [Take::IfMissing, Take::Over, Take::Invalidating];
 
-        nothing_fresh: Fresh, Situation::Nothing => Step::FeedNone;
-        nothing_refresh: Refresh, Situation::Nothing => Step::Load(Take::IfMissing);
-        nothing_invalidate: Invalidate, Situation::Nothing => Step::Load(Take::Invalidating);
-        nothing_bypass: Bypass, Situation::Nothing => Step::Load(Take::Over);
+    #[test]
+    fn every_reply_to_a_request_for_a_lease() {
+        let unstored = |degraded| LeaseStep::LoadUnstored { degraded };
+        for take in TAKES {
+            for (reply, step) in [
+                (LeaseReply::Granted, LeaseStep::LoadAndStore),
+                (LeaseReply::Found, LeaseStep::LookAgain),
+                (LeaseReply::Busy, LeaseStep::Wait),
+                (LeaseReply::Writing, unstored(false)),
+                (LeaseReply::NoRoom, unstored(true)),
+                (LeaseReply::Pending { strict: false }, unstored(true)),
+                (LeaseReply::Pending { strict: true }, LeaseStep::Fail),
+            ] {
+                assert_eq!(after_lease(take, reply), step, "{take:?}, {reply:?}");
+            }
+        }
+    }
 
-        backend_failed_fresh: Fresh, Situation::BackendFailed => Step::Fail;
-        backend_failed_refresh: Refresh, Situation::BackendFailed => Step::LoadUnstored;
-        backend_failed_invalidate: Invalidate, Situation::BackendFailed => Step::LoadUnstored;
-        backend_failed_bypass: Bypass, Situation::BackendFailed => Step::LoadUnstored;
-
-        repository_failed_fresh: Fresh, FAILED_WITH_STALE => Step::Fail;
-        repository_failed_refresh_with_stale: Refresh, FAILED_WITH_STALE => Step::FeedStale;
-        repository_failed_refresh_without_stale: Refresh, FAILED => Step::Fail;
-        repository_failed_invalidate: Invalidate, FAILED_WITH_STALE => Step::Fail;
-        repository_failed_bypass: Bypass, FAILED_WITH_STALE => Step::Fail;
+    #[test]
+    fn only_an_invalidation_fails_with_the_cache() {
+        let steps = TAKES.map(|take| after_lease(take, LeaseReply::Failed));
+        let unstored = LeaseStep::LoadUnstored { degraded: true };
+        assert_eq!(steps, [unstored, unstored, LeaseStep::Fail]);
     }
 
     #[test]

@@ -8,11 +8,11 @@ use crate::error::{Error, Result};
 use crate::feed::CacheFeedMany;
 use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
-use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+use crate::strategy::{Begin, CacheStrategy};
 
 use super::call::{Call, LookedUp, Next};
 use super::keys::Keys;
-use super::load::{Loads, Query};
+use super::load::{Loads, Miss, Query};
 use super::{CacheExpander, OperationConfig};
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -97,24 +97,30 @@ impl<B: CacheBackend> CacheExpander<B> {
         let keys = Keys::of::<T>(self.namespace.as_ref(), &ids)?;
         let calls = keys.calls::<T>(&ids);
 
-        let looks_up = next_step(strategy, Situation::Begin) == Step::LookUp;
-        let mut found = match looks_up {
-            true => Some(self.look_up_many(&calls).await.into_iter()),
-            false => None,
-        };
+        let begin = strategy.begin();
+        let looks_up = matches!(begin, Begin::LookUp(_));
         let mut answers = Vec::with_capacity(calls.len());
         let mut misses = Vec::new();
-        for (slot, call) in calls.iter().enumerate() {
-            let found = found.as_mut().and_then(Iterator::next);
-            answers.push(match self.next(slot, call.key, strategy, &config, found)? {
-                Next::Answer(answer) => Some(answer),
-                Next::Load(miss) => {
-                    misses.push(miss);
-                    None
+        match begin {
+            Begin::LookUp(reader) => {
+                let looked_up = self.look_up_many(&calls).await;
+                for ((slot, call), looked_up) in calls.iter().enumerate().zip(looked_up) {
+                    let next = self.next(slot, call.key, reader, &config, looked_up)?;
+                    answers.push(match next {
+                        Next::Answer(answer) => Some(answer),
+                        Next::Load(miss) => {
+                            misses.push(miss);
+                            None
+                        }
+                    });
                 }
-            });
+            }
+            Begin::Load(take) => {
+                answers.resize_with(calls.len(), || None);
+                let slots = 0..calls.len();
+                misses.extend(slots.map(|slot| Miss::without_look_up(slot, take)));
+            }
         }
-        drop(found);
 
         // All hits and misses are reported before anything is loaded, so that a hook that refuses
         // costs no load.
@@ -144,7 +150,6 @@ impl<B: CacheBackend> CacheExpander<B> {
                 calls: &calls,
                 repository,
                 query: Query::Many,
-                strategy,
                 config: &config,
             };
             Box::pin(loads.answer(misses, &mut answers)).await?;

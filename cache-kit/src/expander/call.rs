@@ -10,7 +10,7 @@ use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::flight::{Tick, View};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
-use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+use crate::strategy::{Found, Reader, Step, after_look_up};
 
 use super::load::Miss;
 use super::{CacheExpander, OperationConfig};
@@ -56,8 +56,8 @@ impl<T> LookedUp<T> {
     }
 }
 
-impl Situation {
-    /// What an entry means for a call. The entry itself does not know whether its last load failed.
+impl Found {
+    /// What an entry is to a call. The entry itself does not know whether its last load failed.
     #[inline]
     pub(super) fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
         match entry.freshness(now) {
@@ -70,7 +70,7 @@ impl Situation {
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// What the call for `key`, at place `slot`, does after its look-up, or without one.
+    /// What the call for `key`, at place `slot`, does after its look-up.
     ///
     /// # Errors
     /// The error of the look-up, where there is no other source.
@@ -78,52 +78,46 @@ impl<B: CacheBackend> CacheExpander<B> {
         &self,
         slot: usize,
         key: &str,
-        strategy: CacheStrategy,
+        reader: Reader,
         config: &OperationConfig,
-        found: Option<LookedUp<T>>,
+        looked_up: LookedUp<T>,
     ) -> Result<Next<T>> {
-        let situation = match &found {
-            None => Situation::Begin,
-            Some(found) => self.situation(key, strategy, config, found),
-        };
-        let take = match next_step(strategy, situation) {
+        let found = self.found(key, reader, config, &looked_up);
+        let take = match after_look_up(reader, found) {
             Step::Load(take) => Some(take),
             Step::LoadUnstored => None,
-            Step::Feed | Step::FeedStale => return self.found(key, found).map(Next::Answer),
-            // Another look-up would find the same.
-            Step::FeedNone | Step::LookUp => {
-                return Ok(Next::Answer((None, Outcome::of(Source::Nothing))));
-            }
-            Step::Fail => return Err(unanswered(found).during("read", key)),
+            Step::Feed => return self.answer(key, looked_up).map(Next::Answer),
+            Step::FeedNone => return Ok(Next::Answer((None, Outcome::of(Source::Nothing)))),
+            Step::Fail => return Err(unanswered(looked_up).during("read", key)),
         };
         Ok(Next::Load(Miss {
             slot,
             take,
-            view: found.as_ref().map(LookedUp::view),
-            stale: matches!(situation, Situation::Stale { .. }),
-            read_failed: situation == Situation::BackendFailed,
+            view: Some(looked_up.view()),
+            stale: matches!(found, Found::Stale { .. }),
+            read_failed: found == Found::Failed,
             looks: 0,
         }))
     }
 
-    fn situation<T: CacheEntity>(
+    fn found<T: CacheEntity>(
         &self,
         key: &str,
-        strategy: CacheStrategy,
+        reader: Reader,
         config: &OperationConfig,
-        found: &LookedUp<T>,
-    ) -> Situation {
-        match &found.answer {
-            Ok(Lookup::Hit { entry, .. }) => match Situation::of(entry, found.now) {
-                Situation::Stale { .. } if strategy == CacheStrategy::Refresh => {
+        looked_up: &LookedUp<T>,
+    ) -> Found {
+        match &looked_up.answer {
+            Ok(Lookup::Hit { entry, .. }) => match Found::of(entry, looked_up.now) {
+                Found::Stale { .. } if reader == Reader::Refresh => {
                     let deadline = config.load_deadline.unwrap_or(self.load_deadline);
-                    let paused = self.pauses.hold::<T>(key, found.now, deadline);
-                    Situation::Stale { paused }
+                    let paused = self.pauses.hold::<T>(key, looked_up.now, deadline);
+                    Found::Stale { paused }
                 }
-                situation => situation,
+                found => found,
             },
-            Ok(Lookup::Miss { .. }) => Situation::Nothing,
-            Err(_) => Situation::BackendFailed,
+            Ok(Lookup::Miss { .. }) => Found::Nothing,
+            Err(_) => Found::Failed,
         }
     }
 
@@ -152,16 +146,11 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// The entry that a look-up found, as an answer.
-    fn found<T>(&self, key: &str, found: Option<LookedUp<T>>) -> Result<Answer<T>> {
-        let Some(LookedUp {
-            now,
-            answer: Ok(Lookup::Hit { entry, .. }),
-            ..
-        }) = found
-        else {
-            return Err(Error::Internal("no entry to serve".into()).during("read", key));
-        };
-        Ok(self.served(key, entry, now))
+    fn answer<T>(&self, key: &str, looked_up: LookedUp<T>) -> Result<Answer<T>> {
+        match looked_up.answer {
+            Ok(Lookup::Hit { entry, .. }) => Ok(self.served(key, entry, looked_up.now)),
+            _ => Err(Error::Internal("no entry to serve".into()).during("read", key)),
+        }
     }
 
     /// The answer instead of a failed load: the stale entry, if it is still there. The one that the
@@ -202,9 +191,9 @@ const REPOSITORY_FAILED: Degraded = Degraded {
 };
 
 /// The error of a look-up that has no fallback.
-fn unanswered<T>(found: Option<LookedUp<T>>) -> Error {
-    match found.map(|found| found.answer) {
-        Some(Err(error)) => error,
-        _ => Error::Internal("no answer".into()),
+fn unanswered<T>(looked_up: LookedUp<T>) -> Error {
+    match looked_up.answer {
+        Err(error) => error,
+        Ok(_) => Error::Internal("no answer".into()),
     }
 }

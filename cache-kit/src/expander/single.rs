@@ -11,12 +11,13 @@ use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::flight::Tick;
 use crate::key::KeyText;
+use crate::lease::Take;
 use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
-use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+use crate::strategy::{Begin, CacheStrategy, Found, Reader, Step, after_look_up};
 
 use super::call::{Answer, Call, LookedUp, Next};
-use super::load::{Loads, Query};
+use super::load::{Loads, Miss, Query};
 use super::{CacheExpander, OperationConfig};
 
 /// The result of a call's first step, which does not await.
@@ -29,6 +30,12 @@ pub(super) enum Begun<A> {
     Refused(Error),
     /// The rest of the call. Boxed, to keep the future of a hit small.
     Asking(Pin<Box<A>>),
+}
+
+/// How a call goes on after its beginning.
+enum Opening {
+    LookUp(Reader, LookUp),
+    Load(Take),
 }
 
 /// A look-up that has begun.
@@ -69,27 +76,29 @@ impl<B: CacheBackend> CacheExpander<B> {
         if let Err(error) = written {
             return Begun::Refused(error);
         }
-        let mut look_up = None;
-        if next_step(strategy, Situation::Begin) == Step::LookUp {
-            let since = self.stopwatch();
-            let began = self.flights.tick();
-            let now = self.clock.now();
-            // With a stamp in the future, an entry that the backend takes for fresh may be stale.
-            if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
-                && next_step(strategy, Situation::of(&entry, now)) == Step::Feed
-            {
-                if let Some(listener) = &self.listener {
-                    listener.hit(key.as_str(), since);
+        let opening = match strategy.begin() {
+            Begin::Load(take) => Opening::Load(take),
+            Begin::LookUp(reader) => {
+                let since = self.stopwatch();
+                let began = self.flights.tick();
+                let now = self.clock.now();
+                // With a stamp in the future, an entry that the backend takes for fresh may be stale.
+                if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
+                    && after_look_up(reader, Found::of(&entry, now)) == Step::Feed
+                {
+                    if let Some(listener) = &self.listener {
+                        listener.hit(key.as_str(), since);
+                    }
+                    let created = entry.created;
+                    return match feed_hit(feeder, key.as_str(), entry.value) {
+                        Ok(()) => Begun::Hit { created, now },
+                        Err(error) => Begun::Refused(error),
+                    };
                 }
-                let created = entry.created;
-                return match feed_hit(feeder, key.as_str(), entry.value) {
-                    Ok(()) => Begun::Hit { created, now },
-                    Err(error) => Begun::Refused(error),
-                };
+                Opening::LookUp(reader, LookUp { since, began, now })
             }
-            look_up = Some(LookUp { since, began, now });
-        }
-        let asking = self.ask(key, id, look_up, feeder, repository, strategy, config);
+        };
+        let asking = self.ask(key, id, opening, feeder, repository, config);
         Begun::Asking(Box::pin(asking))
     }
 
@@ -102,10 +111,9 @@ impl<B: CacheBackend> CacheExpander<B> {
         &self,
         key: KeyText,
         id: Option<T::Key>,
-        look_up: Option<LookUp>,
+        opening: Opening,
         feeder: &mut F,
         repository: &R,
-        strategy: CacheStrategy,
         config: OperationConfig,
     ) -> Result<Outcome>
     where
@@ -121,33 +129,33 @@ impl<B: CacheBackend> CacheExpander<B> {
             (None, None) => feeder.entity_id(),
         };
         let key = key.as_str();
-        let found = match look_up {
-            Some(look_up) => Some(self.look_up(key, look_up).await),
-            None => None,
-        };
-        let looked_up = found.is_some();
-        let miss = match self.next(0, key, strategy, &config, found)? {
-            Next::Answer((value, outcome)) if outcome.is_hit() => {
-                feed_hit(feeder, key, value)?;
-                return Ok(outcome);
+        let miss = match opening {
+            Opening::Load(take) => Miss::without_look_up(0, take),
+            Opening::LookUp(reader, look_up) => {
+                let looked_up = self.look_up(key, look_up).await;
+                match self.next(0, key, reader, &config, looked_up)? {
+                    Next::Answer((value, outcome)) if outcome.is_hit() => {
+                        feed_hit(feeder, key, value)?;
+                        return Ok(outcome);
+                    }
+                    Next::Answer((value, outcome)) => {
+                        on_miss(feeder, key)?;
+                        feeder.feed_shared(value);
+                        return Ok(outcome);
+                    }
+                    Next::Load(miss) => {
+                        on_miss(feeder, key)?;
+                        miss
+                    }
+                }
             }
-            Next::Answer((value, outcome)) => {
-                on_miss(feeder, key)?;
-                feeder.feed_shared(value);
-                return Ok(outcome);
-            }
-            Next::Load(miss) => miss,
         };
-        if looked_up {
-            on_miss(feeder, key)?;
-        }
         let calls = [Call { key, id: &id }];
         let loads = Loads {
             expander: self,
             calls: &calls,
             repository,
             query: Query::One,
-            strategy,
             config: &config,
         };
         let mut answers = [None];

@@ -12,6 +12,7 @@ use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Outcome, Source};
 use crate::repository::DataRepository;
+use crate::strategy::{LeaseReply, LeaseStep, after_lease};
 use crate::together::behind_the_others;
 
 use super::{Completed, HeldLease, Led, Loads, Then, commands, timer};
@@ -176,36 +177,41 @@ where
                 listener.invalidated(key, since);
             }
         }
-        let error = match answer {
-            Ok(Leased::Granted { lease, fence }) => return Ok(Reply::Granted(lease, fence)),
-            Ok(Leased::Found) => return Ok(Reply::Found),
-            Ok(Leased::Busy { fence }) => return Ok(Reply::Busy(fence)),
-            Ok(Leased::Writing) => {
-                refused(led, None);
-                return Ok(Reply::Refused);
-            }
-            Ok(Leased::NoRoom) => {
-                refused(led, None);
-                None
-            }
+        let strict = self.config.strict_invalidation;
+        let reply = match &answer {
+            Ok(Leased::Granted { .. }) => LeaseReply::Granted,
+            Ok(Leased::Found) => LeaseReply::Found,
+            Ok(Leased::Busy { .. }) => LeaseReply::Busy,
+            Ok(Leased::Writing) => LeaseReply::Writing,
+            Ok(Leased::NoRoom) => LeaseReply::NoRoom,
+            Ok(Leased::Pending) => LeaseReply::Pending { strict },
+            Err(_) => LeaseReply::Failed,
+        };
+        match &answer {
             Ok(Leased::Pending) => {
-                refused(led, None);
                 expander.event(key, CacheEvent::InvalidationPending);
                 led.degraded.invalidation_pending = true;
-                self.config
-                    .strict_invalidation
-                    .then(|| Error::BackendError("the store has not confirmed it".into()))
             }
-            Err(error) => {
-                refused(led, Some(&error));
-                expander.report(key, &error);
-                (take == Take::Invalidating).then_some(error)
+            Err(error) => expander.report(key, error),
+            Ok(_) => {}
+        }
+        match (after_lease(take, reply), answer) {
+            (LeaseStep::LoadAndStore, Ok(Leased::Granted { lease, fence })) => {
+                Ok(Reply::Granted(lease, fence))
             }
-        };
-        led.degraded.store = true;
-        match error {
-            Some(error) => Err(error.during("invalidate", key)),
-            None => Ok(Reply::Refused),
+            (LeaseStep::LookAgain, _) => Ok(Reply::Found),
+            (LeaseStep::Wait, Ok(Leased::Busy { fence })) => Ok(Reply::Busy(fence)),
+            (LeaseStep::LoadUnstored { degraded }, answer) => {
+                refused(led, answer.as_ref().err());
+                led.degraded.store |= degraded;
+                Ok(Reply::Refused)
+            }
+            (LeaseStep::LoadAndStore | LeaseStep::Wait | LeaseStep::Fail, answer) => {
+                refused(led, answer.as_ref().err());
+                let unconfirmed = || Error::BackendError("the store has not confirmed it".into());
+                let error = answer.err().unwrap_or_else(unconfirmed);
+                Err(error.during("invalidate", key))
+            }
         }
     }
 

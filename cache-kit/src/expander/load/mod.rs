@@ -26,7 +26,7 @@ use crate::flight::{Leader, Place, Pulse, View, beating};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
 use crate::repository::DataRepository;
 use crate::shards::TaggedKey;
-use crate::strategy::{CacheStrategy, Situation, Step, next_step};
+use crate::strategy::{Rescue, after_failed_load};
 use crate::together::Together;
 
 use super::call::{Answer, Call};
@@ -76,6 +76,20 @@ pub(super) struct Miss {
     pub(super) looks: u8,
 }
 
+impl Miss {
+    /// A key that is loaded without being looked up.
+    pub(super) fn without_look_up(slot: usize, take: Take) -> Self {
+        Self {
+            slot,
+            take: Some(take),
+            view: None,
+            stale: false,
+            read_failed: false,
+            looks: 0,
+        }
+    }
+}
+
 /// A miss whose flight this call leads.
 struct Led<B: CacheBackend> {
     miss: Miss,
@@ -104,7 +118,6 @@ pub(super) struct Loads<'c, B: CacheBackend, T: CacheEntity, R: ?Sized> {
     pub(super) calls: &'c [Call<'c, T>],
     pub(super) repository: &'c R,
     pub(super) query: Query,
-    pub(super) strategy: CacheStrategy,
     pub(super) config: &'c OperationConfig,
 }
 
@@ -374,15 +387,14 @@ where
     /// # Errors
     /// `error`, if it doesn't.
     async fn stale_or_error(&self, miss: Miss, error: Error) -> Result<Then<B, T>> {
-        let failed = Situation::RepositoryFailed {
-            stale_found: miss.stale,
-        };
-        if next_step(self.strategy, failed) != Step::FeedStale {
-            return Err(error);
+        match after_failed_load(miss.stale) {
+            Rescue::Fail => Err(error),
+            Rescue::ServeStale => {
+                let key = self.calls[miss.slot].key;
+                let stale = self.expander.stale_instead::<T>(key).await;
+                Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
+            }
         }
-        let key = self.calls[miss.slot].key;
-        let stale = self.expander.stale_instead::<T>(key).await;
-        Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
     }
 }
 
