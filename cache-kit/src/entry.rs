@@ -21,7 +21,7 @@ pub struct Entry<T: ?Sized> {
     pub stale_from: Timestamp,
     /// From then on it is expired: no answer of any kind may use it.
     pub expires: Timestamp,
-    /// How long its load took, in milliseconds; a refresh ahead of expiry weighs it.
+    /// How long its load took, in milliseconds. Stored with the entry; nothing uses it yet.
     pub load_millis: u32,
 }
 

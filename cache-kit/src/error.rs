@@ -31,7 +31,7 @@ pub enum Error {
     /// The cache store answered, but did not do the command: it is out of memory, for example, or
     /// the user lacks a permission. Retryable.
     BackendRefused(String),
-    /// The cache store answered that a value is larger than it takes. It may have dropped the old
+    /// The cache store answered that a value is larger than it takes. Not retryable. It may have dropped the old
     /// value.
     TooLarge(String),
     /// Something took longer than its deadline. Retryable.

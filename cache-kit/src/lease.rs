@@ -1,8 +1,8 @@
 //! What is asked of a backend and what it answers: leases, the fences they are taken under, look-ups.
 //!
 //! [`Take`], [`Leased`] and [`Lookup`] are exhaustive on purpose. A backend must decide about each kind
-//! of lease, and who wraps one about each answer: a new one that passes through a `_` arm would break
-//! a promise without a word. What is only passed on or shown is `#[non_exhaustive]`.
+//! of lease, and a wrapper about each answer: a new one that fell into a `_` arm would break a promise
+//! silently. What is only passed on or shown is `#[non_exhaustive]`.
 
 use std::fmt;
 use std::time::Duration;
@@ -149,8 +149,9 @@ pub enum Scope {
     /// No later look-up, in any process that shares the store, returns what was there.
     #[default]
     Everywhere,
-    /// The same in this process. In others, a look-up that begins later than this after the
-    /// acknowledgement returns nothing older: a tier in front of a shared store, for example.
+    /// The same in this process: a tier in front of a shared store, for example. In other processes,
+    /// only look-ups that begin within `others_within` of the acknowledgement may still return the
+    /// old value.
     ThisProcess {
         /// For how long other processes may return the old value.
         others_within: Duration,

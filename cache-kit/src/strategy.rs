@@ -94,7 +94,7 @@ pub(crate) enum LeaseReply {
     Writing,
     NoRoom,
     Pending {
-        /// Whether the call wants its invalidation confirmed.
+        /// Whether the call has `with_strict_invalidation`.
         strict: bool,
     },
     Failed,
@@ -154,8 +154,7 @@ pub(crate) fn after_look_up(reader: Reader, found: Found) -> Step {
     }
 }
 
-/// The table of leases. An answer that does not belong to its request, from a backend that is wrong,
-/// is taken for what it says.
+/// The table of leases. An answer that does not fit its request, from a faulty backend, still counts.
 pub(crate) fn after_lease(take: Take, reply: LeaseReply) -> LeaseStep {
     match (reply, take) {
         (LeaseReply::Granted, _) => LeaseStep::LoadAndStore,

@@ -5,7 +5,8 @@
 /// field.
 ///
 /// Name the field, and the methods to forward; write the others yourself. Without names, all are
-/// forwarded. `type Lease` must be that of the wrapped backend for the methods that take one.
+/// forwarded. To forward `lease`, `store`, `release` or their batches, `type Lease` must be that of the wrapped
+/// backend.
 ///
 /// Forwarding everything that is not changed matters: a method that is left out gets the trait's
 /// default, which takes a batch apart, or forgets what the wrapped backend knows.

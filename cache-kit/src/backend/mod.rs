@@ -69,14 +69,15 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// up, at once or when it expires.
     type Lease: Send + Sync + 'static;
 
-    /// The entry under `key`, if it is available without waiting and fresh. `None` says nothing:
-    /// ask with [`get_again`](Self::get_again). By default `None`.
+    /// The entry under `key`, if it is available without waiting and fresh. `None` does not say
+    /// that there is no entry: ask with [`get_again`](Self::get_again). By default `None`.
     fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
         let _ = (key, now);
         None
     }
 
-    /// Looks `key` up.
+    /// Looks `key` up. An expander calls it through [`get_again`](Self::get_again), after
+    /// [`try_get`](Self::try_get).
     fn get<T: CacheEntity>(
         &self,
         key: &str,
@@ -134,9 +135,9 @@ pub trait CacheBackend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Invalidated>> + Send;
 
     /// Removes what is under `key` for every entity type, and makes every lease on it worthless. For
-    /// messages from outside, which carry texts and no types: a change feed, an operator, a tracking
-    /// push. By default refused; a backend that keeps the entries of each type apart must know them
-    /// all.
+    /// invalidations that arrive as text from outside of the program: a change feed, an operator, a
+    /// client-side-caching push of Redis. By default an error; a backend that keeps the entries of
+    /// each type apart must search all types.
     ///
     /// # Errors
     /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.

@@ -15,9 +15,9 @@ pub struct Outcome {
 }
 
 /// A byte each for source, store result, flags and the state of the invalidation, and four for the
-/// bound of an acknowledgement, in milliseconds. All of it is moved as one word. It has no unused values, so that
-/// a `Result<Outcome>` is moved as whole words, too. With plain enum fields the moves alone took a
-/// quarter of a hit's time.
+/// bound of an acknowledgement, in milliseconds. All of it is moved as one word. Every bit pattern is
+/// valid, so that a `Result<Outcome>` is moved as whole words, too. With plain enum fields the moves
+/// alone took a quarter of a hit's time.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(align(8))]
 struct Marks([u8; 8]);

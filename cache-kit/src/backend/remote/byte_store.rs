@@ -27,7 +27,7 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// A store of bytes that other processes share: Redis, Memcached, yours.
 ///
 /// It knows keys and bytes, and nothing about entries. [`Encoded::over`](super::Encoded::over)
-/// turns it into a [`CacheBackend`](super::CacheBackend) with leases, fences, deadlines, a breaker
+/// turns it into a [`CacheBackend`](crate::backend::CacheBackend) with leases, fences, deadlines, a breaker
 /// and a queue of invalidations.
 ///
 /// # Heads
@@ -48,7 +48,8 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// future may be dropped at any await, and what it sent may still be done later. A store must never
 /// give one caller the answer to another's question.
 pub trait ByteStore: Send + Sync + 'static {
-    /// What [`compare_and_set`](Self::compare_and_set) compares with: a head, or the store's own number for a value.
+    /// What [`compare_and_set`](Self::compare_and_set) compares with: the head of a value, or a
+    /// number that the store gives to each value.
     type Token: Send + Sync + 'static;
 
     /// Whether the store writes some keys in a shorter form. Then every entry contains its full

@@ -58,7 +58,8 @@ pub struct EncodedLease<K> {
     /// service takes. Another service may serve it, so it may be replaced but is never just
     /// removed.
     beyond: bool,
-    /// Tells whether a failed invalidation came after the lease.
+    /// The number of the last failed invalidation when the lease was asked for. A later one of its key
+    /// voids the lease.
     sequence: u64,
 }
 

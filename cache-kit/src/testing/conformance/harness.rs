@@ -29,8 +29,7 @@ pub struct Harness<B> {
 
 type Connect<B> = Box<dyn Fn() -> B + Send + Sync>;
 
-/// What stores may differ in. Each is a promise that the suite holds the store to, and none excuses it
-/// from another one.
+/// What stores may differ in. Each is a promise that the suite holds the store to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Traits {
     /// How far acknowledgements reach.
@@ -94,10 +93,10 @@ impl<B> Harness<B> {
         }
     }
 
-    /// Says that acknowledgements reach this process, and others after `others_within`, as the
-    /// backend's [`scope`](crate::backend::CacheBackend::scope) must say, too. `connect` of the harness
-    /// makes clients of one process, and `elsewhere` one of another process. Default: everywhere, and
-    /// every client may be of another process.
+    /// Declares [`Scope::ThisProcess`]; the backend's
+    /// [`scope`](crate::backend::CacheBackend::scope) must say the same. `connect` of the harness makes
+    /// clients of this process, and `elsewhere` makes a client of another one. Default:
+    /// [`Scope::Everywhere`], and any two clients may be in different processes.
     #[must_use]
     pub fn acknowledges_here(
         mut self,

@@ -29,7 +29,7 @@ pub async fn an_acknowledgement_reaches_as_far_as_declared<B: CacheBackend>(harn
         there
             .expect(key, Some(1), "stored by another process")
             .await;
-        // Once more: what it keeps by itself, it has now.
+        // The second look-up finds a tier of its own filled, if there is one.
         there.expect(key, Some(1), "looked up before").await;
     }
 
@@ -90,7 +90,7 @@ pub async fn an_invalidation_by_text_reaches_every_type<B: CacheBackend>(harness
     by_text(&first, &key).await;
     fenced(second.fill(&key, lease, 1).await, &key);
 
-    // A key that was never used is as good as any.
+    // An unused key may be invalidated.
     let unused = harness.key("unused");
     by_text(&first, &unused).await;
     let leased = second
