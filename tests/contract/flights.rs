@@ -67,7 +67,7 @@ async fn a_thousand_tasks_on_a_missing_key_make_one_load() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_failing_load_is_made_once_and_its_error_reaches_everybody() {
+async fn a_failing_load_is_made_once_and_its_error_reaches_every_caller() {
     let service = CacheService::new(InMemoryBackend::new());
     let database = Gated::closed();
     database.fail(Some(Error::repository(std::io::Error::other(
@@ -179,7 +179,7 @@ async fn a_key_is_free_when_all_its_readers_are_gone() {
 }
 
 #[tokio::test]
-async fn a_lease_that_nobody_will_fill_is_released() {
+async fn a_lease_that_will_not_be_filled_is_released() {
     let service = CacheService::new(Counted::new(InMemoryBackend::new()));
     let database = Gated::closed();
     database.set("hot", 1);
@@ -223,7 +223,7 @@ fn without_a_runtime_a_lease_is_dropped_where_it_is() {
 }
 
 #[tokio::test]
-async fn a_panicking_load_is_an_error_for_everybody_and_frees_the_key() {
+async fn a_panicking_load_is_an_error_for_every_caller_and_frees_the_key() {
     let service = CacheService::new(InMemoryBackend::new());
     let (open, gate) = tokio::sync::watch::channel(false);
     let broken = repository::from_fn(move |_: &String| {
@@ -272,7 +272,7 @@ async fn a_panicking_load_is_an_error_for_everybody_and_frees_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_load_that_hangs_ends_at_the_deadline_for_everybody() {
+async fn a_load_that_hangs_ends_at_the_deadline_for_every_caller() {
     let expander = CacheExpander::new(InMemoryBackend::new())
         .with_load_deadline(std::time::Duration::from_secs(2));
     let service = CacheService::from(expander);

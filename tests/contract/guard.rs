@@ -429,7 +429,7 @@ async fn a_call_that_is_given_up_costs_a_store_that_is_well_one_ping() {
 }
 
 #[tokio::test]
-async fn to_wait_for_room_in_vain_is_no_failure_of_the_store() {
+async fn no_room_in_the_queue_is_no_failure_of_the_store() {
     let store = Moody::new();
     let config = EncodedConfig::new()
         .with_operation_deadline(Duration::from_millis(20))

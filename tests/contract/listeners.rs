@@ -79,7 +79,7 @@ async fn fifty_callers(
 }
 
 #[tokio::test]
-async fn a_listener_that_panics_makes_nobody_load_again() {
+async fn a_listener_that_panics_causes_no_second_load() {
     let (service, database) = (touchy(), Gated::closed());
     database.set("hot", 1);
     let answers = fifty_callers(&service, &database).await;
@@ -88,7 +88,7 @@ async fn a_listener_that_panics_makes_nobody_load_again() {
 }
 
 #[tokio::test]
-async fn a_listener_that_panics_over_a_failing_load_makes_nobody_load_again() {
+async fn a_listener_that_panics_over_a_failing_load_causes_no_second_load() {
     let (service, database) = (touchy(), Gated::closed());
     database.fail(Some(Error::RepositoryError("down".into())));
     let answers = fifty_callers(&service, &database).await;

@@ -297,7 +297,7 @@ async fn what_is_invalidated_while_it_is_being_sent_is_sent_again() {
 }
 
 #[tokio::test]
-async fn no_lease_from_before_an_invalidation_in_vain_is_worth_anything() {
+async fn no_lease_from_before_a_failed_invalidation_is_worth_anything() {
     for strategy in [Refresh, Bypass, Invalidate] {
         let scene = Scene::with(|config| config, Gated::closed());
         let slow = scene.spawn(strategy);

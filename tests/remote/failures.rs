@@ -223,7 +223,7 @@ pub async fn a_queue_that_is_full_is_an_error_and_not_silence<S: Server>() {
     assert!(call(&service, &database, "k", Invalidate).await.is_err());
 }
 
-pub async fn an_invalidation_in_vain_fences_the_loads_of_this_process<S: Server>() {
+pub async fn a_failed_invalidation_fences_the_loads_of_this_process<S: Server>() {
     let server = S::start();
     let database = Gated::closed();
     database.set("k", 1);

@@ -297,7 +297,7 @@ async fn a_batch_may_be_dropped_at_every_await() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_stores_meanwhile_is_not_loaded() {
+async fn what_another_process_stores_meanwhile_is_not_loaded() {
     let backend = Counted::slow(InMemoryBackend::new());
     let (here, there) = (
         CacheService::new(backend.clone()),

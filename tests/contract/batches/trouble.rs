@@ -92,7 +92,7 @@ async fn a_failing_cache_degrades_a_batch_as_it_does_a_call() {
 }
 
 #[tokio::test]
-async fn a_failing_load_fails_for_everybody_with_his_own_key() {
+async fn a_failing_load_fails_every_caller_with_its_own_key() {
     let (service, database) = scene(Gated::closed());
     database.let_through(1);
     single(&service, &database, "d", Refresh).await.unwrap();

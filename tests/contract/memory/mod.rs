@@ -176,7 +176,7 @@ async fn an_entry_is_gone_at_its_expiry_and_its_lease_is_then_to_be_had() {
 }
 
 #[tokio::test]
-async fn a_miss_tells_the_fence_of_whoever_is_loading() {
+async fn a_miss_tells_the_fence_of_the_load_in_flight() {
     for builder in engines() {
         let backend = builder.build();
         let now = Clock::system().now();

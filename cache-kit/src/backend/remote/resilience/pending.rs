@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalidation_in_vain_voids_the_leases_before_it_and_none_after() {
+    fn a_failed_invalidation_voids_the_leases_before_it_and_none_after() {
         let mut pending = Pending::new(1);
         let before = pending.last();
         pending.queue("a", at(0), at(100));

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_in_time_is_passed_on_and_its_timer_rings_for_nobody() {
+    fn what_ends_in_time_is_passed_on_and_its_timer_wakes_no_task() {
         runtime().block_on(async {
             let ended = within(LIMIT, pin!(ready(Ok(7)))).await;
             assert_eq!(ended.unwrap(), 7);
