@@ -58,7 +58,7 @@ pub enum Source {
 #[non_exhaustive]
 pub enum StoreResult {
     /// There was nothing to store: no load, a load that another call stores, an absent row, or a
-    /// time to live of zero.
+    /// time to live of zero. Or there was no lease to store under, which [`Degraded::store`] shows.
     NotTried,
     /// It is in the cache.
     Stored,
