@@ -9,9 +9,12 @@ pub(crate) fn one_each<O>(asked: usize, answers: Vec<Result<O>>) -> Vec<Result<O
         return answers;
     }
     let error = format!("{} answers for {asked} keys", answers.len());
-    (0..asked)
-        .map(|_| Err(Error::BackendError(error.clone())))
-        .collect()
+    all_failed(asked, &Error::BackendError(error))
+}
+
+/// The answers to `asked` questions that failed together.
+pub(crate) fn all_failed<O>(asked: usize, error: &Error) -> Vec<Result<O>> {
+    (0..asked).map(|_| Err(error.clone())).collect()
 }
 
 #[cfg(all(test, not(cache_kit_model)))]

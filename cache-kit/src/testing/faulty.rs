@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::answers::all_failed;
 use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -152,7 +153,7 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
     ) -> Vec<Result<Lookup<T>>> {
         match self.check(Fault::Reads) {
             Ok(()) => self.inner.get_many(keys, now).await,
-            Err(error) => keys.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => all_failed(keys.len(), &error),
         }
     }
 
@@ -161,7 +162,7 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         requests: &[(&str, LeaseRequest)],
     ) -> Vec<Result<Leased<B::Lease>>> {
         if let Err(error) = self.check(Fault::Leases) {
-            return requests.iter().map(|_| Err(error.clone())).collect();
+            return all_failed(requests.len(), &error);
         }
         let pending = self.has(Fault::InvalidationsPending);
         let pends = |request: &LeaseRequest| pending && request.take == Take::Invalidating;
@@ -182,20 +183,20 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
     ) -> Vec<Result<Stored>> {
         match self.check(Fault::Stores) {
             Ok(()) => self.inner.store_many(entries, now).await,
-            Err(error) => entries.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => all_failed(entries.len(), &error),
         }
     }
 
     async fn release_many<T: CacheEntity>(&self, leases: Vec<(&str, B::Lease)>) -> Vec<Result<()>> {
         match self.check(Fault::Leases) {
             Ok(()) => self.inner.release_many::<T>(leases).await,
-            Err(error) => leases.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => all_failed(leases.len(), &error),
         }
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {
         if let Err(error) = self.check(Fault::Leases) {
-            return keys.iter().map(|_| Err(error.clone())).collect();
+            return all_failed(keys.len(), &error);
         }
         if self.has(Fault::InvalidationsPending) {
             return keys.iter().map(|_| Ok(Invalidated::Pending)).collect();

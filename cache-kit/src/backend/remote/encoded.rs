@@ -11,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use super::PARTS_AT_ONCE;
 use super::byte_store::{ByteStore, Claim};
 use super::coalesce::Coalescer;
 use super::resilience::{GuardedStore, Health, ResiliencePolicy};
@@ -30,9 +31,9 @@ use crate::observability::CacheMetrics;
 use crate::together::join;
 use crate::unwind::caught;
 
-#[cfg(any(feature = "redis", feature = "memcached"))]
-pub(super) use config::CONNECTING;
 pub use config::EncodedConfig;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+pub(super) use config::connect_deadline;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub(super) use file::FileSettings;
 use sendings::{Sendings, is_of};
@@ -67,10 +68,6 @@ thread_local! {
     /// Values are encoded into one buffer per thread.
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
-
-/// How many commands that look up one large batch are in flight at a time. One answer is decoded
-/// while the store works on the next.
-const PARTS_AT_ONCE: usize = 4;
 
 /// A buffer that grew larger than this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;

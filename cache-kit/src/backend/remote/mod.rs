@@ -11,6 +11,10 @@ mod resilience;
 #[cfg(feature = "memcached")]
 mod sharded;
 
+/// How many parts of a large batch are in flight at a time: what has arrived is handled while the
+/// store answers the rest.
+const PARTS_AT_ONCE: usize = 4;
+
 pub use byte_store::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
 pub use encoded::{Encoded, EncodedConfig, EncodedLease};
 #[cfg(feature = "memcached")]

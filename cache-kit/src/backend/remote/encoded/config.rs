@@ -1,7 +1,5 @@
 //! [`EncodedConfig`]: the settings of every remote backend.
 
-#[cfg(any(feature = "redis", feature = "memcached"))]
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::backend::remote::resilience::BreakerPolicy;
@@ -12,10 +10,11 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 /// The shortest deadline and lease: stores count in milliseconds.
 const SHORTEST: Duration = Duration::from_millis(1);
 
-/// Connecting may take at least, and at most, so long.
+/// A deadline for connecting, within its bounds: 1 ms to an hour.
 #[cfg(any(feature = "redis", feature = "memcached"))]
-pub(in crate::backend::remote) const CONNECTING: RangeInclusive<Duration> =
-    SHORTEST..=Duration::from_secs(3_600);
+pub(in crate::backend::remote) fn connect_deadline(deadline: Duration) -> Duration {
+    deadline.clamp(SHORTEST, Duration::from_secs(3_600))
+}
 
 /// The settings of every remote backend. Each method documents its default.
 #[derive(Debug, Clone, PartialEq, Eq)]

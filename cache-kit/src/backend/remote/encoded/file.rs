@@ -7,9 +7,8 @@ use serde::Deserialize;
 use super::EncodedConfig;
 
 /// The settings that every remote backend reads from its file. Flatten it into the struct of the
-/// whole file.
+/// whole file, which refuses what is unknown.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(in crate::backend::remote) struct FileSettings {
     default_ttl_ms: Option<u64>,
     max_value_bytes: Option<usize>,

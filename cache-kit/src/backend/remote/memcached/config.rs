@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::remote::encoded::{CONNECTING, EncodedConfig, FileSettings};
+use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline};
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;
@@ -112,7 +112,7 @@ impl MemcachedConfig {
     /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
     /// least 1 ms, at most an hour; other durations are clamped.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline.clamp(*CONNECTING.start(), *CONNECTING.end());
+        self.connect_deadline = connect_deadline(deadline);
         self
     }
 
@@ -340,7 +340,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(config.max_connections, MOST_CONNECTIONS);
-        assert_eq!(config.connect_deadline, *CONNECTING.end());
+        assert_eq!(config.connect_deadline, Duration::from_secs(3_600));
         for bad in ["{}", r#"{ "url": "memcached://h", "ttl": 1 }"#] {
             assert!(serde_json::from_str::<MemcachedConfig>(bad).is_err());
         }

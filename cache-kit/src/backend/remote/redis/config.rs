@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::redis::ConnectionInfo;
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::remote::encoded::{CONNECTING, EncodedConfig, FileSettings};
+use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline};
 use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.
@@ -56,7 +56,7 @@ impl RedisConfig {
     /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
     /// least 1 ms, at most an hour; other durations are clamped.
     pub fn with_connect_deadline(mut self, deadline: Duration) -> Self {
-        self.connect_deadline = deadline.clamp(*CONNECTING.start(), *CONNECTING.end());
+        self.connect_deadline = connect_deadline(deadline);
         self
     }
 

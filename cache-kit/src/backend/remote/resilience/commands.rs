@@ -8,14 +8,13 @@ use std::time::Duration;
 use super::again::{account_of_both, account_of_many, account_of_one, twice, twice_each};
 use super::pending::Way;
 use super::unconfirmed::Unconfirmed;
-use super::{GuardedStore, breaker_is_open, for_each};
+use super::{GuardedStore, breaker_is_open};
+use crate::answers::all_failed;
+use crate::backend::remote::PARTS_AT_ONCE;
 use crate::backend::remote::byte_store::{ByteStore, Claim};
 use crate::error::{Error, Result};
 use crate::lease::Invalidated;
 use crate::together::join;
-
-/// How many parts of a large batch of deletions are in flight at a time.
-const PARTS_AT_ONCE: usize = 4;
 
 /// The values under several keys, an answer for each.
 type Values = Vec<Result<Option<Vec<u8>>>>;
@@ -138,7 +137,7 @@ impl<S: ByteStore> GuardedStore<S> {
         }
         let whole = async { Ok(twice_each(keys, &command).await) };
         let answers = self.attempt(pin!(whole), account_of_many).await;
-        answers.unwrap_or_else(|error| for_each(keys, &error))
+        answers.unwrap_or_else(|error| all_failed(keys.len(), &error))
     }
 
     /// Keys with a queued invalidation are deleted first; those that the store refuses to delete
@@ -187,7 +186,7 @@ impl<S: ByteStore> GuardedStore<S> {
         let answers = self.attempt(pin!(whole), account_of_both).await;
         let mut answers = match answers {
             Ok((_, answers)) => answers.into_iter(),
-            Err(error) => return for_each(keys, &error),
+            Err(error) => return all_failed(keys.len(), &error),
         };
         withheld
             .into_iter()
@@ -267,7 +266,7 @@ impl<S: ByteStore> GuardedStore<S> {
             Ok(()) => self.attempt(pin!(whole), account_of_many).await,
             Err(error) => Err(error),
         };
-        part.settle(answers.unwrap_or_else(|error| for_each(keys, &error)))
+        part.settle(answers.unwrap_or_else(|error| all_failed(keys.len(), &error)))
     }
 }
 

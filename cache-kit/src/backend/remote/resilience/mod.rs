@@ -129,7 +129,7 @@ impl<S: ByteStore> GuardedStore<S> {
         account: impl Fn(&Result<O>) -> Account<'_>,
     ) -> Result<O> {
         let _room = self.shared.admit().await?;
-        let under_way = UnderWay { guard: Some(self) };
+        let under_way = UnderWay { store: Some(self) };
         let answer = within(self.shared.policy.deadline, command).await;
         under_way.ended();
         let told = account(&answer);
@@ -221,25 +221,21 @@ impl<S: ByteStore> Shared<S> {
 /// A command that waits for its answer. If it is dropped first, the store may have stopped
 /// answering: a caller may give up before the deadline.
 struct UnderWay<'g, S: ByteStore> {
-    guard: Option<&'g GuardedStore<S>>,
+    store: Option<&'g GuardedStore<S>>,
 }
 
 impl<S: ByteStore> UnderWay<'_, S> {
     fn ended(mut self) {
-        self.guard = None;
+        self.store = None;
     }
 }
 
 impl<S: ByteStore> Drop for UnderWay<'_, S> {
     fn drop(&mut self) {
-        if let Some(guard) = self.guard {
-            guard.suspect();
+        if let Some(store) = self.store {
+            store.suspect();
         }
     }
-}
-
-fn for_each<O>(keys: &[&str], error: &Error) -> Vec<Result<O>> {
-    keys.iter().map(|_| Err(error.clone())).collect()
 }
 
 /// The breaker lets no command pass.

@@ -1,4 +1,4 @@
-//! [`State`]: what a guard knows about its store, and which tasks look after it.
+//! [`State`]: what is known about a store, and which tasks look after it.
 
 use std::time::Duration;
 

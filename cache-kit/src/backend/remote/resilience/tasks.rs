@@ -41,20 +41,11 @@ impl<S: ByteStore> GuardedStore<S> {
     /// Starts the task that waits for the store to come back and sends what is queued, if it is
     /// needed and none is alive.
     pub(super) fn recover(&self) {
-        let Ok(runtime) = Handle::try_current() else {
-            return;
-        };
-        let now = self.shared.now();
-        let task = {
-            let mut state = self.shared.lock();
-            let limit = self.shared.longest_step();
-            if !state.needs_recovery() || state.recovery.is_held(now, limit) {
-                return;
-            }
-            state.recovery.take(now)
-        };
-        let duty = Duty::new(&self.shared, task, |state| &mut state.recovery);
-        runtime.spawn(recovery(duty));
+        let wanted = State::needs_recovery;
+        if let Some((runtime, duty)) = Duty::take(&self.shared, wanted, |state| &mut state.recovery)
+        {
+            runtime.spawn(recovery(duty));
+        }
     }
 
     /// A command was given up without an answer. Finds out, by a ping behind it, whether the store
@@ -63,30 +54,22 @@ impl<S: ByteStore> GuardedStore<S> {
     /// There is one ping at a time. So a storm of dropped requests costs a healthy store next to
     /// nothing, and cannot open the breaker.
     pub(super) fn suspect(&self) {
-        let Ok(runtime) = Handle::try_current() else {
+        let wanted = |state: &State| state.breaker.is_closed();
+        let Some((runtime, duty)) = Duty::take(&self.shared, wanted, |state| &mut state.ping)
+        else {
             return;
         };
-        let now = self.shared.now();
-        let task = {
-            let mut state = self.shared.lock();
-            let limit = self.shared.longest_step();
-            if !state.breaker.is_closed() || state.ping.is_held(now, limit) {
-                return;
-            }
-            state.ping.take(now)
-        };
-        let duty = Duty::new(&self.shared, task, |state| &mut state.ping);
-        let guard = self.clone();
+        let store = self.clone();
         runtime.spawn(async move {
-            let answer = guard.shared.ping().await;
+            let answer = store.shared.ping().await;
             drop(duty);
             if let Err(error) = answer {
-                let now = guard.shared.now();
-                guard.shared.change(|state| {
+                let now = store.shared.now();
+                store.shared.change(|state| {
                     state.breaker.trip(now, fastrand::f64());
                     state.last_error = Some(error.to_string());
                 });
-                guard.recover();
+                store.recover();
             }
         });
     }
@@ -178,12 +161,29 @@ struct Duty<S: ByteStore> {
 }
 
 impl<S: ByteStore> Duty<S> {
-    fn new(shared: &Arc<Shared<S>>, task: u64, post: fn(&mut State) -> &mut Post) -> Self {
-        Self {
+    /// Makes a task of this runtime responsible, if one is wanted and none is alive. `None` outside of
+    /// a runtime, too.
+    fn take(
+        shared: &Arc<Shared<S>>,
+        wanted: impl FnOnce(&State) -> bool,
+        post: fn(&mut State) -> &mut Post,
+    ) -> Option<(Handle, Self)> {
+        let runtime = Handle::try_current().ok()?;
+        let now = shared.now();
+        let limit = shared.longest_step();
+        let task = {
+            let mut state = shared.lock();
+            if !wanted(&state) || post(&mut state).is_held(now, limit) {
+                return None;
+            }
+            post(&mut state).take(now)
+        };
+        let duty = Self {
             shared: Arc::downgrade(shared),
             task,
             post,
-        }
+        };
+        Some((runtime, duty))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// Invalidations that may or may not have reached the store. If they are dropped before that is
 /// known, they are queued.
 pub(super) struct Unconfirmed<'g, S: ByteStore> {
-    guard: &'g GuardedStore<S>,
+    store: &'g GuardedStore<S>,
     keys: &'g [&'g str],
     /// The number of the last failed invalidation before these. Success confirms that one and
     /// earlier ones, too.
@@ -16,13 +16,13 @@ pub(super) struct Unconfirmed<'g, S: ByteStore> {
 }
 
 impl<'g, S: ByteStore> Unconfirmed<'g, S> {
-    pub(super) fn new(guard: &'g GuardedStore<S>, keys: &'g [&'g str]) -> Self {
-        let shared = &guard.shared;
+    pub(super) fn new(store: &'g GuardedStore<S>, keys: &'g [&'g str]) -> Self {
+        let shared = &store.shared;
         let since = match shared.is_troubled() {
             true => shared.lock().pending.last(),
             false => 0,
         };
-        Self { guard, keys, since }
+        Self { store, keys, since }
     }
 
     pub(super) fn keys(&self) -> &'g [&'g str] {
@@ -32,7 +32,7 @@ impl<'g, S: ByteStore> Unconfirmed<'g, S> {
     /// Takes the answer to each. Those that failed are queued.
     pub(super) fn settle(mut self, answers: Vec<Result<()>>) -> Vec<Result<Invalidated>> {
         let keys = std::mem::take(&mut self.keys);
-        let shared = &self.guard.shared;
+        let shared = &self.store.shared;
         if answers.iter().all(Result::is_ok) && !shared.is_troubled() {
             return keys.iter().map(|_| Ok(Invalidated::Done)).collect();
         }
@@ -61,7 +61,7 @@ impl<'g, S: ByteStore> Unconfirmed<'g, S> {
             };
             keys.iter().zip(answers).map(settle).collect()
         });
-        self.guard.recover();
+        self.store.recover();
         told
     }
 }
@@ -71,7 +71,7 @@ impl<S: ByteStore> Drop for Unconfirmed<'_, S> {
         if self.keys.is_empty() {
             return;
         }
-        let shared = &self.guard.shared;
+        let shared = &self.store.shared;
         let now = shared.now();
         let leases_end = now.after(shared.policy.lease_lifetime);
         shared.change(|state| {
@@ -79,6 +79,6 @@ impl<S: ByteStore> Drop for Unconfirmed<'_, S> {
                 state.pending.queue(key, now, leases_end);
             }
         });
-        self.guard.recover();
+        self.store.recover();
     }
 }
