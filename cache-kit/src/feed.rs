@@ -83,6 +83,13 @@ pub trait CacheFeed<T: CacheEntity>: Send {
         Ok(())
     }
 
+    /// Whether [`on_hit`](Self::on_hit) does anything. If not, it may be left out, and a hit in memory
+    /// does not write the text of its key. The derive and the feeders of this crate say so; a feeder
+    /// that is written by hand without `on_hit` should, too. Default: `true`.
+    fn wants_hits(&self) -> bool {
+        true
+    }
+
     /// The cache answered for `key`.
     ///
     /// # Errors
@@ -304,6 +311,10 @@ impl<T: CacheEntity> CacheFeed<T> for GenericFeeder<T> {
     fn borrowed_id(&self) -> Option<&T::Key> {
         Some(&self.id)
     }
+
+    fn wants_hits(&self) -> bool {
+        false
+    }
 }
 
 impl<T: CacheEntity> fmt::Debug for GenericFeeder<T> {
@@ -345,6 +356,10 @@ impl<T: CacheEntity> CacheFeed<T> for SharedFeeder<T> {
 
     fn borrowed_id(&self) -> Option<&T::Key> {
         Some(&self.id)
+    }
+
+    fn wants_hits(&self) -> bool {
+        false
     }
 }
 

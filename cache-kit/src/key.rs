@@ -1,8 +1,11 @@
-//! Cache keys: `{prefix}:{key}`, built on the stack. [`ParseKeyError`], for typed keys read from
-//! text.
+//! [`CacheKey`], the key of one entity as its caller has it, and its text `{prefix}:{key}`, built on
+//! the stack. [`ParseKeyError`], for typed keys read from text.
 
 use std::any::Any;
 use std::fmt::{self, Display, Write};
+use std::hash::{BuildHasher, RandomState};
+use std::ops::Deref;
+use std::sync::LazyLock;
 
 use arrayvec::ArrayString;
 
@@ -25,58 +28,150 @@ pub(crate) fn is_unwritten(text: &str) -> bool {
     !text.is_ascii() && text.contains(UNWRITTEN)
 }
 
-/// Keys up to this many bytes are built without an allocation.
-const INLINE: usize = 120;
-
-/// A string that lives on the stack until it grows too long for that.
-#[derive(Debug)]
-pub(crate) enum KeyText {
-    Inline(ArrayString<INLINE>),
-    Heap(String),
+/// The key of one entity, as its caller has it: the id, and the namespace of the service. Its text is
+/// written only where it is needed.
+///
+/// ```
+/// use cache_kit::CacheKey;
+/// # use cache_kit::CacheEntity;
+/// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+/// # struct User { id: u64 }
+/// # impl CacheEntity for User {
+/// #     type Key = u64;
+/// #     fn cache_key(&self) -> u64 { self.id }
+/// #     fn cache_prefix() -> &'static str { "user" }
+/// # }
+///
+/// # fn main() -> cache_kit::Result<()> {
+/// assert_eq!(&*CacheKey::<User>::new(&42).text()?, "user:42");
+/// # Ok(())
+/// # }
+/// ```
+pub struct CacheKey<'a, T: CacheEntity> {
+    namespace: Option<&'a Namespace>,
+    id: &'a T::Key,
 }
 
-impl KeyText {
-    pub(crate) const fn new() -> Self {
-        Self::Inline(ArrayString::new_const())
+impl<'a, T: CacheEntity> CacheKey<'a, T> {
+    /// The key of the entity `id`, of a service without a namespace.
+    #[inline]
+    pub fn new(id: &'a T::Key) -> Self {
+        Self::within(None, id)
     }
 
-    /// Writes the cache key for the entity `key` of type `T` into an empty text.
+    #[inline]
+    pub(crate) fn within(namespace: Option<&'a Namespace>, id: &'a T::Key) -> Self {
+        Self { namespace, id }
+    }
+
+    /// What identifies the entity among all of its type.
+    #[inline]
+    pub fn id(self) -> &'a T::Key {
+        self.id
+    }
+
+    /// The word in front of every key of the service, if it has one.
+    pub fn namespace(self) -> Option<&'a str> {
+        self.namespace.map(Namespace::as_str)
+    }
+
+    /// The tag of the namespace; 0 without one.
+    #[inline]
+    pub(crate) fn namespace_tag(self) -> u64 {
+        self.namespace.map_or(0, |namespace| namespace.tag)
+    }
+
+    /// The same id and namespace as the key of another entity type: for a backend that keeps
+    /// entities in a type of its own.
+    pub fn cast<U: CacheEntity<Key = T::Key>>(self) -> CacheKey<'a, U> {
+        CacheKey::within(self.namespace, self.id)
+    }
+
+    /// The whole cache key, `user:42` or `{namespace}:user:42`. Up to 120 bytes without an
+    /// allocation.
     ///
     /// # Errors
     /// [`Error::ValidationError`] if the key's own `Display` fails, or that of a part of a
     /// template: what was written until then may be the text of another key.
     #[inline]
-    pub(crate) fn write<T: CacheEntity>(
-        &mut self,
-        namespace: Option<&Namespace>,
-        key: &T::Key,
-    ) -> Result<()> {
-        if let Some(namespace) = namespace {
-            self.push(&namespace.0);
-            self.push(":");
+    pub fn text(self) -> Result<KeyText> {
+        let mut text = KeyText::new();
+        if let Some(namespace) = self.namespace {
+            text.push(&namespace.name);
+            text.push(":");
         }
-        self.push(T::cache_prefix());
-        self.push(":");
-        self.push_key(key).map_err(|_| unwritten::<T>())
+        text.push(T::cache_prefix());
+        text.push(":");
+        text.push_key(self.id).map_err(|_| unwritten::<T>())?;
+        Ok(text)
+    }
+}
+
+impl<T: CacheEntity> Clone for CacheKey<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: CacheEntity> Copy for CacheKey<'_, T> {}
+
+/// Shows the text.
+impl<T: CacheEntity> fmt::Debug for CacheKey<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text() {
+            Ok(text) => f.debug_tuple("CacheKey").field(&&*text).finish(),
+            Err(_) => f.debug_tuple("CacheKey").finish_non_exhaustive(),
+        }
+    }
+}
+
+/// Keys up to this many bytes are built without an allocation.
+const INLINE: usize = 120;
+
+/// The text of a [`CacheKey`]. It lives on the stack until it grows too long for that.
+#[derive(Clone)]
+pub struct KeyText(Buffer);
+
+#[derive(Clone)]
+enum Buffer {
+    Inline(ArrayString<INLINE>),
+    Heap(String),
+}
+
+impl KeyText {
+    const fn new() -> Self {
+        Self(Buffer::Inline(ArrayString::new_const()))
     }
 
+    /// The id alone, as it stands behind the prefix in a cache key.
+    ///
+    /// # Errors
+    /// As [`CacheKey::text`].
     #[inline]
-    pub(crate) fn as_str(&self) -> &str {
-        match self {
-            Self::Inline(text) => text,
-            Self::Heap(text) => text,
+    pub(crate) fn of_id<T: CacheEntity>(id: &T::Key) -> Result<Self> {
+        let mut text = Self::new();
+        text.push_key(id).map_err(|_| unwritten::<T>())?;
+        Ok(text)
+    }
+
+    /// The text.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Buffer::Inline(text) => text,
+            Buffer::Heap(text) => text,
         }
     }
 
     #[inline]
     fn push(&mut self, part: &str) {
-        if let Self::Inline(text) = self {
+        if let Buffer::Inline(text) = &mut self.0 {
             if text.try_push_str(part).is_ok() {
                 return;
             }
-            *self = Self::Heap(String::from(text.as_str()));
+            self.0 = Buffer::Heap(String::from(text.as_str()));
         }
-        if let Self::Heap(text) = self {
+        if let Buffer::Heap(text) = &mut self.0 {
             text.push_str(part);
         }
     }
@@ -125,6 +220,26 @@ pub(crate) fn unwritten<T: CacheEntity>() -> Error {
     ))
 }
 
+impl Deref for KeyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl Display for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for KeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
 impl fmt::Write for KeyText {
     #[inline]
     fn write_str(&mut self, part: &str) -> fmt::Result {
@@ -142,17 +257,30 @@ pub(crate) fn refused_word(word: &str) -> Option<&'static str> {
 
 /// A word in front of every key of a service: `{namespace}:{prefix}:{key}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Namespace(Box<str>);
+pub(crate) struct Namespace {
+    name: Box<str>,
+    tag: u64,
+}
+
+/// A number for a namespace: equal for equal names, and else equal only by a chance of 2⁻⁶⁴ that
+/// nobody outside of the process can help along.
+pub(crate) fn namespace_tag(name: &str) -> u64 {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    HASHER.hash_one(name)
+}
 
 impl Namespace {
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     pub(crate) fn parse(name: String) -> Result<Self> {
         match refused_word(&name) {
             Some(wants) => Err(Error::ConfigError(format!("namespace {name:?}: {wants}"))),
-            None => Ok(Self(name.into())),
+            None => Ok(Self {
+                tag: namespace_tag(&name),
+                name: name.into(),
+            }),
         }
     }
 }

@@ -112,6 +112,7 @@ pub use entity::{CacheEntity, CacheSchema};
 pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
+pub use key::CacheKey;
 pub use observability::{Outcome, Source};
 pub use policy::{OperationConfig, TtlPolicy};
 pub use repository::{DataRepository, InMemoryRepository};

@@ -1,4 +1,4 @@
-//! [`Shards`]: a map from tagged keys, split into separately locked shards.
+//! [`Shards`]: a map split into separately locked shards. [`TaggedKey`], one kind of key for it.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -35,6 +35,10 @@ impl TaggedKey {
 pub(crate) struct EntityTag(u64);
 
 impl EntityTag {
+    pub(crate) fn as_u64(self) -> u64 {
+        self.0
+    }
+
     #[inline]
     pub(crate) fn of<T: 'static>() -> Self {
         let mut fold = Fold(0);
@@ -64,15 +68,15 @@ impl Hasher for Fold {
 }
 
 /// The content of one lock.
-pub(crate) type Shard<V> = HashMap<TaggedKey, V>;
+pub(crate) type Shard<V, K = TaggedKey> = HashMap<K, V>;
 
-/// a map from tagged keys, split into separately locked shards.
-pub(crate) struct Shards<V> {
-    shards: Box<[Mutex<Shard<V>>]>,
+/// A map split into separately locked shards.
+pub(crate) struct Shards<V, K = TaggedKey> {
+    shards: Box<[Mutex<Shard<V, K>>]>,
     hasher: RandomState,
 }
 
-impl<V> Shards<V> {
+impl<V, K: Hash> Shards<V, K> {
     pub(crate) fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::new(Shard::new())).collect(),
@@ -81,13 +85,13 @@ impl<V> Shards<V> {
     }
 
     /// Locks the shard of `key`.
-    pub(crate) fn lock(&self, key: &TaggedKey) -> MutexGuard<'_, Shard<V>> {
+    pub(crate) fn lock(&self, key: &K) -> MutexGuard<'_, Shard<V, K>> {
         let index = self.hasher.hash_one(key) % SHARDS as u64;
         lock(&self.shards[index as usize])
     }
 
     /// Locks one shard after the other.
-    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Shard<V>>> {
+    pub(crate) fn each(&self) -> impl Iterator<Item = MutexGuard<'_, Shard<V, K>>> {
         self.shards.iter().map(lock)
     }
 }

@@ -7,6 +7,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+use std::fmt;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -38,6 +39,28 @@ struct Product {
     name: String,
 }
 
+/// A key of the user's own over an integer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct AccountId(u64);
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix = "account", key = "id")]
+struct Account {
+    id: AccountId,
+}
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(prefix = "session", key = "id")]
+struct Session {
+    id: uuid::Uuid,
+}
+
 /// A request whose feeder lends its key.
 #[derive(CacheFeeder)]
 #[feeder(entity = User)]
@@ -66,7 +89,7 @@ fn allocations(mut calls: impl FnMut()) -> (usize, usize) {
     )
 }
 
-/// What 256 hits on `engine` allocate, and free or move.
+/// What 384 hits on `engine` allocate, and free or move.
 fn of_hits(engine: Engine) -> (usize, usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -96,6 +119,17 @@ fn of_hits(engine: Engine) -> (usize, usize) {
         },
     );
 
+    let account = Account { id: AccountId(7) };
+    let mut accounts = InMemoryRepository::new();
+    accounts.insert(account.id, account.clone());
+    let session = Session {
+        id: uuid::Uuid::from_u128(u128::MAX / 7),
+    };
+    let mut sessions = InMemoryRepository::new();
+    sessions.insert(session.id, session.clone());
+
+    let mut by_newtype = SharedFeeder::<Account>::new(account.id);
+    let mut by_uuid = SharedFeeder::<Session>::new(session.id);
     let mut by_string = SharedFeeder::<User>::new(id.clone());
     let mut by_integer = SharedFeeder::<Product>::new(u64::MAX);
     let mut derived = Request { id, user: None };
@@ -111,6 +145,14 @@ fn of_hits(engine: Engine) -> (usize, usize) {
                 .await
                 .unwrap();
             service
+                .execute(&mut by_newtype, &accounts, CacheStrategy::Refresh)
+                .await
+                .unwrap();
+            service
+                .execute(&mut by_uuid, &sessions, CacheStrategy::Refresh)
+                .await
+                .unwrap();
+            service
                 .execute(&mut derived, &users, CacheStrategy::Refresh)
                 .await
                 .unwrap();
@@ -122,6 +164,8 @@ fn of_hits(engine: Engine) -> (usize, usize) {
             for _ in 0..32 {
                 assert!(at_once(service.execute(&mut by_string, &users, strategy)).is_hit());
                 assert!(at_once(service.execute(&mut by_integer, &products, strategy)).is_hit());
+                assert!(at_once(service.execute(&mut by_newtype, &accounts, strategy)).is_hit());
+                assert!(at_once(service.execute(&mut by_uuid, &sessions, strategy)).is_hit());
                 assert!(at_once(service.execute(&mut derived, &users, strategy)).is_hit());
                 let config = OperationConfig::default();
                 let call = service.execute_with_config(&mut derived, &users, strategy, config);
@@ -147,7 +191,7 @@ fn hits_allocate_nothing() {
     let (allocated, freed) = of_hits(Engine::Moka);
     assert!(
         allocated + freed <= 16,
-        "{allocated} and {freed} in 256 hits"
+        "{allocated} and {freed} in 384 hits"
     );
 
     let service = CacheService::new(InMemoryBackend::new());

@@ -9,7 +9,7 @@ use cache_kit::backend::{
 };
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
-use cache_kit::{CacheEntity, Result};
+use cache_kit::{CacheEntity, CacheKey, Result};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone)]
@@ -32,12 +32,19 @@ impl<T: CacheEntity> CacheEntity for Near<T> {
     type Key = T::Key;
 
     fn cache_key(&self) -> T::Key {
-        unreachable!("an entry near by is found by its text")
+        let value = self.entry.as_ref().and_then(|entry| entry.value.as_ref());
+        value.expect("an absence is not asked").cache_key()
     }
 
     fn cache_prefix() -> &'static str {
         T::cache_prefix()
     }
+}
+
+/// The far entry inside one near by, if it is fresh itself.
+fn fresh<T>(near: Option<Entry<Near<T>>>, now: Timestamp) -> Option<Entry<T>> {
+    let entry = near?.value?.entry.clone()?;
+    (now < entry.stale_from && now < entry.expires).then_some(entry)
 }
 
 impl<B: CacheBackend> CacheBackend for Tiered<B> {
@@ -50,18 +57,14 @@ impl<B: CacheBackend> CacheBackend for Tiered<B> {
         Scope::ThisProcess { others_within }
     }
 
-    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
-        let entry = self
-            .near
-            .try_get::<Near<T>>(key, now)?
-            .value?
-            .entry
-            .clone()?;
-        (now < entry.stale_from && now < entry.expires).then_some(entry)
+    fn try_get<T: CacheEntity>(&self, key: CacheKey<'_, T>, now: Timestamp) -> Option<Entry<T>> {
+        fresh(self.near.try_get::<Near<T>>(key.cast(), now), now)
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        if let Some(entry) = self.try_get(key, now) {
+        if let Lookup::Hit { entry, .. } = self.near.get::<Near<T>>(key, now).await?
+            && let Some(entry) = fresh(Some(entry), now)
+        {
             return Ok(Lookup::Hit { entry, fence: None });
         }
         // Before the far look-up: an invalidation in between makes the lease worthless.

@@ -44,7 +44,18 @@ impl Caller<'_> {
         let methods = methods
             .into_iter()
             .filter_map(|(name, path, argument)| Some(self.method(name, path?, Some(argument))));
-        validate.into_iter().chain(methods).collect()
+        let wants_no_hits = (!self.many && attr.on_hit.value().is_none()).then(|| {
+            quote! {
+                fn wants_hits(&self) -> #private::bool {
+                    false
+                }
+            }
+        });
+        validate
+            .into_iter()
+            .chain(wants_no_hits)
+            .chain(methods)
+            .collect()
     }
 
     /// The function is called through a trait, so that the error for a function with other

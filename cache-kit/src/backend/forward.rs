@@ -60,7 +60,7 @@ macro_rules! forward_backend {
         #[inline]
         fn try_get<T: $crate::CacheEntity>(
             &self,
-            key: &str,
+            key: $crate::CacheKey<'_, T>,
             now: $crate::clock::Timestamp,
         ) -> ::core::option::Option<$crate::entry::Entry<T>> {
             $crate::backend::CacheBackend::try_get(&self.$inner, key, now)

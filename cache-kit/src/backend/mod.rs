@@ -26,6 +26,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::key::CacheKey;
 use crate::observability::CacheMetrics;
 
 pub use inmemory::{
@@ -49,7 +50,7 @@ pub use crate::lease::{
 
 /// Keeps entries, and grants the leases under which they are stored.
 ///
-/// `key` is the whole cache key, `user:42`. Entries of two entity types never answer for each
+/// `key` is the whole cache key, `user:42`, or a [`CacheKey`] that has this text. Entries of two entity types never answer for each
 /// other, even under one key. Every method takes `&self`; clones of a backend share its entries.
 /// `now` is the caller's clock: an entry that has expired by then is a miss.
 ///
@@ -71,7 +72,9 @@ pub trait CacheBackend: Send + Sync + 'static {
 
     /// The entry under `key`, if it is available without waiting and fresh. `None` does not say
     /// that there is no entry: ask with [`get_again`](Self::get_again). By default `None`.
-    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+    ///
+    /// It gets the key as the caller has it: memory looks it up without its text.
+    fn try_get<T: CacheEntity>(&self, key: CacheKey<'_, T>, now: Timestamp) -> Option<Entry<T>> {
         let _ = (key, now);
         None
     }

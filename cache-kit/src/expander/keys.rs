@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::call::Call;
-use crate::key::{KeyText, Namespace};
+use crate::key::{CacheKey, Namespace};
 
 /// The keys of one batch without duplicates, in the order of their first occurrence.
 pub(super) struct Keys {
@@ -35,8 +35,7 @@ impl Keys {
             let slot = match known.entry(id) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(vacant) => {
-                    let mut text = KeyText::new();
-                    text.write::<T>(namespace, id)?;
+                    let text = CacheKey::<T>::within(namespace, id).text()?;
                     keys.texts.push_str(text.as_str());
                     keys.firsts.push((position, keys.texts.len()));
                     *vacant.insert(keys.firsts.len() - 1)

@@ -20,7 +20,7 @@ use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::flight::Flights;
-use crate::key::{KeyText, Namespace};
+use crate::key::{CacheKey, Namespace};
 use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
 pub use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
@@ -181,7 +181,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        self.with_config(feeder, repository, strategy, OperationConfig::default())
+        self.answer_one(feeder, repository, strategy, OperationConfig::default)
     }
 
     /// Answers the request that `feeder` carries, with settings for this call alone.
@@ -191,12 +191,28 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// # Cancellation
     /// As [`with`](Self::with).
-    pub async fn with_config<T, F, R>(
+    pub fn with_config<T, F, R>(
         &self,
         feeder: &mut F,
         repository: &R,
         strategy: CacheStrategy,
         config: OperationConfig,
+    ) -> impl Future<Output = Result<Outcome>>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        self.answer_one(feeder, repository, strategy, move || config)
+    }
+
+    /// `config` is called only if the cache in memory has no answer.
+    async fn answer_one<T, F, R>(
+        &self,
+        feeder: &mut F,
+        repository: &R,
+        strategy: CacheStrategy,
+        config: impl FnOnce() -> OperationConfig,
     ) -> Result<Outcome>
     where
         T: CacheEntity,
@@ -225,8 +241,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// If the future is dropped, the invalidation may or may not have been done.
     pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
         self.admit::<T>()?;
-        let mut text = KeyText::new();
-        text.write::<T>(self.namespace.as_ref(), key)?;
+        let text = self.key::<T>(key).text()?;
         let since = self.stopwatch();
         let answer = self.backend.invalidate::<T>(text.as_str()).await;
         self.judge_invalidation(text.as_str(), since, answer)
@@ -272,6 +287,11 @@ impl<B: CacheBackend> CacheExpander<B> {
         let since = self.stopwatch();
         let answer = self.backend.invalidate_text(key).await;
         self.judge_invalidation(key, since, answer)
+    }
+
+    #[inline]
+    fn key<'k, T: CacheEntity>(&'k self, id: &'k T::Key) -> CacheKey<'k, T> {
+        CacheKey::within(self.namespace.as_ref(), id)
     }
 
     /// Tells the listener the state of an invalidation.

@@ -10,7 +10,6 @@ use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::flight::Tick;
-use crate::key::KeyText;
 use crate::lease::Take;
 use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
@@ -48,49 +47,40 @@ struct LookUp {
 impl<B: CacheBackend> CacheExpander<B> {
     /// Does what needs no awaiting, which is all of a hit in memory.
     #[inline(always)]
-    pub(super) fn begin<'c, T, F, R>(
+    pub(super) fn begin<'c, T, F, R, C>(
         &'c self,
         feeder: &'c mut F,
         repository: &'c R,
         strategy: CacheStrategy,
-        config: OperationConfig,
-    ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>>
+        config: C,
+    ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, C>>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
+        C: FnOnce() -> OperationConfig,
     {
         if let Err(error) = feeder.validate() {
             return Begun::Refused(error);
         }
-        // The key is copied only if the feeder cannot lend it, or if it must be loaded.
-        let mut key = KeyText::new();
         let mut id = None;
-        let written = match feeder.borrowed_id() {
-            Some(id) => key.write::<T>(self.namespace.as_ref(), id),
-            None => {
-                let id = id.insert(feeder.entity_id());
-                key.write::<T>(self.namespace.as_ref(), id)
-            }
-        };
-        if let Err(error) = written {
-            return Begun::Refused(error);
-        }
         let opening = match strategy.begin() {
             Begin::Load(take) => Opening::Load(take),
             Begin::LookUp(reader) => {
                 let since = self.stopwatch();
                 let began = self.flights.tick();
                 let now = self.clock.now();
+                // The key is copied only if the feeder cannot lend it, or if it must be loaded.
+                let key = self.key::<T>(match feeder.borrowed_id() {
+                    Some(id) => id,
+                    None => id.insert(feeder.entity_id()),
+                });
                 // With a stamp in the future, an entry that the backend takes for fresh may be stale.
-                if let Some(entry) = self.backend.try_get::<T>(key.as_str(), now)
+                if let Some(entry) = self.backend.try_get(key, now)
                     && after_look_up(reader, Found::of(&entry, now)) == Step::Feed
                 {
-                    if let Some(listener) = &self.listener {
-                        listener.hit(key.as_str(), since);
-                    }
                     let created = entry.created;
-                    return match feed_hit(feeder, key.as_str(), entry.value) {
+                    return match self.feed_at_once(feeder, id.as_ref(), entry.value, since) {
                         Ok(()) => Begun::Hit { created, now },
                         Err(error) => Begun::Refused(error),
                     };
@@ -98,18 +88,43 @@ impl<B: CacheBackend> CacheExpander<B> {
                 Opening::LookUp(reader, LookUp { since, began, now })
             }
         };
-        let asking = self.ask(key, id, opening, feeder, repository, config);
+        let asking = self.ask(id, opening, feeder, repository, config());
         Begun::Asking(Box::pin(asking))
     }
 
+    /// Feeds what the cache has in memory. The text of the key is written only if it is wanted. `id` is
+    /// the key, unless the feeder lends it.
+    #[inline(always)]
+    fn feed_at_once<T, F>(
+        &self,
+        feeder: &mut F,
+        id: Option<&T::Key>,
+        value: Option<Arc<T>>,
+        since: Option<Instant>,
+    ) -> Result<()>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+    {
+        if self.listener.is_some() || feeder.wants_hits() {
+            let key = match id.or_else(|| feeder.borrowed_id()) {
+                Some(id) => self.key::<T>(id).text()?,
+                None => {
+                    return Err(Error::Internal("no key".into()).during("hit", T::cache_prefix()));
+                }
+            };
+            if let Some(listener) = &self.listener {
+                listener.hit(&key, since);
+            }
+            return feed_hit(feeder, &key, value);
+        }
+        feeder.feed_shared(value);
+        Ok(())
+    }
+
     /// Does everything else.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "of one caller, each used as it is"
-    )]
     async fn ask<T, F, R>(
         &self,
-        key: KeyText,
         id: Option<T::Key>,
         opening: Opening,
         feeder: &mut F,
@@ -121,13 +136,14 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        // A type with hits in memory has passed this before.
-        self.admit::<T>()?;
         let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),
             (None, None) => feeder.entity_id(),
         };
+        let key = self.key::<T>(&id).text()?;
+        // A type with hits in memory has passed this before.
+        self.admit::<T>()?;
         let key = key.as_str();
         let miss = match opening {
             Opening::Load(take) => Miss::without_look_up(0, take),

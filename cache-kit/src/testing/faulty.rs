@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::key::CacheKey;
 
 /// Wraps a backend and fails commands on demand. Clones fail together.
 ///
@@ -85,7 +86,7 @@ impl<B> FaultyBackend<B> {
 impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
     type Lease = B::Lease;
 
-    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
+    fn try_get<T: CacheEntity>(&self, key: CacheKey<'_, T>, now: Timestamp) -> Option<Entry<T>> {
         self.check(Fault::Reads).ok()?;
         self.inner.try_get(key, now)
     }

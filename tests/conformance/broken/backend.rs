@@ -13,7 +13,7 @@ use cache_kit::backend::{
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::testing::conformance::Specimen;
-use cache_kit::{CacheEntity, Error, Result};
+use cache_kit::{CacheEntity, CacheKey, Error, Result};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 
@@ -145,7 +145,7 @@ impl Broken {
 impl CacheBackend for Broken {
     type Lease = BrokenLease;
 
-    fn try_get<T: CacheEntity>(&self, key: &str, _now: Timestamp) -> Option<Entry<T>> {
+    fn try_get<T: CacheEntity>(&self, key: CacheKey<'_, T>, _now: Timestamp) -> Option<Entry<T>> {
         self.has(Flaw::ServesExpiredAtHand)
             .then(|| self.inner.try_get(key, BEGINNING))?
     }

@@ -1,6 +1,7 @@
 //! The in-memory backend, with both engines: bounds, weights, listeners, and where user code runs.
 
 mod extremes;
+mod keys;
 mod panics;
 mod stamps;
 mod weights;
@@ -16,12 +17,19 @@ use cache_kit::backend::{
 };
 use cache_kit::clock::{Clock, Timestamp};
 use cache_kit::entry::Entry;
-use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+use cache_kit::{
+    CacheEntity, CacheKey, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder,
+};
 use cache_kit_tests::{Row, row};
 use serde::{Deserialize, Serialize};
 
 fn engines() -> [InMemoryBuilder; 2] {
     [Engine::QuickCache, Engine::Moka].map(|engine| InMemoryBackend::builder().engine(engine))
+}
+
+/// The entry of `row:a`, if it can be had without waiting.
+fn at_hand(backend: &InMemoryBackend, now: Timestamp) -> Option<Entry<Row>> {
+    backend.try_get(CacheKey::new(&"a".to_owned()), now)
 }
 
 fn request(take: Take) -> LeaseRequest {
@@ -167,7 +175,7 @@ async fn an_entry_is_gone_at_its_expiry_and_its_lease_is_then_to_be_had() {
                 ..
             }
         ));
-        assert!(backend.try_get::<Row>("row:a", at(500)).is_none());
+        assert!(at_hand(&backend, at(500)).is_none());
         assert!(matches!(
             backend.lease::<Row>("row:a", take(at(500))).await.unwrap(),
             Leased::Granted { .. }
@@ -396,7 +404,7 @@ impl Drop for Meddler {
         if let Some(backend) = backend {
             let key = format!("meddler:{}", self.0);
             let now = Clock::system().now();
-            let _ = backend.try_get::<Meddler>(&key, now);
+            let _ = backend.try_get::<Meddler>(CacheKey::new(&self.0), now);
             let mut step = cache_kit_tests::Step::new(backend.invalidate::<Row>(&key));
             assert!(step.poll().is_ready());
             let _ = backend.len();

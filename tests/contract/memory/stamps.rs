@@ -12,7 +12,7 @@ use cache_kit::{
 use cache_kit_tests::{Row, row};
 use serde::{Deserialize, Serialize};
 
-use super::{engines, entry, request};
+use super::{at_hand, engines, entry, request};
 
 const NOON: u64 = 1_000_000_000;
 
@@ -49,9 +49,9 @@ async fn what_is_at_hand_is_fresh_and_counted_once() {
             (stats.hits, stats.misses)
         };
         holding(&backend, 100, Some(300)).await;
-        assert!(backend.try_get::<Row>("row:a", at(NOON + 99)).is_some());
+        assert!(at_hand(&backend, at(NOON + 99)).is_some());
         assert_eq!(counted(), (1, 0));
-        assert!(backend.try_get::<Row>("row:a", at(NOON + 100)).is_none());
+        assert!(at_hand(&backend, at(NOON + 100)).is_none());
         assert_eq!(counted(), (1, 1));
         let again = backend.get_again::<Row>("row:a", at(NOON + 100)).await;
         assert!(matches!(again.unwrap(), Lookup::Hit { fence: Some(_), .. }));

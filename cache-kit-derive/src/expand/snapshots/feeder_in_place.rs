@@ -24,4 +24,7 @@ impl kit::CacheFeed<User> for UserFeeder {
     fn feed_shared(&mut self, __entity: kit::Option<kit::Arc<User>>) {
         <Option<Arc<User>> as kit::EntityField<User>>::share(&mut self.user, __entity);
     }
+    fn wants_hits(&self) -> kit::bool {
+        false
+    }
 }

@@ -64,4 +64,7 @@ where
     fn validate(&self) -> kit::Result<()> {
         kit::Hook::<(&GetUser<'a, T>,)>::call(<GetUser<'a, T>>::check, (&self.request,))
     }
+    fn wants_hits(&self) -> kit::bool {
+        false
+    }
 }

@@ -62,4 +62,7 @@ impl kit::CacheFeed<Document> for DocumentFeeder {
     fn feed_shared(&mut self, __entity: kit::Option<kit::Arc<Document>>) {
         self.entity = __entity;
     }
+    fn wants_hits(&self) -> kit::bool {
+        false
+    }
 }

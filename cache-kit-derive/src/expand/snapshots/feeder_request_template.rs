@@ -69,4 +69,7 @@ impl kit::CacheFeed<Invoice> for GetInvoiceFeeder {
             kit::push_part::<u32>(__key, &self.request.number);
         })
     }
+    fn wants_hits(&self) -> kit::bool {
+        false
+    }
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::engine::{Engine, EvictionCause, Map};
 use super::fence::Fences;
+use super::kinds::Kinds;
 #[cfg(feature = "moka")]
 use super::moka::MokaMap;
 use super::quick::QuickMap;
 use super::stats::Stats;
-use super::tags::Tags;
 use super::{InMemoryBackend, Shared};
 use crate::backend::EntityTypes;
 
@@ -127,7 +127,7 @@ impl InMemoryBuilder {
                 weigher: self.weigher,
                 listener: self.listener,
                 types: EntityTypes::new(),
-                tags: Tags::default(),
+                kinds: Kinds::default(),
             }),
         }
     }

@@ -5,15 +5,15 @@
 //! of an entity is user code.
 
 use std::any::Any;
-use std::hash::{Hash, Hasher};
+use std::hash::Hash;
 use std::sync::Arc;
 
 use quick_cache::Equivalent;
 
+use super::key::MapKey;
 use super::quick::QuickMap;
 use crate::backend::Fence;
 use crate::clock::Timestamp;
-use crate::shards::{EntityTag, TaggedKey};
 use crate::unwind::caught;
 
 #[cfg(feature = "moka")]
@@ -62,7 +62,7 @@ impl Drop for Value {
 
 /// An entry that has left the map.
 pub(super) struct Gone {
-    pub(super) key: TaggedKey,
+    pub(super) key: MapKey,
     pub(super) slot: Slot,
     /// Whether the engine chose to drop it, to make room or for being idle.
     pub(super) evicted: Option<EvictionCause>,
@@ -97,27 +97,27 @@ macro_rules! forward {
 impl Map {
     /// Looks up, and counts as a use of the entry.
     #[inline]
-    pub(super) fn get(&self, key: BorrowedKey<'_>) -> Option<Slot> {
-        forward!(self, engine => engine.get(&key))
+    pub(super) fn get<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Slot> {
+        forward!(self, engine => engine.get(key))
     }
 
     /// Looks up without a trace: neither a hit nor a miss moves the engine's frequencies.
-    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &MapKey) -> Option<Slot> {
         forward!(self, engine => engine.peek(key))
     }
 
     /// Puts an entry in, and says whether it is kept. Entries that leave the map because of it,
     /// which may include the new one, are handed out or wait for [`Map::collect`]; nothing is
     /// dropped here.
-    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         forward!(self, engine => engine.insert(key, slot, gone))
     }
 
-    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &MapKey, gone: &mut Vec<Gone>) {
         forward!(self, engine => engine.remove(key, gone));
     }
 
-    pub(super) fn keys(&self) -> Vec<TaggedKey> {
+    pub(super) fn keys(&self) -> Vec<MapKey> {
         forward!(self, engine => engine.keys())
     }
 
@@ -133,55 +133,5 @@ impl Map {
     /// The largest weight that one entry may have.
     pub(super) fn heaviest(&self) -> u64 {
         forward!(self, engine => engine.heaviest())
-    }
-}
-
-/// A key to look up with: the parts of a [`TaggedKey`], borrowed.
-#[derive(Clone, Copy)]
-pub(super) struct BorrowedKey<'a> {
-    pub(super) entity: EntityTag,
-    pub(super) text: &'a str,
-}
-
-impl<'a> BorrowedKey<'a> {
-    #[inline]
-    pub(super) fn of<T: 'static>(text: &'a str) -> Self {
-        Self {
-            entity: EntityTag::of::<T>(),
-            text,
-        }
-    }
-}
-
-/// Hashes as the derived `Hash` of [`TaggedKey`] does: field by field.
-impl Hash for BorrowedKey<'_> {
-    #[inline]
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.entity.hash(state);
-        self.text.hash(state);
-    }
-}
-
-impl Equivalent<TaggedKey> for BorrowedKey<'_> {
-    #[inline]
-    fn equivalent(&self, key: &TaggedKey) -> bool {
-        self.entity == key.entity && self.text == key.text.as_str()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::hash::{BuildHasher, RandomState};
-
-    #[test]
-    fn a_borrowed_key_hashes_like_the_owned_one() {
-        let hasher = RandomState::new();
-        for text in ["", "user:1", "日本"] {
-            let (owned, borrowed) = (TaggedKey::of::<u8>(text), BorrowedKey::of::<u8>(text));
-            assert_eq!(hasher.hash_one(&owned), hasher.hash_one(borrowed));
-            assert!(borrowed.equivalent(&owned));
-            assert!(!BorrowedKey::of::<u16>(text).equivalent(&owned));
-        }
     }
 }

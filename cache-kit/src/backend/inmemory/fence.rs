@@ -7,15 +7,16 @@
 
 use std::sync::Arc;
 
+use super::key::MapKey;
 use crate::backend::Fence;
-use crate::shards::{Shards, TaggedKey};
+use crate::shards::Shards;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 #[cfg(all(test, cache_kit_model))]
 mod model;
 
 pub(super) struct Fences {
-    rows: Shards<Row>,
+    rows: Shards<Row, MapKey>,
     /// The last id that was given to an entry or a lease.
     last: AtomicU64,
 }
@@ -28,7 +29,7 @@ struct Row {
 /// A lease's share in a row. Dropping the last share removes the row.
 pub(super) struct Share {
     fences: Arc<Fences>,
-    key: TaggedKey,
+    key: MapKey,
     fence: Fence,
 }
 
@@ -45,7 +46,7 @@ impl Fences {
     }
 
     /// The fence of `key`, if there is a lease on it.
-    pub(super) fn current(&self, key: &TaggedKey) -> Option<Fence> {
+    pub(super) fn current(&self, key: &MapKey) -> Option<Fence> {
         self.rows.lock(key).get(key).map(|row| row.fence)
     }
 
@@ -53,7 +54,7 @@ impl Fences {
     /// entry under the key; its error is returned and no share is taken.
     pub(super) fn hold<E>(
         self: &Arc<Self>,
-        key: TaggedKey,
+        key: MapKey,
         standing: impl FnOnce() -> Result<Option<Fence>, E>,
     ) -> Result<Share, E> {
         let fence = {
@@ -72,7 +73,7 @@ impl Fences {
     /// Makes every lease on `key` worthless, runs `remove` under the lock, and takes a share.
     pub(super) fn overtake_and_hold<R>(
         self: &Arc<Self>,
-        key: TaggedKey,
+        key: MapKey,
         remove: impl FnOnce() -> R,
     ) -> (Share, R) {
         let (fence, removed) = {
@@ -87,7 +88,7 @@ impl Fences {
     }
 
     /// Makes every lease on `key` worthless and runs `remove` under the lock.
-    pub(super) fn overtake<R>(&self, key: &TaggedKey, remove: impl FnOnce() -> R) -> R {
+    pub(super) fn overtake<R>(&self, key: &MapKey, remove: impl FnOnce() -> R) -> R {
         let mut rows = self.rows.lock(key);
         if let Some(row) = rows.get_mut(key) {
             row.fence = self.next();
@@ -104,7 +105,7 @@ impl Fences {
         }
     }
 
-    fn held(self: &Arc<Self>, key: TaggedKey, fence: Fence) -> Share {
+    fn held(self: &Arc<Self>, key: MapKey, fence: Fence) -> Share {
         Share {
             fences: Arc::clone(self),
             key,
@@ -123,7 +124,7 @@ impl Share {
         self.fence
     }
 
-    pub(super) fn key(&self) -> &TaggedKey {
+    pub(super) fn key(&self) -> &MapKey {
         &self.key
     }
 
@@ -161,8 +162,8 @@ impl Drop for Share {
 mod tests {
     use super::*;
 
-    fn key() -> TaggedKey {
-        TaggedKey::of::<()>("user:1")
+    fn key() -> MapKey {
+        MapKey::example("user:1")
     }
 
     fn hold(fences: &Arc<Fences>, standing: Option<Fence>) -> Share {
@@ -212,7 +213,7 @@ mod tests {
         let fences = Fences::new();
         let held: Vec<_> = (0..500)
             .map(|n| {
-                let key = TaggedKey::of::<()>(&format!("user:{n}"));
+                let key = MapKey::example(&format!("user:{n}"));
                 fences
                     .hold(key, || Ok::<_, std::convert::Infallible>(None))
                     .unwrap_or_else(|never| match never {})

@@ -3,18 +3,24 @@
 mod builder;
 mod engine;
 mod fence;
+mod guess;
+mod key;
+mod kinds;
 #[cfg(feature = "moka")]
 mod moka;
 mod quick;
 #[cfg(all(test, feature = "moka", not(cache_kit_model)))]
 mod ratios;
 mod stats;
-mod tags;
 
 use std::any::Any;
 use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
+
+use quick_cache::Equivalent;
 
 use crate::backend::{
     CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
@@ -24,7 +30,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
-use crate::shards::TaggedKey;
+use crate::key::CacheKey;
 use crate::unwind::caught;
 
 pub use builder::{Evicted, InMemoryBuilder, Weighed};
@@ -32,10 +38,11 @@ pub use engine::{Engine, EvictionCause};
 pub use stats::InMemoryStats;
 
 use builder::{EvictionListener, Weigher};
-use engine::{BorrowedKey, Gone, Map, Slot, Value};
+use engine::{Gone, Map, Slot, Value};
 use fence::{Fences, Share};
+use key::{LookUp, MapKey, NumberKey, TextKey, look_up};
+use kinds::Kinds;
 use stats::Stats;
-use tags::Tags;
 
 /// Keeps entries in this process: bounded, shared by its clones, typed.
 ///
@@ -65,7 +72,7 @@ struct Shared {
     weigher: Option<Weigher>,
     listener: Option<EvictionListener>,
     types: EntityTypes,
-    tags: Tags,
+    kinds: Kinds,
 }
 
 /// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
@@ -111,9 +118,8 @@ impl InMemoryBackend {
     /// Invalidates `key`, the whole cache key, for all entity types, as
     /// [`CacheBackend::invalidate_text`] does; for callers that cannot await.
     pub fn clear_key(&self, key: &str) {
-        for entity in self.shared.tags.all() {
-            let text = key.into();
-            self.shared.invalidate(&TaggedKey { entity, text });
+        for key in self.shared.kinds.keys(key) {
+            self.shared.invalidate(&key);
         }
     }
 
@@ -151,19 +157,22 @@ impl CacheBackend for InMemoryBackend {
     type Lease = InMemoryLease;
 
     #[inline]
-    fn try_get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Option<Entry<T>> {
-        // Taken apart by reference: moving the whole slot once more costs more than the look-up.
-        let mut found = self.shared.map.get(BorrowedKey::of::<T>(key));
-        if let Some(slot) = &mut found
-            && now < slot.stale_from
-            && now < slot.expires
-            && let Some(entry) = slot.take().downcast()
-        {
-            self.shared.stats.hits.add(1);
-            return Some(entry);
+    fn try_get<T: CacheEntity>(&self, key: CacheKey<'_, T>, now: Timestamp) -> Option<Entry<T>> {
+        let fresh = Fresh::<T> {
+            map: &self.shared.map,
+            now,
+            entity: PhantomData,
+        };
+        let found = look_up(&fresh, key, |entry| {
+            let entity = entry.value.as_ref();
+            entity.is_some_and(|entity| entity.cache_key() == *key.id())
+        });
+        let stats = &self.shared.stats;
+        match &found {
+            Some(_) => stats.hits.add(1),
+            None => stats.misses.add(1),
         }
-        self.shared.stats.misses.add(1);
-        None
+        found
     }
 
     fn meet(&self, entity: EntityType<'_>) -> Result<()> {
@@ -171,17 +180,18 @@ impl CacheBackend for InMemoryBackend {
     }
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let found = self.shared.map.get(BorrowedKey::of::<T>(key));
+        let key = MapKey::of::<T>(key);
+        let found = self.shared.map.get(&key);
         let fresh = found
             .as_ref()
             .is_some_and(|slot| slot.freshness(now) == Freshness::Fresh);
         let stats = &self.shared.stats;
         if fresh { &stats.hits } else { &stats.misses }.add(1);
-        Ok(self.shared.lookup(&TaggedKey::of::<T>(key), found, now))
+        Ok(self.shared.lookup(&key, found, now))
     }
 
     async fn get_again<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let key = TaggedKey::of::<T>(key);
+        let key = MapKey::of::<T>(key);
         let found = self.shared.map.peek(&key);
         Ok(self.shared.lookup(&key, found, now))
     }
@@ -191,9 +201,8 @@ impl CacheBackend for InMemoryBackend {
         key: &str,
         request: LeaseRequest,
     ) -> Result<Leased<InMemoryLease>> {
-        let key = TaggedKey::of::<T>(key);
-        // Before the lease stands, so that an invalidation by text finds it.
-        self.shared.tags.add(key.entity);
+        // Met before the lease stands, so that an invalidation by text finds it.
+        let key = self.shared.kinds.meet::<T>(key);
         Ok(self.shared.lease(key, request))
     }
 
@@ -213,7 +222,7 @@ impl CacheBackend for InMemoryBackend {
     }
 
     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
-        self.shared.invalidate(&TaggedKey::of::<T>(key));
+        self.shared.invalidate(&MapKey::of::<T>(key));
         Ok(Invalidated::Done)
     }
 
@@ -227,11 +236,47 @@ impl CacheBackend for InMemoryBackend {
     }
 }
 
+/// The look-up of a hit: finds entries that are fresh at `now`.
+struct Fresh<'m, T> {
+    map: &'m Map,
+    now: Timestamp,
+    entity: PhantomData<fn() -> T>,
+}
+
+impl<T: CacheEntity> Fresh<'_, T> {
+    #[inline]
+    fn find<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Entry<T>> {
+        // Taken apart by reference: moving the whole slot once more costs more than the look-up.
+        let mut found = self.map.get(key);
+        if let Some(slot) = &mut found
+            && self.now < slot.stale_from
+            && self.now < slot.expires
+        {
+            return slot.take().downcast();
+        }
+        None
+    }
+}
+
+impl<T: CacheEntity> LookUp for Fresh<'_, T> {
+    type Found = Entry<T>;
+
+    #[inline]
+    fn number(&self, key: NumberKey) -> Option<Entry<T>> {
+        self.find(&key)
+    }
+
+    #[inline]
+    fn text(&self, key: TextKey<'_>) -> Option<Entry<T>> {
+        self.find(&key)
+    }
+}
+
 impl Shared {
     /// What a reader makes of `found`, under `key`.
     fn lookup<T: CacheEntity>(
         &self,
-        key: &TaggedKey,
+        key: &MapKey,
         mut found: Option<Slot>,
         now: Timestamp,
     ) -> Lookup<T> {
@@ -252,7 +297,7 @@ impl Shared {
         }
     }
 
-    fn lease(&self, key: TaggedKey, request: LeaseRequest) -> Leased<InMemoryLease> {
+    fn lease(&self, key: MapKey, request: LeaseRequest) -> Leased<InMemoryLease> {
         if request.take == Take::Invalidating {
             let mut gone = Vec::new();
             let (held, ()) = self
@@ -319,7 +364,7 @@ impl Shared {
         })
     }
 
-    fn invalidate(&self, key: &TaggedKey) {
+    fn invalidate(&self, key: &MapKey) {
         let mut gone = Vec::new();
         self.fences
             .overtake(key, || self.map.remove(key, &mut gone));
@@ -328,12 +373,13 @@ impl Shared {
     }
 
     /// The weight of an entry, at least 1. The weigher is user code and runs outside of locks.
-    fn weigh(&self, key: &TaggedKey, slot: &Slot) -> Result<u64> {
+    fn weigh(&self, key: &MapKey, slot: &Slot) -> Result<u64> {
         let Some(weigher) = &self.weigher else {
             return Ok(1);
         };
         let value = slot.value.0.as_deref().map(|value| value as &dyn Any);
-        caught(|| weigher(&Weighed::new(&key.text, value)).max(1))
+        let text = self.kinds.text(key);
+        caught(|| weigher(&Weighed::new(&text, value)).max(1))
             .ok_or_else(|| Error::BackendError("the weigher panicked".into()))
     }
 
@@ -344,8 +390,9 @@ impl Shared {
             let Some(cause) = evicted else { continue };
             self.stats.evictions.add(1);
             if let Some(listener) = &self.listener {
+                let text = self.kinds.text(&key);
                 // If the listener panics, it misses this eviction and the call goes on.
-                let _ = caught(|| listener(&Evicted::new(&key.text, slot.value.0.as_ref(), cause)));
+                let _ = caught(|| listener(&Evicted::new(&text, slot.value.0.as_ref(), cause)));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! moka counts every `get` as a use of the key, with or without a value; only `contains_key` leaves
 //! no trace. So an index beside it holds the entries, too, for look-ups that must not count.
 
+use std::hash::Hash;
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +15,15 @@ use std::time::Duration;
 
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
+use quick_cache::Equivalent;
 
-use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::shards::{Shards, TaggedKey};
+use super::engine::{EvictionCause, Gone, Slot};
+use super::key::MapKey;
+use crate::shards::Shards;
 use crate::sync::{Mutex, lock};
 
 pub(super) struct MokaMap {
-    cache: Cache<TaggedKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
+    cache: Cache<MapKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
     /// What the cache holds, or is about to drop. Updated before an entry goes into the cache, and
     /// after it leaves.
     index: Arc<Index>,
@@ -51,11 +54,11 @@ impl MokaMap {
         }
     }
 
-    pub(super) fn get(&self, key: &BorrowedKey<'_>) -> Option<Slot> {
+    pub(super) fn get<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Slot> {
         self.cache.get(key)?.slot.clone()
     }
 
-    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &MapKey) -> Option<Slot> {
         // Asked first: the index also holds what has been idle too long.
         if !self.cache.contains_key(key) {
             return None;
@@ -63,7 +66,7 @@ impl MokaMap {
         self.index.get(key)?.slot.clone()
     }
 
-    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         let kept = Arc::new(Kept {
             key: key.clone(),
             slot: Some(slot),
@@ -75,13 +78,13 @@ impl MokaMap {
         true
     }
 
-    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &MapKey, gone: &mut Vec<Gone>) {
         drop(self.cache.remove(key));
         self.index.remove(key);
         gone.append(&mut self.collect());
     }
 
-    pub(super) fn keys(&self) -> Vec<TaggedKey> {
+    pub(super) fn keys(&self) -> Vec<MapKey> {
         self.index.keys()
     }
 
@@ -106,7 +109,7 @@ impl MokaMap {
 
 /// An entry inside moka. Dropping the last reference sends it to the graveyard.
 struct Kept {
-    key: TaggedKey,
+    key: MapKey,
     /// `Some` until it is dropped.
     slot: Option<Slot>,
     graveyard: Arc<Graveyard>,
@@ -141,19 +144,19 @@ impl Drop for Kept {
 }
 
 /// The entries by key. An entry that leaves the index is dropped outside of its lock.
-struct Index(Shards<Arc<Kept>>);
+struct Index(Shards<Arc<Kept>, MapKey>);
 
 impl Index {
-    fn get(&self, key: &TaggedKey) -> Option<Arc<Kept>> {
+    fn get(&self, key: &MapKey) -> Option<Arc<Kept>> {
         self.0.lock(key).get(key).cloned()
     }
 
-    fn insert(&self, key: TaggedKey, kept: Arc<Kept>) {
+    fn insert(&self, key: MapKey, kept: Arc<Kept>) {
         let replaced = self.0.lock(&key).insert(key, kept);
         drop(replaced);
     }
 
-    fn remove(&self, key: &TaggedKey) {
+    fn remove(&self, key: &MapKey) {
         let removed = self.0.lock(key).remove_entry(key);
         drop(removed);
     }
@@ -170,7 +173,7 @@ impl Index {
         drop(removed);
     }
 
-    fn keys(&self) -> Vec<TaggedKey> {
+    fn keys(&self) -> Vec<MapKey> {
         let mut keys = Vec::new();
         for entries in self.0.each() {
             keys.extend(entries.keys().cloned());
@@ -187,7 +190,7 @@ struct Graveyard {
 }
 
 impl Graveyard {
-    fn bury(&self, key: &TaggedKey, slot: Slot, evicted: Option<EvictionCause>) {
+    fn bury(&self, key: &MapKey, slot: Slot, evicted: Option<EvictionCause>) {
         let mut buried = lock(&self.buried);
         buried.push(Gone {
             key: key.clone(),

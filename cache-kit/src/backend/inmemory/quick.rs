@@ -1,13 +1,14 @@
 //! The quick_cache engine.
 
+use std::hash::Hash;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 
 use quick_cache::sync::Cache;
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter};
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use super::engine::{BorrowedKey, EvictionCause, Gone, Slot};
-use crate::shards::TaggedKey;
+use super::engine::{EvictionCause, Gone, Slot};
+use super::key::MapKey;
 
 /// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, a
 /// loop longer than the cache displaces all of it. With fewer, the cache adapts too slowly when
@@ -21,7 +22,7 @@ const GHOST: f64 = 0.4;
 const ENTRANCES: usize = 3;
 
 pub(super) struct QuickMap {
-    cache: Cache<TaggedKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
+    cache: Cache<MapKey, Slot, BySlot, quick_cache::DefaultHashBuilder, Collect>,
 }
 
 /// A shard has room for at least this many entries. Smaller shards would be full by chance while
@@ -76,15 +77,15 @@ impl QuickMap {
     }
 
     #[inline]
-    pub(super) fn get(&self, key: &BorrowedKey<'_>) -> Option<Slot> {
+    pub(super) fn get<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Slot> {
         self.cache.get(key)
     }
 
-    pub(super) fn peek(&self, key: &TaggedKey) -> Option<Slot> {
+    pub(super) fn peek(&self, key: &MapKey) -> Option<Slot> {
         self.cache.peek(key)
     }
 
-    pub(super) fn insert(&self, key: TaggedKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
+    pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
         let (entered, fence) = (key.clone(), slot.fence);
         let mut outside = Some((key, slot));
         for _ in 0..ENTRANCES {
@@ -111,7 +112,7 @@ impl QuickMap {
         kept
     }
 
-    pub(super) fn remove(&self, key: &TaggedKey, gone: &mut Vec<Gone>) {
+    pub(super) fn remove(&self, key: &MapKey, gone: &mut Vec<Gone>) {
         gone.extend(self.cache.remove(key).map(|(key, slot)| Gone {
             key,
             slot,
@@ -119,7 +120,7 @@ impl QuickMap {
         }));
     }
 
-    pub(super) fn keys(&self) -> Vec<TaggedKey> {
+    pub(super) fn keys(&self) -> Vec<MapKey> {
         self.cache.iter().map(|(key, _)| key).collect()
     }
 
@@ -141,8 +142,8 @@ impl QuickMap {
 #[derive(Clone)]
 struct BySlot;
 
-impl Weighter<TaggedKey, Slot> for BySlot {
-    fn weight(&self, _key: &TaggedKey, slot: &Slot) -> u64 {
+impl Weighter<MapKey, Slot> for BySlot {
+    fn weight(&self, _key: &MapKey, slot: &Slot) -> u64 {
         slot.weight.into()
     }
 }
@@ -151,10 +152,10 @@ impl Weighter<TaggedKey, Slot> for BySlot {
 #[derive(Clone)]
 struct Collect;
 
-impl Lifecycle<TaggedKey, Slot> for Collect {
-    type RequestState = Vec<(TaggedKey, Slot)>;
+impl Lifecycle<MapKey, Slot> for Collect {
+    type RequestState = Vec<(MapKey, Slot)>;
 
-    fn on_evict(&self, left: &mut Self::RequestState, key: TaggedKey, slot: Slot) {
+    fn on_evict(&self, left: &mut Self::RequestState, key: MapKey, slot: Slot) {
         left.push((key, slot));
     }
 }

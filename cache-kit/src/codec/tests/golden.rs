@@ -4,7 +4,7 @@
 
 use super::super::{Decoded, Head, head_of};
 use super::*;
-use crate::key::KeyText;
+use crate::key::CacheKey;
 
 /// A change of the bytes makes old entries unreadable, so it needs a new format version.
 fn pinned(name: &str, golden: &str, bytes: &[u8]) {
@@ -51,9 +51,7 @@ macro_rules! golden {
 }
 
 fn key() -> String {
-    let mut key = KeyText::new();
-    key.write::<User>(None, &42).unwrap();
-    key.as_str().to_owned()
+    CacheKey::<User>::new(&42).text().unwrap().to_string()
 }
 
 fn absence() -> Entry<User> {

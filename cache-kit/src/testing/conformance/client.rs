@@ -69,24 +69,40 @@ pub(super) fn request(take: Take, now: Timestamp) -> LeaseRequest {
 }
 
 impl<B: CacheBackend> Client<'_, B> {
-    pub(super) async fn look<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Lookup<T> {
-        let at_hand = self.backend.try_get::<T>(key, now);
+    /// Looks `key` up in every way.
+    pub(super) async fn look<T: CacheEntity<Key = String>>(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> Lookup<T> {
+        let at_hand = self
+            .harness
+            .typed(key, |key| self.backend.try_get::<T>(key, now));
         let found = no_error(self.backend.get::<T>(key, now).await, "get", key);
-        if let (Some(at_hand), Lookup::Miss { reason, .. }) = (at_hand, &found) {
-            panic!(
+        match (at_hand, &found) {
+            (Some(at_hand), Lookup::Miss { reason, .. }) => panic!(
                 "{}: try_get has {at_hand:?} where get misses ({reason:?})",
                 shown(key)
-            );
+            ),
+            (Some(at_hand), Lookup::Hit { entry, .. }) => {
+                let stamps = |entry: &Entry<T>| (entry.created, entry.stale_from, entry.expires);
+                assert!(
+                    stamps(&at_hand) == stamps(entry),
+                    "{}: try_get has {at_hand:?} where get has {entry:?}",
+                    shown(key)
+                );
+            }
+            (None, _) => {}
         }
         found
     }
 
     /// The entry at the present moment.
-    pub(super) async fn entry<T: CacheEntity>(&self, key: &str) -> Option<Entry<T>> {
+    pub(super) async fn entry<T: CacheEntity<Key = String>>(&self, key: &str) -> Option<Entry<T>> {
         self.entry_at(key, self.harness.now()).await
     }
 
-    pub(super) async fn entry_at<T: CacheEntity>(
+    pub(super) async fn entry_at<T: CacheEntity<Key = String>>(
         &self,
         key: &str,
         now: Timestamp,

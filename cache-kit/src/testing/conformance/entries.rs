@@ -241,7 +241,7 @@ pub async fn what_cannot_be_decoded_is_a_miss<B: CacheBackend>(harness: &Harness
 async fn same<B, T>(client: &Client<'_, B>, key: &str, wanted: &Entry<T>)
 where
     B: CacheBackend,
-    T: CacheEntity + PartialEq,
+    T: CacheEntity<Key = String> + PartialEq,
 {
     let now = client.harness.now();
     let Some(found) = client.entry_at::<T>(key, now).await else {

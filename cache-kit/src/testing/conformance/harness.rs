@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::specimen::PREFIX;
 use crate::backend::Scope;
 use crate::clock::{Clock, Timestamp};
+use crate::entity::CacheEntity;
+use crate::key::{CacheKey, Namespace};
 use crate::testing::ManualClock;
 
 /// How long after its lease lifetime a real store may still keep a lease.
@@ -157,7 +160,7 @@ impl<B> Harness<B> {
         self
     }
 
-    /// Puts every key of this harness under `prefix`. Default: `conformance-` and 64 random bits.
+    /// Puts every key of this harness under `prefix`, as a namespace does. Default: `conformance-` and 64 random bits.
     #[must_use]
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -188,7 +191,19 @@ impl<B> Harness<B> {
     /// A cache key that ends in `name` and has not been used.
     pub fn key(&self, name: &str) -> String {
         let number = self.keys.fetch_add(1, Ordering::Relaxed);
-        format!("{}:{number}:{name}", self.prefix)
+        format!("{}:{PREFIX}:{number}:{name}", self.prefix)
+    }
+
+    /// Calls `look_up` with the key behind the text `key`, if there is one: the prefix of the harness is
+    /// its namespace.
+    pub(super) fn typed<T: CacheEntity<Key = String>, R>(
+        &self,
+        key: &str,
+        look_up: impl FnOnce(CacheKey<'_, T>) -> Option<R>,
+    ) -> Option<R> {
+        let namespace = Namespace::parse(self.prefix.clone()).ok()?;
+        let id = key.strip_prefix(&format!("{}:{PREFIX}:", self.prefix))?;
+        look_up(CacheKey::within(Some(&namespace), &id.to_owned()))
     }
 
     /// A client of another process.

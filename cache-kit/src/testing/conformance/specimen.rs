@@ -72,6 +72,9 @@ fn reject_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Err
     }
 }
 
+/// The prefix of all specimens.
+pub(super) const PREFIX: &str = "conformance";
+
 macro_rules! entities {
     ($($entity:ty)*) => {$(
         // Keeps these types out of the compiler's suggestions for a missing `CacheEntity`.
@@ -84,7 +87,7 @@ macro_rules! entities {
             }
 
             fn cache_prefix() -> &'static str {
-                "conformance"
+                PREFIX
             }
         }
     )*};
@@ -101,7 +104,7 @@ impl<const SCHEMA: u64> CacheEntity for Revised<SCHEMA> {
     }
 
     fn cache_prefix() -> &'static str {
-        "conformance"
+        PREFIX
     }
 
     fn cache_schema() -> u64 {

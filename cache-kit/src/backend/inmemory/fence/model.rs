@@ -19,8 +19,8 @@ struct World {
     map: Mutex<Option<(Fence, u64)>>,
 }
 
-fn key() -> TaggedKey {
-    TaggedKey::of::<()>("user:1")
+fn key() -> MapKey {
+    MapKey::example("user:1")
 }
 
 /// Runs `model` in every order; no row may be left at its end.
