@@ -1,7 +1,8 @@
 //! The cost of a hit in memory through the public call, as a multiple of a look-up in the bare map
 //! under it, by a `&str` that was built before.
 //!
-//! `cargo bench -p cache-kit --bench hits --features moka`. Both sides of every comparison take turns
+//! `cargo bench -p cache-kit --bench hits --features moka`; with `-- WORD`, only the rows with that word
+//! in their names. Both sides of every comparison take turns
 //! in one process, so that the ratios mean something on a shared machine; each is the median of all
 //! rounds. In the column `overlapping` the ids come in a fixed random order, and the processor begins a
 //! look-up while the last one is under way. In `dependent`, the next id depends on the last answer.
@@ -271,7 +272,7 @@ fn on_moka<K: Key>(name: &str, entities: u64, line: f64) {
     }
     let service = service::<K>(Engine::Moka, entities);
     compare(
-        &format!("{name} on moka, {entities} entities"),
+        &format!("{name}, {entities} entities"),
         entities,
         line,
         |id| {
@@ -351,20 +352,48 @@ fn two_threads() {
     }
 }
 
+/// A name, and what measures rows with it.
+type Row = (&'static str, fn(&str));
+
 fn main() {
+    // Only the rows whose name contains the word that was given.
+    let word = std::env::args()
+        .nth(1)
+        .filter(|word| !word.starts_with("--"));
+    let wanted = |name: &str| {
+        word.as_ref()
+            .is_none_or(|word| name.contains(word.as_str()))
+    };
     println!(
         "{:<34} {:>6} {:>12} {:>10}   line",
         "a hit", "ns", "overlapping", "dependent"
     );
-    on_quick_cache::<u64>("u64", 10_000, 1.5);
-    on_quick_cache::<u64>("u64", 256, 2.0);
-    on_quick_cache::<Id>("newtype over u64", 10_000, 1.5);
-    on_quick_cache::<Id>("newtype over u64", 256, 2.0);
-    on_quick_cache::<String>("String (uuid)", 10_000, 2.2);
-    on_quick_cache::<String>("String (uuid)", 256, 2.7);
-    on_quick_cache::<Uuid>("uuid", 10_000, 2.2);
-    on_quick_cache::<Uuid>("uuid", 256, 2.7);
-    on_moka::<u64>("u64", 10_000, 1.15);
-    on_moka::<String>("String (uuid)", 10_000, 1.15);
-    two_threads();
+    let rows: [Row; 7] = [
+        ("u64", |name| {
+            on_quick_cache::<u64>(name, 10_000, 1.5);
+            on_quick_cache::<u64>(name, 256, 2.0);
+        }),
+        ("newtype over u64", |name| {
+            on_quick_cache::<Id>(name, 10_000, 1.5);
+            on_quick_cache::<Id>(name, 256, 2.0);
+        }),
+        ("String (uuid)", |name| {
+            on_quick_cache::<String>(name, 10_000, 2.2);
+            on_quick_cache::<String>(name, 256, 2.7);
+        }),
+        ("uuid", |name| {
+            on_quick_cache::<Uuid>(name, 10_000, 2.2);
+            on_quick_cache::<Uuid>(name, 256, 2.7);
+        }),
+        ("u64 on moka", |name| on_moka::<u64>(name, 10_000, 1.15)),
+        ("String on moka", |name| {
+            on_moka::<String>(name, 10_000, 1.15)
+        }),
+        ("two threads", |_| two_threads()),
+    ];
+    for (name, run) in rows {
+        if wanted(name) {
+            run(name);
+        }
+    }
 }

@@ -1,8 +1,10 @@
 //! How many instructions a hit in memory executes, beside the bare map under it. Unlike a time, the
 //! number is the same on a busy machine.
 //!
-//! `cargo bench -p cache-kit --bench instructions`: runs itself under valgrind, with many hits and
-//! with twice as many, and prints the difference for one hit.
+//! `cargo bench -p cache-kit --bench instructions --features moka`: runs itself under valgrind, with many
+//! hits and with twice as many, and prints the difference for one hit. Fails if a case executes more
+//! than its line allows: 5 % more than when the line was drawn, as a multiple of the bare map, so that
+//! another compiler moves both sides.
 
 #![allow(
     clippy::panic,
@@ -12,64 +14,74 @@
 )]
 
 use std::env;
+use std::fmt;
 use std::hint::black_box;
 use std::pin::pin;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cache_kit::backend::{Engine, InMemoryBackend};
+use cache_kit::entity::EntityKey;
 use cache_kit::{
     CacheEntity, CacheExpander, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 const ENTITIES: u64 = 256;
 const HITS: u64 = 50_000;
 
-/// A name, and what makes so many hits.
-type Case = (&'static str, fn(u64));
+/// A name, what makes so many hits, and how many times the instructions of the bare map it may execute.
+type Case = (&'static str, fn(u64), f64);
 
-const CASES: [Case; 5] = [
-    ("bare quick_cache by &str", bare),
-    ("integer key, quick_cache", |hits| {
-        products(Engine::QuickCache, hits);
-    }),
-    ("string key, quick_cache", |hits| {
-        users(Engine::QuickCache, hits);
-    }),
-    ("integer key, moka", |hits| products(Engine::Moka, hits)),
-    ("string key, moka", |hits| users(Engine::Moka, hits)),
+const BARE: Case = ("bare quick_cache by &str", bare, 1.0);
+
+const CASES: [Case; 6] = [
+    (
+        "integer key, quick_cache",
+        |hits| items::<u64>(Engine::QuickCache, hits),
+        1.93,
+    ),
+    (
+        "newtype key, quick_cache",
+        |hits| items::<Id>(Engine::QuickCache, hits),
+        2.10,
+    ),
+    (
+        "string key, quick_cache",
+        |hits| items::<String>(Engine::QuickCache, hits),
+        2.47,
+    ),
+    (
+        "uuid key, quick_cache",
+        |hits| items::<Uuid>(Engine::QuickCache, hits),
+        2.61,
+    ),
+    (
+        "integer key, moka",
+        |hits| items::<u64>(Engine::Moka, hits),
+        5.95,
+    ),
+    (
+        "string key, moka",
+        |hits| items::<String>(Engine::Moka, hits),
+        6.55,
+    ),
 ];
 
+/// The entity with the key `K`.
 #[derive(Clone, Serialize, Deserialize)]
-struct User {
-    id: String,
+struct Item<K> {
+    id: K,
 }
 
-impl CacheEntity for User {
-    type Key = String;
+impl<K: Key> CacheEntity for Item<K> {
+    type Key = K;
 
-    fn cache_key(&self) -> String {
+    fn cache_key(&self) -> K {
         self.id.clone()
-    }
-
-    fn cache_prefix() -> &'static str {
-        "user"
-    }
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Product {
-    id: u64,
-}
-
-impl CacheEntity for Product {
-    type Key = u64;
-
-    fn cache_key(&self) -> u64 {
-        self.id
     }
 
     fn cache_prefix() -> &'static str {
@@ -77,16 +89,60 @@ impl CacheEntity for Product {
     }
 }
 
-/// The text of a uuid.
-fn uuid(id: u64) -> String {
-    format!("{id:08x}-7bd4-4c3a-9f21-{id:012x}")
+trait Key: EntityKey + Serialize + DeserializeOwned {
+    fn of(number: u64) -> Self;
+}
+
+impl Key for u64 {
+    fn of(number: u64) -> Self {
+        number
+    }
+}
+
+impl Key for String {
+    fn of(number: u64) -> Self {
+        Uuid::of(number).to_string()
+    }
+}
+
+/// A key of the user's own over an integer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Id(u64);
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Key for Id {
+    fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Uuid([u8; 16]);
+
+impl fmt::Display for Uuid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = format!("{:032x}", u128::from_be_bytes(self.0));
+        let (a, b, c) = (&digits[..8], &digits[8..12], &digits[12..16]);
+        write!(f, "{a}-{b}-{c}-{}-{}", &digits[16..20], &digits[20..])
+    }
+}
+
+impl Key for Uuid {
+    fn of(number: u64) -> Self {
+        Self((u128::from(number) * 0x9e37_79b9_7f4a_7c15).to_be_bytes())
+    }
 }
 
 fn bare(hits: u64) {
-    let map = quick_cache::sync::Cache::<String, Arc<Product>>::new(100_000);
+    let map = quick_cache::sync::Cache::<String, Arc<Item<u64>>>::new(100_000);
     let keys: Vec<_> = (0..ENTITIES).map(|id| format!("product:{id}")).collect();
-    for (id, key) in keys.iter().enumerate() {
-        map.insert(key.clone(), Arc::new(Product { id: id as u64 }));
+    for (key, id) in keys.iter().zip(0..) {
+        map.insert(key.clone(), Arc::new(Item { id }));
     }
     for hit in 0..hits {
         let key = &keys[(hit % ENTITIES) as usize];
@@ -94,22 +150,10 @@ fn bare(hits: u64) {
     }
 }
 
-fn products(engine: Engine, hits: u64) {
-    let service = filled(engine, (0..ENTITIES).map(|id| Product { id }));
-    let rows = InMemoryRepository::<Product>::new();
-    let mut feeder = SharedFeeder::<Product>::new(0);
-    for hit in 0..hits {
-        feeder.id = hit % ENTITIES;
-        let outcome = now(service.execute(&mut feeder, &rows, CacheStrategy::Refresh));
-        assert!(outcome.is_ok_and(|outcome| outcome.is_hit()));
-        black_box(feeder.entity.take());
-    }
-}
-
-fn users(engine: Engine, hits: u64) {
-    let service = filled(engine, (0..ENTITIES).map(|id| User { id: uuid(id) }));
-    let rows = InMemoryRepository::<User>::new();
-    let feeder = |id| SharedFeeder::<User>::new(uuid(id));
+fn items<K: Key>(engine: Engine, hits: u64) {
+    let service = filled(engine, (0..ENTITIES).map(|id| Item { id: K::of(id) }));
+    let rows = InMemoryRepository::<Item<K>>::new();
+    let feeder = |id| SharedFeeder::<Item<K>>::new(K::of(id));
     let mut feeders: Vec<_> = (0..ENTITIES).map(feeder).collect();
     for hit in 0..hits {
         let feeder = &mut feeders[(hit % ENTITIES) as usize];
@@ -168,19 +212,35 @@ fn instructions(case: &str, hits: u64) -> u64 {
     collected.unwrap_or_else(|| panic!("valgrind said:\n{report}"))
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().collect();
     if let [_, flag, name, hits] = &arguments[..]
         && flag == "--case"
     {
         let hits = hits.parse().unwrap();
-        let case = CASES.iter().find(|(case, _)| case == name);
-        let (_, run) = case.unwrap_or_else(|| panic!("no case {name:?}"));
-        return run(hits);
+        let all = CASES.iter().chain([&BARE]);
+        let (_, run, _) = all.into_iter().find(|(case, ..)| case == name).unwrap();
+        run(hits);
+        return ExitCode::SUCCESS;
     }
     println!("instructions of one hit, {ENTITIES} entities");
-    for (case, _) in CASES {
+    let of_one = |case| {
         let (once, twice) = (instructions(case, HITS), instructions(case, 2 * HITS));
-        println!("{case:<26} {:>5}", (twice - once) / HITS);
+        (twice - once) / HITS
+    };
+    let bare = of_one(BARE.0);
+    println!("{:<26} {bare:>5}", BARE.0);
+    let mut held = true;
+    for (case, _, line) in CASES {
+        let ours = of_one(case);
+        let ratio = ours as f64 / bare as f64;
+        held &= ratio <= line;
+        let verdict = if ratio <= line { "held" } else { "NOT HELD" };
+        println!("{case:<26} {ours:>5} {ratio:>6.2}   ≤ {line:<5} {verdict}");
+    }
+    if held {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }

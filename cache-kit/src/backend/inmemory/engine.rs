@@ -4,17 +4,13 @@
 //! hands out the entries that leave it, so that they are dropped when no lock is held: the `Drop`
 //! of an entity is user code.
 
-use std::any::Any;
 use std::hash::Hash;
-use std::sync::Arc;
 
 use quick_cache::Equivalent;
 
 use super::key::MapKey;
 use super::quick::QuickMap;
-use crate::backend::Fence;
-use crate::clock::Timestamp;
-use crate::unwind::caught;
+use super::slot::Slot;
 
 #[cfg(feature = "moka")]
 use super::moka::MokaMap;
@@ -29,35 +25,6 @@ pub enum Engine {
     /// moka (W-TinyLFU): can also drop entries that have been idle for some time.
     #[cfg(feature = "moka")]
     Moka,
-}
-
-/// An entry as the map keeps it: type-erased, with its stamps beside it.
-#[derive(Clone)]
-pub(super) struct Slot {
-    pub(super) value: Value,
-    pub(super) fence: Fence,
-    pub(super) created: Timestamp,
-    pub(super) stale_from: Timestamp,
-    pub(super) expires: Timestamp,
-    pub(super) load_millis: u32,
-    /// What the entry counts against the capacity; at least 1.
-    pub(super) weight: u32,
-}
-
-/// An entity, or a known absence. The `Drop` of an entity is user code. A panic in it is caught
-/// here, so that the call that happens to drop an entry goes on, and so does the drop of a whole
-/// map.
-#[derive(Clone)]
-pub(super) struct Value(pub(super) Option<Arc<dyn Any + Send + Sync>>);
-
-impl Drop for Value {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(value) = self.0.take() {
-            // Reported by the panic hook.
-            let _ = caught(|| drop(value));
-        }
-    }
 }
 
 /// An entry that has left the map.

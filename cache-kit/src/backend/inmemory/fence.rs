@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::key::MapKey;
+use super::slot::BITS;
 use crate::backend::Fence;
 use crate::shards::Shards;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -41,8 +42,10 @@ impl Fences {
         })
     }
 
+    /// A fence that is used again only after 2⁴⁸ others: a slot has no room for more bits.
     fn next(&self) -> Fence {
-        Fence(self.last.fetch_add(1, Ordering::Relaxed) + 1)
+        let next = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        Fence(next % (1 << BITS))
     }
 
     /// The fence of `key`, if there is a lease on it.

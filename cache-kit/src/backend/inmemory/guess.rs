@@ -6,31 +6,12 @@
 use std::hash::{Hash, Hasher};
 use std::mem::{needs_drop, size_of};
 
-use arrayvec::ArrayString;
-
 pub(super) enum Guess {
     Number(u64),
-    Uuid(ArrayString<36>),
+    Uuid([u8; 16]),
 }
 
 impl Guess {
-    /// The usual text of a uuid: `67e55044-10b1-426f-9247-bb680e5fe0c8`.
-    #[inline]
-    pub(super) fn hyphenated(uuid: [u8; 16]) -> ArrayString<36> {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut text = [b'-'; 36];
-        let mut at = 0;
-        for (place, byte) in uuid.into_iter().enumerate() {
-            if matches!(place, 4 | 6 | 8 | 10) {
-                at += 1;
-            }
-            text[at] = DIGITS[usize::from(byte >> 4)];
-            text[at + 1] = DIGITS[usize::from(byte & 15)];
-            at += 2;
-        }
-        ArrayString::from_byte_string(&text).unwrap_or_default()
-    }
-
     /// What the text of `key` probably is.
     #[inline]
     pub(super) fn of<K: Hash>(key: &K) -> Option<Self> {
@@ -41,7 +22,7 @@ impl Guess {
         key.hash(&mut heard);
         match heard {
             Heard::Number(number) => Some(Self::Number(number)),
-            Heard::Bytes(bytes) => Some(Self::Uuid(Self::hyphenated(bytes))),
+            Heard::Bytes(bytes) => Some(Self::Uuid(bytes)),
             Heard::Nothing | Heard::More => None,
         }
     }

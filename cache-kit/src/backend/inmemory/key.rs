@@ -1,7 +1,7 @@
 //! [`MapKey`]: what the map compares, in place of the text of a cache key.
 //!
-//! A key is a tag for entity type and namespace, and an id: a number where the text of the id is one,
-//! otherwise a text. Most calls have a text and [parse](Parsed::of) it. A look-up that must be fast has
+//! A key is a tag for entity type and namespace, and an id: a number or a uuid where the text of the id is
+//! one, otherwise a text. Most calls have a text and [parse](Parsed::of) it. A look-up that must be fast has
 //! the key [as its caller has it](CacheKey), and does not write its text:
 //!
 //! - An integer or a string is compared as it is.
@@ -15,6 +15,7 @@ use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use arrayvec::ArrayString;
 use quick_cache::Equivalent;
 
 use super::guess::Guess;
@@ -34,11 +35,15 @@ pub(super) struct MapKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Tag(u64);
 
+/// In two words, of which the second is only the length of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Id {
     Number(u64),
-    Text(Arc<str>),
+    /// A text, or what [`compact`] makes of one.
+    Bytes(Arc<[u8]>),
 }
+
+const _: () = assert!(size_of::<MapKey>() == 24);
 
 /// A number to look up with.
 #[derive(Clone, Copy)]
@@ -47,11 +52,11 @@ pub(super) struct NumberKey {
     number: u64,
 }
 
-/// A text to look up with.
+/// A text, or a [compact](compact) one, to look up with.
 #[derive(Clone, Copy)]
-pub(super) struct TextKey<'a> {
+pub(super) struct BytesKey<'a> {
     tag: Tag,
-    text: &'a str,
+    bytes: &'a [u8],
 }
 
 /// Sets a text without the prefix of its type apart from the ids behind the prefix.
@@ -75,7 +80,7 @@ impl Hash for MapKey {
                 number: *number,
             }
             .hash(state),
-            Id::Text(text) => TextKey { tag, text }.hash(state),
+            Id::Bytes(bytes) => BytesKey { tag, bytes }.hash(state),
         }
     }
 }
@@ -88,11 +93,11 @@ impl Hash for NumberKey {
     }
 }
 
-impl Hash for TextKey<'_> {
+impl Hash for BytesKey<'_> {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.tag.hash(state);
-        state.write(self.text.as_bytes());
+        state.write(self.bytes);
     }
 }
 
@@ -103,10 +108,10 @@ impl Equivalent<MapKey> for NumberKey {
     }
 }
 
-impl Equivalent<MapKey> for TextKey<'_> {
+impl Equivalent<MapKey> for BytesKey<'_> {
     #[inline]
     fn equivalent(&self, key: &MapKey) -> bool {
-        self.tag == key.tag && matches!(&key.id, Id::Text(text) if **text == *self.text)
+        self.tag == key.tag && matches!(&key.id, Id::Bytes(bytes) if **bytes == *self.bytes)
     }
 }
 
@@ -154,7 +159,7 @@ impl MapKey {
     pub(super) fn example(text: &str) -> Self {
         Self {
             tag: Tag(1),
-            id: Id::Text(text.into()),
+            id: Id::Bytes(text.as_bytes().into()),
         }
     }
 
@@ -166,7 +171,10 @@ impl MapKey {
     pub(super) fn text(&self, head: &str) -> String {
         match &self.id {
             Id::Number(number) => format!("{head}{number}"),
-            Id::Text(text) => format!("{head}{text}"),
+            Id::Bytes(bytes) => match expanded(bytes) {
+                Some(uuid) => format!("{head}{uuid}"),
+                None => format!("{head}{}", String::from_utf8_lossy(bytes)),
+            },
         }
     }
 }
@@ -178,7 +186,7 @@ pub(super) trait LookUp {
 
     fn number(&self, key: NumberKey) -> Option<Self::Found>;
 
-    fn text(&self, key: TextKey<'_>) -> Option<Self::Found>;
+    fn bytes(&self, key: BytesKey<'_>) -> Option<Self::Found>;
 }
 
 /// Finds what is under `key`, without its text where that can be avoided. `confirms` says whether what
@@ -194,13 +202,14 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
         return map.number(NumberKey { tag, number });
     }
     if let Some(text) = as_text(key.id()) {
-        return map.text(TextKey { tag, text });
+        let bytes = text.as_bytes();
+        return map.bytes(BytesKey { tag, bytes });
     }
     let guessed = match Guess::of(key.id()) {
         Some(Guess::Number(number)) => map.number(NumberKey { tag, number }),
         Some(Guess::Uuid(uuid)) => {
-            let text = uuid.as_str();
-            map.text(TextKey { tag, text })
+            let bytes = &compact(uuid);
+            map.bytes(BytesKey { tag, bytes })
         }
         None => None,
     };
@@ -209,22 +218,32 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
     {
         return Some(found);
     }
-    let id = KeyText::of_id::<T>(key.id()).ok()?;
-    match number(&id) {
-        Some(number) => map.number(NumberKey { tag, number }),
-        None => map.text(TextKey { tag, text: &id }),
+    by_text::<T, L>(map, tag, key.id())
+}
+
+/// Finds what is under the text of `id`.
+fn by_text<T: CacheEntity, L: LookUp>(map: &L, tag: Tag, id: &T::Key) -> Option<L::Found> {
+    let text = KeyText::of_id::<T>(id).ok()?;
+    if let Some(number) = number(&text) {
+        return map.number(NumberKey { tag, number });
     }
+    let uuid = uuid(&text).map(compact);
+    let bytes = uuid.as_ref().map_or(text.as_bytes(), |uuid| uuid);
+    map.bytes(BytesKey { tag, bytes })
 }
 
 impl Id {
-    /// The id with the text `id`. A number is one that has no other text.
+    /// The id with the text `id`. A number, or a uuid, is one that has no other text.
     fn of<K: 'static>(id: &str) -> Self {
-        if !is_text::<K>()
-            && let Some(number) = number(id)
-        {
-            return Self::Number(number);
+        if !is_text::<K>() {
+            if let Some(number) = number(id) {
+                return Self::Number(number);
+            }
+            if let Some(uuid) = uuid(id) {
+                return Self::Bytes(compact(uuid).into());
+            }
         }
-        Self::Text(id.into())
+        Self::Bytes(id.as_bytes().into())
     }
 }
 
@@ -234,6 +253,50 @@ fn number(text: &str) -> Option<u64> {
     // `parse` would take a sign and zeros in front, too.
     let plain = text.starts_with(|first: char| matches!(first, '1'..='9')) || text == "0";
     plain.then(|| text.parse().ok())?
+}
+
+/// The uuid that is written as `text`, in its usual form.
+fn uuid(text: &str) -> Option<[u8; 16]> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut uuid = 0_u128;
+    for digit in text.chars().filter(|c| *c != '-') {
+        uuid = uuid << 4 | u128::from(digit.to_digit(16)?);
+    }
+    let uuid = uuid.to_be_bytes();
+    (*hyphenated(uuid) == *text).then_some(uuid)
+}
+
+/// The usual form of a uuid: `67e55044-10b1-426f-9247-bb680e5fe0c8`.
+fn hyphenated(uuid: [u8; 16]) -> ArrayString<36> {
+    let mut text = ArrayString::new();
+    for (place, byte) in uuid.into_iter().enumerate() {
+        if matches!(place, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(digit.into(), 16).unwrap_or_default());
+        }
+    }
+    text
+}
+
+/// No text contains it.
+const COMPACT: u8 = 0xff;
+
+/// A uuid in place of its text, as which it is never mistaken.
+#[inline]
+fn compact(uuid: [u8; 16]) -> [u8; 17] {
+    let mut bytes = [COMPACT; 17];
+    bytes[1..].copy_from_slice(&uuid);
+    bytes
+}
+
+/// The text of a uuid that is compact.
+fn expanded(bytes: &[u8]) -> Option<ArrayString<36>> {
+    let uuid = bytes.strip_prefix(&[COMPACT])?;
+    Some(hyphenated(uuid.try_into().ok()?))
 }
 
 macro_rules! texts {

@@ -11,6 +11,7 @@ mod moka;
 mod quick;
 #[cfg(all(test, feature = "moka", not(cache_kit_model)))]
 mod ratios;
+mod slot;
 mod stats;
 
 use std::any::Any;
@@ -23,8 +24,8 @@ use std::time::Duration;
 use quick_cache::Equivalent;
 
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
-    MissReason, Stored, Take,
+    CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, MissReason,
+    Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -38,10 +39,11 @@ pub use engine::{Engine, EvictionCause};
 pub use stats::InMemoryStats;
 
 use builder::{EvictionListener, Weigher};
-use engine::{Gone, Map, Slot, Value};
+use engine::{Gone, Map};
 use fence::{Fences, Share};
-use key::{LookUp, MapKey, NumberKey, TextKey, look_up};
+use key::{BytesKey, LookUp, MapKey, NumberKey, look_up};
 use kinds::Kinds;
+use slot::Slot;
 use stats::Stats;
 
 /// Keeps entries in this process: bounded, shared by its clones, typed.
@@ -213,7 +215,7 @@ impl CacheBackend for InMemoryBackend {
         entry: Entry<T>,
         _now: Timestamp,
     ) -> Result<Stored> {
-        self.shared.store(&lease.0, Slot::of(entry.erase()))
+        self.shared.store(&lease.0, entry.erase())
     }
 
     async fn release<T: CacheEntity>(&self, _key: &str, lease: InMemoryLease) -> Result<()> {
@@ -249,8 +251,7 @@ impl<T: CacheEntity> Fresh<'_, T> {
         // Taken apart by reference: moving the whole slot once more costs more than the look-up.
         let mut found = self.map.get(key);
         if let Some(slot) = &mut found
-            && self.now < slot.stale_from
-            && self.now < slot.expires
+            && slot.is_fresh(self.now)
         {
             return slot.take().downcast();
         }
@@ -267,7 +268,7 @@ impl<T: CacheEntity> LookUp for Fresh<'_, T> {
     }
 
     #[inline]
-    fn text(&self, key: TextKey<'_>) -> Option<Entry<T>> {
+    fn bytes(&self, key: BytesKey<'_>) -> Option<Entry<T>> {
         self.find(&key)
     }
 }
@@ -284,7 +285,7 @@ impl Shared {
             Some(slot) if slot.freshness(now) == Freshness::Expired => MissReason::Expired,
             Some(slot) => match slot.take().downcast() {
                 Some(entry) => {
-                    let fence = Some(slot.fence);
+                    let fence = Some(slot.fence());
                     return Lookup::Hit { entry, fence };
                 }
                 None => MissReason::Damaged,
@@ -319,7 +320,7 @@ impl Shared {
                 {
                     Err(Leased::Found)
                 }
-                Some(slot) => Ok(Some(slot.fence)),
+                Some(slot) => Ok(Some(slot.fence())),
                 None => Ok(None),
             }
         });
@@ -332,16 +333,17 @@ impl Shared {
 
     /// # Errors
     /// The weigher panicked. The old entry stays.
-    fn store(&self, held: &Share, mut slot: Slot) -> Result<Stored> {
+    fn store(&self, held: &Share, entry: Entry<dyn Any + Send + Sync>) -> Result<Stored> {
+        let mut slot = Slot::of(entry);
         let weight = self.weigh(held.key(), &slot)?;
-        slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        slot.set_weight(u32::try_from(weight).unwrap_or(u32::MAX));
         let fits = weight <= self.map.heaviest();
 
         let mut gone = Vec::new();
         let mut refused = None;
         let kept = held.fill(|fence| {
             if fits {
-                slot.fence = fence;
+                slot.set_fence(fence);
                 self.map.insert(held.key().clone(), slot, &mut gone)
             } else {
                 refused = Some(slot);
@@ -403,44 +405,5 @@ fn granted(held: Share) -> Leased<InMemoryLease> {
     Leased::Granted {
         lease: InMemoryLease(held),
         fence,
-    }
-}
-
-impl Slot {
-    fn of(entry: Entry<dyn Any + Send + Sync>) -> Self {
-        Self {
-            value: Value(entry.value),
-            // Both are set when the entry is stored.
-            fence: Fence(0),
-            weight: 1,
-            created: entry.created,
-            stale_from: entry.stale_from,
-            expires: entry.expires,
-            load_millis: entry.load_millis,
-        }
-    }
-
-    /// Whether the entry is fresh, stale or expired at `now`.
-    #[inline]
-    fn freshness(&self, now: Timestamp) -> Freshness {
-        if now >= self.expires {
-            Freshness::Expired
-        } else if now < self.stale_from {
-            Freshness::Fresh
-        } else {
-            Freshness::Stale
-        }
-    }
-
-    /// Takes the entry out.
-    #[inline]
-    fn take(&mut self) -> Entry<dyn Any + Send + Sync> {
-        Entry {
-            value: self.value.0.take(),
-            created: self.created,
-            stale_from: self.stale_from,
-            expires: self.expires,
-            load_millis: self.load_millis,
-        }
     }
 }

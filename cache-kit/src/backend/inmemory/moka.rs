@@ -17,8 +17,9 @@ use moka::notification::RemovalCause;
 use moka::sync::Cache;
 use quick_cache::Equivalent;
 
-use super::engine::{EvictionCause, Gone, Slot};
+use super::engine::{EvictionCause, Gone};
 use super::key::MapKey;
+use super::slot::Slot;
 use crate::shards::Shards;
 use crate::sync::{Mutex, lock};
 
@@ -117,7 +118,7 @@ struct Kept {
 
 impl Kept {
     fn weight(&self) -> u32 {
-        self.slot.as_ref().map_or(1, |slot| slot.weight)
+        self.slot.as_ref().map_or(1, Slot::weight)
     }
 
     /// Reports an eviction. The drop may come much later, since moka collects its garbage by

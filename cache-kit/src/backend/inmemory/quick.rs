@@ -7,8 +7,9 @@ use std::thread::available_parallelism;
 use quick_cache::sync::Cache;
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter};
 
-use super::engine::{EvictionCause, Gone, Slot};
+use super::engine::{EvictionCause, Gone};
 use super::key::MapKey;
+use super::slot::Slot;
 
 /// Nearly everything is "hot", and there are ghosts for two entries in five. With more ghosts, a
 /// loop longer than the cache displaces all of it. With fewer, the cache adapts too slowly when
@@ -86,7 +87,7 @@ impl QuickMap {
     }
 
     pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
-        let (entered, fence) = (key.clone(), slot.fence);
+        let (entered, fence) = (key.clone(), slot.fence());
         let mut outside = Some((key, slot));
         for _ in 0..ENTRANCES {
             let Some((key, slot)) = outside.take() else {
@@ -95,7 +96,7 @@ impl QuickMap {
             let mut left = Vec::new();
             self.cache.insert_with_lifecycle(key, slot, &mut left);
             for (key, slot) in left {
-                if slot.fence == fence {
+                if slot.fence() == fence {
                     outside = Some((key, slot));
                     continue;
                 }
@@ -144,7 +145,7 @@ struct BySlot;
 
 impl Weighter<MapKey, Slot> for BySlot {
     fn weight(&self, _key: &MapKey, slot: &Slot) -> u64 {
-        slot.weight.into()
+        slot.weight().into()
     }
 }
 

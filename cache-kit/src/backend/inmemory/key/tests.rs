@@ -1,5 +1,10 @@
 //! A key is found by what its caller has, wherever its text put it; and no other key is.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed expectation is what a test is for"
+)]
+
 use std::fmt::{self, Debug, Display};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
@@ -59,7 +64,7 @@ impl<K: EntityKey + Serialize + DeserializeOwned + Debug> LookUp for Held<K> {
         self.get(&key)
     }
 
-    fn text(&self, key: TextKey<'_>) -> Option<K> {
+    fn bytes(&self, key: BytesKey<'_>) -> Option<K> {
         self.get(&key)
     }
 }
@@ -109,9 +114,9 @@ key_types! {
     Padded(u64), |id| format!("{id:04}"), |id| id;
     Lettered(u64), |id| format!("U-{id}"), |id| id;
     Wide(u128), |id| id.to_string(), |id| id;
-    Uuid([u8; 16]), |id| Guess::hyphenated(id).to_string(), |id| id;
-    Upper([u8; 16]), |id| Guess::hyphenated(id).to_uppercase(), |id| id;
-    Reversed([u8; 16]), |mut id| { id.reverse(); Guess::hyphenated(id).to_string() }, |id| id;
+    Uuid([u8; 16]), |id| hyphenated(id).to_string(), |id| id;
+    Upper([u8; 16]), |id| hyphenated(id).to_uppercase(), |id| id;
+    Reversed([u8; 16]), |mut id| { id.reverse(); hyphenated(id).to_string() }, |id| id;
     Constant(u64), |id| id.to_string(), |_| 7_u64;
 }
 
@@ -205,9 +210,9 @@ fn all_forms_of_a_key_hash_alike() {
     };
     assert_eq!(hasher.hash_one(&number), hasher.hash_one(borrowed));
     let text = MapKey::of::<Of<String>>("item:7");
-    let borrowed = TextKey {
+    let borrowed = BytesKey {
         tag: text.tag,
-        text: "7",
+        bytes: b"7",
     };
     assert_eq!(hasher.hash_one(&text), hasher.hash_one(borrowed));
 }
