@@ -3,6 +3,7 @@
 mod config;
 mod connect;
 mod connection;
+mod dialect;
 mod said;
 mod scripts;
 mod split;
