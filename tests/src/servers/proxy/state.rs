@@ -55,7 +55,9 @@ impl fmt::Debug for Rule {
 }
 
 /// What the server gets instead of a command; `None` if it gets the command.
-pub(super) struct Translation(pub(super) Box<dyn Fn(&Command) -> Option<Vec<u8>> + Send>);
+pub(super) struct Translation(pub(super) Box<Translate>);
+
+type Translate = dyn Fn(&Command) -> Option<Vec<u8>> + Send;
 
 impl fmt::Debug for Translation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
