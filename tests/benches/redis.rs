@@ -13,15 +13,24 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
-use cache_kit::{CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome};
+use cache_kit::{
+    CacheEntity, CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome,
+};
 use cache_kit_tests::bench::{
-    USERS, User, compare, heads, hit, median, micros, miss, on_runtimes, throughput, user, users,
+    Line, USERS, User, article, compare, heads, hit, median, micros, miss, on_runtimes, throughput,
+    user, users,
 };
 use cache_kit_tests::servers::RedisServer;
 use redis::aio::MultiplexedConnection;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
 
 const ROUNDS: usize = 21;
-const BATCHES: usize = 501;
+const BATCHES: usize = 201;
+
+/// The most ids of one call.
+const MOST: u64 = 100_000;
 
 type Service = CacheService<RedisBackend>;
 
@@ -35,100 +44,141 @@ async fn bare_get(mut connection: MultiplexedConnection, id: u64) {
     black_box(postcard::from_bytes::<User>(&bytes).unwrap());
 }
 
-/// The three commands of a miss, one after the other: look, lease, store.
-async fn bare_miss(connection: &mut MultiplexedConnection, scripts: &[redis::Script; 2], id: u64) {
+/// A miss without leases: a look-up, and after its answer a store.
+async fn bare_miss(mut connection: MultiplexedConnection, id: u64) {
     let key = format!("bare:miss:{id}");
     let none: Option<Vec<u8>> = redis::cmd("GET")
         .arg(&key)
-        .query_async(connection)
+        .query_async(&mut connection)
         .await
         .unwrap();
     assert!(none.is_none());
-    let placeholder = [7_u8; 40];
-    let taken: Option<Vec<u8>> = scripts[0]
-        .key(&key)
-        .arg(placeholder.as_slice())
-        .arg(10_000)
-        .invoke_async(connection)
-        .await
-        .unwrap();
-    assert!(taken.is_none());
     let value = postcard::to_stdvec(&user(id)).unwrap();
-    let stored: bool = scripts[1]
-        .key(&key)
-        .arg(placeholder.as_slice())
-        .arg(value)
-        .arg(3_600_000)
-        .invoke_async(connection)
-        .await
-        .unwrap();
-    assert!(stored);
+    let mut set = redis::cmd("SET");
+    set.arg(&key).arg(value).arg("PX").arg(3_600_000);
+    set.query_async::<()>(&mut connection).await.unwrap();
 }
 
-/// Asks for many users in one call.
-struct Team {
+/// How many microseconds a call takes if `tasks` tasks share the calls for all users.
+async fn shared<F>(tasks: u64, call: impl Fn(u64) -> F + Clone + Send + 'static) -> f64
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let calls = async {
+        let mut running = JoinSet::new();
+        for task in 0..tasks {
+            let call = call.clone();
+            running.spawn(async move {
+                for id in (task..USERS).step_by(tasks as usize) {
+                    call(id).await;
+                }
+            });
+        }
+        running.join_all().await;
+    };
+    micros(calls).await / USERS as f64
+}
+
+/// Asks for many rows in one call.
+struct Many<T> {
     ids: Vec<u64>,
-    users: Vec<Option<Arc<User>>>,
+    rows: Vec<Option<Arc<T>>>,
 }
 
-impl CacheFeedMany<User> for Team {
+impl<T: CacheEntity<Key = u64>> CacheFeedMany<T> for Many<T> {
     fn entity_ids(&mut self) -> Vec<u64> {
         self.ids.clone()
     }
 
-    fn feed_many(&mut self, entities: Vec<Option<Arc<User>>>) {
-        self.users = entities;
+    fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>) {
+        self.rows = entities;
     }
 }
 
-async fn hit_many(service: &Service, ids: &[u64]) {
-    let none = InMemoryRepository::<User>::new();
-    let mut team = Team {
+async fn ask<T: CacheEntity<Key = u64>>(
+    service: &Service,
+    rows: &InMemoryRepository<T>,
+    ids: &[u64],
+) -> Vec<Outcome> {
+    let mut many = Many {
         ids: ids.to_vec(),
-        users: Vec::new(),
+        rows: Vec::new(),
     };
-    let outcomes = service
-        .execute_many(&mut team, &none, CacheStrategy::Refresh)
-        .await
-        .unwrap();
-    assert!(outcomes.iter().all(Outcome::is_hit));
-    black_box(team.users);
+    let outcomes = service.execute_many(&mut many, rows, CacheStrategy::Refresh);
+    let outcomes = outcomes.await.unwrap();
+    black_box(many.rows);
+    outcomes
 }
 
-async fn bare_mget(connection: &mut MultiplexedConnection, ids: &[u64]) {
+async fn hit_many<T: CacheEntity<Key = u64>>(service: &Service, ids: &[u64]) {
+    let outcomes = ask(service, &InMemoryRepository::<T>::new(), ids).await;
+    assert!(outcomes.iter().all(Outcome::is_hit));
+}
+
+/// Loads and stores what is missing, all in one call.
+async fn miss_many<T: CacheEntity<Key = u64>>(
+    service: &Service,
+    rows: &InMemoryRepository<T>,
+    ids: &[u64],
+) {
+    let outcomes = ask(service, rows, ids).await;
+    assert!(!outcomes.iter().any(Outcome::is_hit));
+}
+
+async fn bare_mget<T: DeserializeOwned>(connection: &mut MultiplexedConnection, ids: &[u64]) {
     let keys: Vec<String> = ids.iter().map(|id| format!("bare:{id}")).collect();
     let values: Vec<Vec<u8>> = redis::cmd("MGET")
         .arg(keys)
         .query_async(connection)
         .await
         .unwrap();
-    let decode = |bytes: &Vec<u8>| postcard::from_bytes::<User>(bytes).unwrap();
+    let decode = |bytes: &Vec<u8>| postcard::from_bytes::<T>(bytes).unwrap();
     black_box(values.iter().map(decode).collect::<Vec<_>>());
 }
 
-/// Loads and stores what is missing, all in one call.
-async fn miss_many(service: &Service, users: &InMemoryRepository<User>, ids: &[u64]) {
-    let mut team = Team {
-        ids: ids.to_vec(),
-        users: Vec::new(),
-    };
-    let outcomes = service
-        .execute_many(&mut team, users, CacheStrategy::Refresh)
-        .await
-        .unwrap();
-    assert!(!outcomes.iter().any(Outcome::is_hit));
-    black_box(team.users);
-}
-
-async fn set_bare(connection: &mut MultiplexedConnection) {
-    for id in 0..USERS {
-        let bytes = postcard::to_stdvec(&user(id)).unwrap();
-        let set = redis::cmd("SET")
-            .arg(format!("bare:{id}"))
-            .arg(bytes)
-            .to_owned();
+async fn set_bare<T: Serialize>(
+    connection: &mut MultiplexedConnection,
+    row: impl Fn(u64) -> T,
+    ids: &[u64],
+) {
+    for id in ids {
+        let bytes = postcard::to_stdvec(&row(*id)).unwrap();
+        let mut set = redis::cmd("SET");
+        set.arg(format!("bare:{id}")).arg(bytes);
         set.query_async::<()>(connection).await.unwrap();
     }
+}
+
+/// Compares a call for many rows with one command for them.
+async fn batches<T>(
+    service: &Service,
+    connection: &mut MultiplexedConnection,
+    row: impl Fn(u64) -> T,
+    what: &str,
+    line: Line,
+) where
+    T: CacheEntity<Key = u64> + Serialize + DeserializeOwned,
+{
+    let ids: Vec<u64> = (0..USERS).collect();
+    let mut rows = InMemoryRepository::new();
+    for id in &ids {
+        rows.insert(*id, row(*id));
+    }
+    ask(service, &rows, &ids).await;
+    set_bare(connection, &row, &ids).await;
+    let bytes = postcard::to_stdvec(&row(USERS / 2)).unwrap().len();
+    let medians = compare(
+        BATCHES,
+        async || micros(bare_mget::<T>(connection, &ids)).await,
+        async || micros(hit_many::<T>(service, &ids)).await,
+    );
+    let medians = medians.await;
+    println!("\n{USERS} hits in one call, {what} of {bytes} bytes, in µs, median of {BATCHES}");
+    println!(
+        "{} {}",
+        medians.in_words("bare MGET with decode", "execute_many"),
+        line.verdict(medians.ratio)
+    );
 }
 
 #[tokio::main]
@@ -138,11 +188,10 @@ async fn main() {
     let service = CacheService::new(backend);
     let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let users = users();
-    for id in 0..USERS {
-        miss(&service, &users, id).await;
-    }
-    set_bare(&mut connection).await;
+    let ids: Vec<u64> = (0..USERS).collect();
+    let users = Arc::new(users());
+    ask(&service, &users, &ids).await;
+    set_bare(&mut connection, user, &ids).await;
 
     println!("hits a second, median of {ROUNDS} rounds");
     println!("{:>6} {}", "tasks", heads("bare GET", "execute"));
@@ -154,13 +203,15 @@ async fn main() {
         let service = service.clone();
         move |_, id| hit(service.clone(), id)
     };
-    for tasks in [1, 16, 64, 256] {
+    for (tasks, line) in [(1, 0.95), (16, 1.0), (64, 1.2), (256, 1.4)] {
         let medians = compare(
             ROUNDS,
             async || throughput(tasks, get.clone()).await,
             async || throughput(tasks, hits.clone()).await,
         );
-        println!("{tasks:>6} {}", medians.await);
+        let medians = medians.await;
+        let verdict = Line::AtLeast(line).verdict(medians.ratio);
+        println!("{tasks:>6} {medians} {verdict}");
     }
 
     let medians = compare(
@@ -172,54 +223,40 @@ async fn main() {
     println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
     println!("{}", medians.in_words("one runtime", "four"));
 
-    let scripts = [
-        redis::Script::new(
-            "local head = redis.pcall('GETRANGE', KEYS[1], 0, 79)
-             if head ~= '' then return head end
-             redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return false",
-        ),
-        redis::Script::new(
-            "if redis.pcall('GETRANGE', KEYS[1], 0, 79) ~= ARGV[1] then return 0 end
-             redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) return 1",
-        ),
-    ];
-    let medians = compare(
-        ROUNDS,
-        async || {
-            server.flush();
-            let misses = async {
-                for id in 0..USERS {
-                    bare_miss(&mut connection, &scripts, id).await;
-                }
-            };
-            micros(misses).await / USERS as f64
-        },
-        async || {
-            let misses = async {
-                for id in 0..USERS {
-                    miss(&service, &users, id).await;
-                }
-            };
-            micros(misses).await / USERS as f64
-        },
-    );
-    let medians = medians.await;
-    println!("\na miss, one task, in µs, median of {ROUNDS} rounds of {USERS}");
-    println!("{}", medians.in_words("three bare commands", "execute"));
+    println!("\na miss, in µs, median of {ROUNDS} rounds of {USERS}");
+    println!("{:>6} {}", "tasks", heads("GET, SET", "execute"));
+    let bare = {
+        let connection = connection.clone();
+        move |id| bare_miss(connection.clone(), id)
+    };
+    let ours = {
+        let (service, users) = (service.clone(), Arc::clone(&users));
+        move |id| {
+            let (service, users) = (service.clone(), Arc::clone(&users));
+            async move { miss(&service, &users, id).await }
+        }
+    };
+    for (tasks, line) in [(1, 1.4), (16, 1.8)] {
+        let medians = compare(
+            ROUNDS,
+            async || {
+                server.flush();
+                shared(tasks, bare.clone()).await
+            },
+            async || {
+                server.flush();
+                shared(tasks, ours.clone()).await
+            },
+        );
+        let medians = medians.await;
+        let verdict = Line::AtMost(line).verdict(medians.ratio);
+        println!("{tasks:>6} {medians} {verdict}");
+    }
 
-    set_bare(&mut connection).await;
-    let ids: Vec<u64> = (0..USERS).collect();
-    let medians = compare(
-        BATCHES,
-        async || micros(bare_mget(&mut connection, &ids)).await,
-        async || micros(hit_many(&service, &ids)).await,
-    );
-    let medians = medians.await;
-    println!("\n{USERS} hits in one call, in µs, median of {BATCHES}");
-    println!(
-        "{}",
-        medians.in_words("bare MGET with decode", "execute_many")
-    );
+    server.flush();
+    let (small, medium) = (Line::AtMost(1.2), Line::AtMost(1.1));
+    batches(&service, &mut connection, user, "users", small).await;
+    batches(&service, &mut connection, article, "articles", medium).await;
 
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
@@ -228,4 +265,32 @@ async fn main() {
     }
     println!("\n{USERS} misses in one call, in ms, median of {ROUNDS}");
     println!("execute_many {:.1}", median(took));
+
+    let many: Vec<u64> = (0..MOST).collect();
+    let mut rows = InMemoryRepository::new();
+    for id in &many {
+        rows.insert(*id, user(*id));
+    }
+    ask(&service, &rows, &many).await;
+    let per_id = async |ids: &[u64]| {
+        let calls = MOST as usize / ids.len();
+        let hits = async {
+            for _ in 0..calls {
+                hit_many::<User>(&service, ids).await;
+            }
+        };
+        micros(hits).await / MOST as f64 * 1_000.0
+    };
+    let medians = compare(
+        ROUNDS,
+        async || per_id(&ids).await,
+        async || per_id(&many).await,
+    );
+    let medians = medians.await;
+    println!("\na hit of a batch, in ns for each id, median of {ROUNDS}");
+    println!(
+        "{} {}",
+        medians.in_words("of 1000", "of 100000"),
+        Line::AtMost(1.2).verdict(medians.ratio)
+    );
 }

@@ -21,7 +21,7 @@ use cache_kit::backend::{
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
-use cache_kit_tests::servers::{MemcachedServer, RedisServer};
+use cache_kit_tests::servers::{MemcachedServer, NewerRedis, RedisServer, Server};
 use tiered::Tiered;
 
 /// Entries with a longer payload are too large for [`weighed`].
@@ -122,8 +122,8 @@ mod bytes_in_a_map_of_the_example {
 }
 
 /// A separate server for every behaviour; it lives as long as the harness that made it.
-fn redis(protocol: &str) -> Harness<RedisBackend> {
-    let server = RedisServer::start();
+fn redis<S: Server>(protocol: &str) -> Harness<RedisBackend> {
+    let server = S::start();
     let url = format!("{}?protocol={protocol}", server.url());
     Harness::remote(move || {
         let _alive = &server;
@@ -135,11 +135,15 @@ fn redis(protocol: &str) -> Harness<RedisBackend> {
 }
 
 mod redis_resp2 {
-    cache_kit::conformance!(super::redis("resp2"));
+    cache_kit::conformance!(super::redis::<super::RedisServer>("resp2"));
 }
 
 mod redis_resp3 {
-    cache_kit::conformance!(super::redis("resp3"));
+    cache_kit::conformance!(super::redis::<super::RedisServer>("resp3"));
+}
+
+mod redis_newer {
+    cache_kit::conformance!(super::redis::<super::NewerRedis>("resp3"));
 }
 
 /// Memcached counts whole seconds, and adds one so that no lease ends early.

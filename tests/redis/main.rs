@@ -10,6 +10,7 @@
 
 mod batches;
 mod bytes;
+mod commands;
 mod connections;
 mod failover;
 mod failures;

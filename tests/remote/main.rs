@@ -137,4 +137,5 @@ macro_rules! on {
 }
 
 on!(redis, RedisServer);
+on!(newer_redis, NewerRedis);
 on!(memcached, MemcachedServer);

@@ -219,3 +219,17 @@ fn a_predicate_that_panics_fails_the_test() {
     assert!(is_silent(&mut client));
     assert!(catch_unwind(AssertUnwindSafe(|| drop(proxy))).is_err());
 }
+
+#[test]
+fn a_translated_command_has_the_answer_to_its_translation() {
+    let (redis, proxy) = pair();
+    let mut client = connect(&proxy);
+    proxy.translate(|command| {
+        let instead = || Command::encode(&["INCRBY", "n", "7"]);
+        command.is("INCR").then(instead)
+    });
+    assert_eq!(client.command(&["INCR", "n"]).unwrap(), Reply::Integer(7));
+    assert!(client.command(&["SET", "k", "v"]).unwrap().is_ok());
+    assert_eq!(redis.command(&["GET", "n"]).text().unwrap(), "7");
+    assert_eq!((proxy.seen("INCR"), proxy.seen("INCRBY")), (1, 0));
+}

@@ -48,6 +48,36 @@ pub fn user(id: u64) -> User {
     }
 }
 
+/// A row of about 2 kB.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Article {
+    id: u64,
+    title: String,
+    paragraphs: Vec<String>,
+}
+
+impl CacheEntity for Article {
+    type Key = u64;
+
+    fn cache_key(&self) -> u64 {
+        self.id
+    }
+
+    fn cache_prefix() -> &'static str {
+        "article"
+    }
+}
+
+/// The article `id`.
+pub fn article(id: u64) -> Article {
+    let paragraph = |n| format!("paragraph {n} of article {id}: ").repeat(8);
+    Article {
+        id,
+        title: format!("title of article {id}"),
+        paragraphs: (0..9).map(paragraph).collect(),
+    }
+}
+
 /// All users.
 pub fn users() -> InMemoryRepository<User> {
     let mut users = InMemoryRepository::new();
@@ -118,6 +148,27 @@ impl Medians {
             "{bare} {:.0}, {ours} {:.0}, ratio {:.2}",
             self.bare, self.ours, self.ratio
         )
+    }
+}
+
+/// What a ratio must not pass.
+#[derive(Debug, Clone, Copy)]
+pub enum Line {
+    /// Of two rates.
+    AtLeast(f64),
+    /// Of two durations.
+    AtMost(f64),
+}
+
+impl Line {
+    /// The line, and whether `ratio` holds it.
+    pub fn verdict(self, ratio: f64) -> String {
+        let (sign, line, holds) = match self {
+            Self::AtLeast(line) => ('≥', line, ratio >= line),
+            Self::AtMost(line) => ('≤', line, ratio <= line),
+        };
+        let verdict = if holds { "holds" } else { "does not hold" };
+        format!("(line {sign} {line:.2}: {verdict})")
     }
 }
 

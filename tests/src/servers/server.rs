@@ -106,9 +106,13 @@ fn runs_a_script(command: &Command) -> bool {
     command.is("EVALSHA") || command.is("EVAL")
 }
 
-/// Only a claim gets the prefixes of a head.
+fn sets(command: &Command, option: &str) -> bool {
+    command.is("SET") && command.has_arg(option)
+}
+
+/// Of the scripts, only a claim gets the prefixes of a head.
 fn claims(command: &Command) -> bool {
-    runs_a_script(command) && command.has_arg(HEAD_PREFIXES[0])
+    sets(command, "NX") || runs_a_script(command) && command.has_arg(HEAD_PREFIXES[0])
 }
 
 impl Server for RedisServer {
@@ -120,13 +124,18 @@ impl Server for RedisServer {
         greeting: ("HELLO", |command| command.is("HELLO")),
         get: ("GET", |command| command.is("GET") || command.is("MGET")),
         claim: ("claim", claims),
-        set: ("set", |command| command.is("SET")),
-        // A swap has a head, a value and a lifetime; a remove has a head alone.
+        set: ("set", |command| {
+            command.is("SET") && !sets(command, "NX") && !sets(command, "IFEQ")
+        }),
+        // The script of a swap has a head, a value and a lifetime; that of a remove has a head alone.
         swap: ("swap", |command| {
-            runs_a_script(command) && !claims(command) && command.args().len() > 4
+            sets(command, "IFEQ")
+                || runs_a_script(command) && !claims(command) && command.args().len() > 4
         }),
         remove: ("remove", |command| {
-            runs_a_script(command) && !claims(command) && command.args().len() == 4
+            command.is("DELEX")
+                || command.is("DELIFEQ")
+                || runs_a_script(command) && !claims(command) && command.args().len() == 4
         }),
         delete: ("delete", |command| command.is("DEL")),
     };

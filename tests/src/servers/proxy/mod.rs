@@ -26,7 +26,7 @@ use super::port;
 use super::protocol::Protocol;
 use super::resp::Command;
 use super::wait::{LIMIT, eventually, eventually_async};
-use state::{Rule, Shared};
+use state::{Rule, Shared, Translation};
 
 /// What happens to one command or its answer.
 ///
@@ -139,6 +139,15 @@ impl Proxy {
             shared: Arc::clone(&self.shared),
             id,
         }
+    }
+
+    /// Sends the server other bytes for some commands, from now on: exactly one command for each, as
+    /// it has one answer. `None` is the command itself. For a server that understands other commands
+    /// than the one behind the proxy.
+    pub fn translate(&self, translate: impl Fn(&Command) -> Option<Vec<u8>> + Send + 'static) {
+        let translation = Translation(Box::new(translate));
+        self.shared
+            .change(|state| state.translation = Some(translation));
     }
 
     /// Delays every answer and push by this much, from now on. Answers that arrive together are

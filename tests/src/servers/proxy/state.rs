@@ -28,6 +28,7 @@ pub(super) struct State {
     pub(super) hold: bool,
     pub(super) black_hole: bool,
     pub(super) rules: Vec<Rule>,
+    pub(super) translation: Option<Translation>,
     pub(super) traps: Vec<TrapState>,
     pub(super) links: BTreeMap<usize, Link>,
     /// Connections that have ended for their clients. What those had sent is still on its way.
@@ -50,6 +51,17 @@ impl fmt::Debug for Rule {
         f.debug_struct("Rule")
             .field("trick", &self.trick)
             .finish_non_exhaustive()
+    }
+}
+
+/// What the server gets instead of a command; `None` if it gets the command.
+pub(super) struct Translation(pub(super) Box<Translate>);
+
+type Translate = dyn Fn(&Command) -> Option<Vec<u8>> + Send;
+
+impl fmt::Debug for Translation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Translation").finish_non_exhaustive()
     }
 }
 
@@ -190,6 +202,7 @@ impl State {
             hold: false,
             black_hole: false,
             rules: Vec::new(),
+            translation: None,
             traps: Vec::new(),
             links: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -198,6 +211,13 @@ impl State {
             threads: Vec::new(),
             complaint: None,
         }
+    }
+
+    /// What the server gets instead of `command`.
+    pub(super) fn translated(&self, command: &Command) -> Option<Vec<u8>> {
+        self.translation
+            .as_ref()
+            .and_then(|Translation(translate)| translate(command))
     }
 
     pub(super) fn add_trap(&mut self) -> usize {

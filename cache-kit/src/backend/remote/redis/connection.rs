@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::RedisConfig;
 use super::connect::Connector;
+use super::dialect::Dialect;
 use crate::error::{Error, Result};
 
 pub(super) struct Link {
@@ -16,8 +17,14 @@ pub(super) struct Link {
     homes: Arc<Homes>,
 }
 
-/// A connection, and its number.
-pub(super) type Usable = (MultiplexedConnection, u64);
+/// A connection, as a command gets it.
+pub(super) struct Usable {
+    pub(super) connection: MultiplexedConnection,
+    /// Its number.
+    pub(super) number: u64,
+    /// What its server knows, as far as earlier commands have shown.
+    pub(super) dialect: Dialect,
+}
 
 #[derive(Default)]
 struct Homes(Mutex<State>);
@@ -45,7 +52,7 @@ enum Door {
     Shut,
     /// A task connects, under this number.
     Opening(u64, watch::Receiver<Option<Result<()>>>),
-    Open(u64, MultiplexedConnection),
+    Open(u64, MultiplexedConnection, Dialect),
 }
 
 /// The state of a runtime's connection, as a caller finds it.
@@ -140,7 +147,11 @@ impl Link {
             return Ok(Found::Stranger);
         };
         match &home.door {
-            Door::Open(number, connection) => Ok(Found::Usable((connection.clone(), *number))),
+            Door::Open(number, connection, dialect) => Ok(Found::Usable(Usable {
+                connection: connection.clone(),
+                number: *number,
+                dialect: *dialect,
+            })),
             Door::Opening(_, opened) => Ok(Found::Wait(opened.clone())),
             Door::Shut => {
                 let (opens, opened) = watch::channel(None);
@@ -163,11 +174,19 @@ impl Link {
         drop(replaced);
     }
 
+    /// Notes what an answer on a connection shows of its server.
+    pub(super) fn learn(&self, number: u64, learn: impl FnOnce(Dialect) -> Dialect) {
+        let mut state = self.homes.lock();
+        let home = state.opened(number);
+        if let Some(Door::Open(_, _, dialect)) = home.map(|home| &mut home.door) {
+            *dialect = learn(*dialect);
+        }
+    }
+
     /// The server is a replica. Nothing is sent until [`prove`](Self::prove) shows otherwise.
     pub(super) fn demote(&self, number: u64, key: &str) {
         let mut state = self.homes.lock();
-        let is_current = |home: &Home| matches!(home.door, Door::Open(open, _) if open == number);
-        if !state.homes.iter().any(is_current) {
+        if state.opened(number).is_none() {
             return;
         }
         state.demoted = Some(key.into());
@@ -291,13 +310,18 @@ impl State {
         let opening =
             |home: &&mut Home| matches!(home.door, Door::Opening(opening, _) if opening == number);
         if let Some(home) = self.homes.iter_mut().find(opening) {
-            home.door = Door::Open(number, connection);
+            home.door = Door::Open(number, connection, Dialect::default());
         }
     }
 
     fn shut(&mut self, number: u64) -> Option<Door> {
-        let open = |home: &&mut Home| matches!(home.door, Door::Open(open, _) if open == number);
-        self.homes.iter_mut().find(open)?.leave()
+        self.opened(number)?.leave()
+    }
+
+    /// The home whose open connection has this number.
+    fn opened(&mut self, number: u64) -> Option<&mut Home> {
+        let open = |home: &&mut Home| matches!(home.door, Door::Open(open, ..) if open == number);
+        self.homes.iter_mut().find(open)
     }
 }
 

@@ -33,6 +33,11 @@ fn clean(word: &str) -> &str {
     }
 }
 
+/// Whether the server has answered with this code.
+pub(super) fn has_code(error: &RedisError, code: &str) -> bool {
+    code_of(error, "").is_some_and(|(known, _)| known == code)
+}
+
 /// Whether the server refuses the login, so that no command on the connection can succeed.
 pub(super) fn is_login(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed

@@ -1,4 +1,5 @@
-//! The scripts of the fence protocol. Each sees one key, so each works in a cluster.
+//! The scripts of the fence protocol, for servers that have no command for it. Each sees one key, so
+//! each works in a cluster. A key of another Redis type has no head, and `SET` replaces it.
 
 use ::redis::Script;
 
@@ -25,57 +26,82 @@ impl Scripts {
     pub(super) fn new() -> Self {
         let last = HEAD_BYTES - 1;
         let prefix = HEAD_PREFIXES[0].len();
-        let script = |body: &str| Script::new(&format!("{}{body}", prelude(last)));
+        let refused = refused();
+        let there = there();
         Self {
-            claim: script(&format!(
-                "if head then
-                   local prefix = string.sub(head, 1, {prefix})
-                   if prefix == ARGV[3] or prefix == ARGV[4] then return head end
+            claim: Script::new(&format!(
+                "local there = redis.pcall('GETRANGE', KEYS[1], 0, {last})
+                 local command = 'GETRANGE'
+                 if type(there) == 'string' then
+                   local prefix = string.sub(there, 1, {prefix})
+                   if prefix == ARGV[3] or prefix == ARGV[4] then return there end
                  end
-                 local done = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-                 if done.err then return refused('SET', done) end
-                 return false"
+                 if type(there) == 'string' or string.find(there.err, 'WRONGTYPE', 1, true) then
+                   command = 'SET'
+                   there = redis.pcall('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+                   if there.ok then return false end
+                 end
+                 {refused}"
             )),
-            // An empty head is never passed: it would match a missing key. If the current head is
+            // An empty head is never passed: it would match an empty value. If the current head is
             // that of the new value, an earlier copy of the command stored it.
-            swap: script(&format!(
-                "if head == string.sub(ARGV[2], 1, {HEAD_BYTES}) then return 1 end
-                 if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
-                 local done
-                 if ARGV[3] == '0' then
-                   done = redis.pcall('SET', KEYS[1], ARGV[2])
-                 else
-                   done = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+            swap: Script::new(&format!(
+                "local key, token, value, lifetime = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
+                 {there}
+                 if there == token and token ~= '' then
+                   command = 'SET'
+                   if lifetime == '0' then
+                     there = redis.pcall('SET', key, value)
+                   else
+                     there = redis.pcall('SET', key, value, 'PX', lifetime)
+                   end
+                   if there.ok then return 1 end
+                 elseif type(there) == 'string' then
+                   if string.sub(there, 1, {HEAD_BYTES}) == string.sub(value, 1, {HEAD_BYTES}) then
+                     return 1
+                   end
+                   return 0
+                 elseif not there or string.find(there.err, 'WRONGTYPE', 1, true) then
+                   return 0
                  end
-                 if done.err then return refused('SET', done) end
-                 return 1"
+                 {refused}"
             )),
-            remove: script(
-                "if ARGV[1] == '' or head ~= ARGV[1] then return 0 end
-                 local done = redis.pcall('DEL', KEYS[1])
-                 if type(done) == 'table' then return refused('DEL', done) end
-                 return done",
-            ),
+            remove: Script::new(&format!(
+                "local key, token = KEYS[1], ARGV[1]
+                 {there}
+                 if there == token and token ~= '' then
+                   command = 'DEL'
+                   there = redis.pcall('DEL', key)
+                   if type(there) == 'number' then return there end
+                 elseif type(there) ~= 'table' or string.find(there.err, 'WRONGTYPE', 1, true) then
+                   return 0
+                 end
+                 {refused}"
+            )),
         }
     }
 }
 
-/// The beginning of every script: it gets the head. A key of another Redis type has none, and `SET`
-/// replaces it. Every other error is returned, with its command.
-fn prelude(last: usize) -> String {
+/// Gets what is to be compared with the token: the value, if the token is shorter than a head and so
+/// a whole value, or else the head. `GET` is the cheaper command.
+fn there() -> String {
+    let last = HEAD_BYTES - 1;
     format!(
-        "local function refused(command, answer)
-           local code = string.match(answer.err, '^%-?(%u+) ') or 'ERR'
-           if string.find(answer.err, 'user executing the script', 1, true) then code = 'NOPERM' end
-           return redis.error_reply('{NOT_DONE} ' .. command .. ' ' .. code)
-         end
-         local head = redis.pcall('GETRANGE', KEYS[1], 0, {last})
-         if type(head) == 'table' then
-           if not string.find(head.err, 'WRONGTYPE', 1, true) then
-             return refused('GETRANGE', head)
-           end
-           head = false
-         end
-         "
+        "local command, there = 'GET', nil
+         if #token < {HEAD_BYTES} then
+           there = redis.pcall('GET', key)
+         else
+           command = 'GETRANGE'
+           there = redis.pcall('GETRANGE', key, 0, {last})
+         end"
+    )
+}
+
+/// The end of every script: answers with the error in `there`, and the command that failed.
+fn refused() -> String {
+    format!(
+        "local code = string.match(there.err, '^%-?(%u+) ') or 'ERR'
+         if string.find(there.err, 'user executing the script', 1, true) then code = 'NOPERM' end
+         return redis.error_reply('{NOT_DONE} ' .. command .. ' ' .. code)"
     )
 }
