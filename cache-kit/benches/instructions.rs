@@ -42,32 +42,32 @@ const CASES: [Case; 6] = [
     (
         "integer key, quick_cache",
         |hits| items::<u64>(Engine::QuickCache, hits),
-        1.93,
+        1.80,
     ),
     (
         "newtype key, quick_cache",
         |hits| items::<Id>(Engine::QuickCache, hits),
-        2.10,
+        1.98,
     ),
     (
         "string key, quick_cache",
         |hits| items::<String>(Engine::QuickCache, hits),
-        2.47,
+        2.37,
     ),
     (
         "uuid key, quick_cache",
         |hits| items::<Uuid>(Engine::QuickCache, hits),
-        2.61,
+        2.54,
     ),
     (
         "integer key, moka",
         |hits| items::<u64>(Engine::Moka, hits),
-        5.95,
+        5.81,
     ),
     (
         "string key, moka",
         |hits| items::<String>(Engine::Moka, hits),
-        6.55,
+        6.43,
     ),
 ];
 

@@ -54,7 +54,8 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
     /// It is only ever written, never parsed.
     type Key: EntityKey;
 
-    /// The key of this entity.
+    /// The key of this entity. Cheap, if it can be: a hit in memory may compare it with the key that is
+    /// asked for.
     fn cache_key(&self) -> Self::Key;
 
     /// The prefix of every cache key of this type, without the colon: 1 to 64 bytes without colons,

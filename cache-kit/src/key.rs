@@ -262,8 +262,8 @@ pub(crate) struct Namespace {
     tag: u64,
 }
 
-/// A number for a namespace: equal for equal names, and else equal only by a chance of 2⁻⁶⁴ that
-/// nobody outside of the process can help along.
+/// A number for a namespace. Two names share one with a probability of 2⁻⁶⁴; the seed is random, so that
+/// names cannot be chosen to collide.
 pub(crate) fn namespace_tag(name: &str) -> u64 {
     static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     HASHER.hash_one(name)

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 
 use super::key::MapKey;
-use super::slot::BITS;
 use crate::backend::Fence;
 use crate::shards::Shards;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -42,10 +41,8 @@ impl Fences {
         })
     }
 
-    /// A fence that is used again only after 2⁴⁸ others: a slot has no room for more bits.
     fn next(&self) -> Fence {
-        let next = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-        Fence(next % (1 << BITS))
+        Fence(self.last.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
     /// The fence of `key`, if there is a lease on it.

@@ -87,7 +87,7 @@ impl QuickMap {
     }
 
     pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
-        let (entered, fence) = (key.clone(), slot.fence());
+        let (entered, fence) = (key.clone(), slot.fence);
         let mut outside = Some((key, slot));
         for _ in 0..ENTRANCES {
             let Some((key, slot)) = outside.take() else {
@@ -96,7 +96,7 @@ impl QuickMap {
             let mut left = Vec::new();
             self.cache.insert_with_lifecycle(key, slot, &mut left);
             for (key, slot) in left {
-                if slot.fence() == fence {
+                if slot.fence == fence {
                     outside = Some((key, slot));
                     continue;
                 }
@@ -145,7 +145,7 @@ struct BySlot;
 
 impl Weighter<MapKey, Slot> for BySlot {
     fn weight(&self, _key: &MapKey, slot: &Slot) -> u64 {
-        slot.weight().into()
+        slot.weight.into()
     }
 }
 
