@@ -33,7 +33,10 @@ impl<T: CacheEntity> CacheEntity for Near<T> {
 
     fn cache_key(&self) -> T::Key {
         let value = self.entry.as_ref().and_then(|entry| entry.value.as_ref());
-        value.expect("an absence is not asked").cache_key()
+        match value {
+            Some(value) => value.cache_key(),
+            None => unreachable!("an absence is not asked for its key"),
+        }
     }
 
     fn cache_prefix() -> &'static str {
