@@ -71,7 +71,6 @@ impl<'a, T: CacheEntity> CacheKey<'a, T> {
     }
 
     /// The word in front of every key of the service, if it has one.
-    #[inline]
     pub fn namespace(self) -> Option<&'a str> {
         self.namespace.map(Namespace::as_str)
     }
@@ -271,7 +270,6 @@ pub(crate) fn namespace_tag(name: &str) -> u64 {
 }
 
 impl Namespace {
-    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         &self.name
     }

@@ -197,9 +197,6 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
     key: CacheKey<'_, T>,
     confirms: impl FnOnce(&L::Found) -> bool,
 ) -> Option<L::Found> {
-    if key.namespace() == Some(T::cache_prefix()) {
-        return by_whole_text(map, key);
-    }
     let tag = Tag::of::<T>(key.namespace_tag());
     if let Some(number) = as_number(key.id()) {
         return map.number(NumberKey { tag, number });
@@ -221,26 +218,17 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
     {
         return Some(found);
     }
-    let id = KeyText::of_id::<T>(key.id()).ok()?;
-    by_text(map, tag, &id)
+    by_text::<T, L>(map, tag, key.id())
 }
 
-/// Finds what is under the text of `key`. For a namespace that is called like the prefix: in the text
-/// `item:item:1`, the first `item` is taken for the prefix.
-#[cold]
-fn by_whole_text<T: CacheEntity, L: LookUp>(map: &L, key: CacheKey<'_, T>) -> Option<L::Found> {
-    let text = key.text().ok()?;
-    let (head, namespace) = split(&text, T::cache_prefix());
-    by_text(map, Tag::of::<T>(namespace), &text[head.len()..])
-}
-
-/// Finds what is under an id of this text, as [`Id::of`] has it.
-fn by_text<L: LookUp>(map: &L, tag: Tag, id: &str) -> Option<L::Found> {
-    if let Some(number) = number(id) {
+/// Finds what is under the text of `id`.
+fn by_text<T: CacheEntity, L: LookUp>(map: &L, tag: Tag, id: &T::Key) -> Option<L::Found> {
+    let text = KeyText::of_id::<T>(id).ok()?;
+    if let Some(number) = number(&text) {
         return map.number(NumberKey { tag, number });
     }
-    let uuid = uuid(id).map(compact);
-    let bytes = uuid.as_ref().map_or(id.as_bytes(), |uuid| uuid);
+    let uuid = uuid(&text).map(compact);
+    let bytes = uuid.as_ref().map_or(text.as_bytes(), |uuid| uuid);
     map.bytes(BytesKey { tag, bytes })
 }
 
