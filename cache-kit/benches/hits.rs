@@ -258,35 +258,35 @@ fn compare(
 }
 
 fn on_quick_cache<K: Key>(name: &str, entities: u64, line: f64) {
-    let (map, texts) = (quick::<K>(entities), texts::<K>(entities));
-    let service = service::<K>(Engine::QuickCache, entities);
-    compare(
-        &format!("{name}, {entities} entities"),
-        entities,
-        line,
-        |id| {
-            map.get(texts[id as usize].as_str())
-                .map_or(0, |item| item.number)
-        },
-        calls::<K>(&service, entities),
-    );
+    let map = quick::<K>(entities);
+    let bare = |text: &str| map.get(text);
+    beside::<K>(name, Engine::QuickCache, entities, line, bare);
 }
 
 fn on_moka<K: Key>(name: &str, entities: u64, line: f64) {
-    let texts = texts::<K>(entities);
     let map = moka::sync::Cache::<String, Arc<Item<K>>>::new(CAPACITY as u64);
-    for (text, id) in texts.iter().zip(0..) {
-        map.insert(text.clone(), Arc::new(item(id)));
+    for (text, id) in texts::<K>(entities).into_iter().zip(0..) {
+        map.insert(text, Arc::new(item(id)));
     }
-    let service = service::<K>(Engine::Moka, entities);
+    let bare = |text: &str| map.get(text);
+    beside::<K>(name, Engine::Moka, entities, line, bare);
+}
+
+/// Compares a service with the bare map under it.
+fn beside<K: Key>(
+    name: &str,
+    engine: Engine,
+    entities: u64,
+    line: f64,
+    bare: impl Fn(&str) -> Option<Arc<Item<K>>>,
+) {
+    let texts = texts::<K>(entities);
+    let service = service::<K>(engine, entities);
     compare(
         &format!("{name}, {entities} entities"),
         entities,
         line,
-        |id| {
-            map.get(texts[id as usize].as_str())
-                .map_or(0, |item| item.number)
-        },
+        |id| bare(&texts[id as usize]).map_or(0, |item| item.number),
         calls::<K>(&service, entities),
     );
 }

@@ -11,6 +11,7 @@ use super::key::wire_key;
 use super::lifetime::time_to_live;
 use super::link::{Answered, Failure, Link};
 use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
+use crate::answers::all_failed;
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -72,8 +73,7 @@ impl MemcachedStore {
     }
 
     fn said_of_each<O>(&self, keys: usize, failure: Failure) -> Vec<Result<O>> {
-        let error = self.said(failure);
-        (0..keys).map(|_| Err(error.clone())).collect()
+        all_failed(keys, &self.said(failure))
     }
 
     fn said(&self, failure: Failure) -> Error {

@@ -1,14 +1,15 @@
-//! [`Split`]: whether commands for many keys are sent key by key for a while.
+//! [`Split`]: whether a kind of command that was refused is sent in another way for a while.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Redis refuses a whole command if it refuses it for one key. Unrelated keys share a command, so a
 /// refused one is sent again key by key. For this long, so are the commands after it; otherwise
-/// each would first cost a wasted round trip.
+/// each would first cost a wasted round trip. The same goes for the question what a user without
+/// scripts can do instead.
 const FOR: Duration = Duration::from_secs(10);
 
-/// Whether commands for many keys are sent key by key.
+/// Whether commands of one kind are sent in another way, since one was refused.
 pub(super) struct Split {
     made: Instant,
     /// In milliseconds since it was made; 0 while nothing was refused.

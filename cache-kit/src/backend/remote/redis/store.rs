@@ -15,6 +15,7 @@ use super::dialect::{Dialect, Plain, is_unknown, misses_arguments};
 use super::said::{has_code, is_demoted, is_login, is_lost, said_of};
 use super::scripts::Scripts;
 use super::split::Split;
+use crate::answers::all_failed;
 use crate::backend::remote::byte_store::{
     ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head,
 };
@@ -221,8 +222,8 @@ impl RedisStore {
     }
 
     /// Claims for a user that may not run scripts, if the server has commands for all that follows a
-    /// claim. It is asked by a store that can change nothing: nobody has the value that it compares
-    /// with.
+    /// claim. It is asked by a store that changes nothing: it compares with the placeholder, which is
+    /// under no key yet.
     async fn claim_without_scripts(
         &self,
         key: &str,
@@ -312,7 +313,7 @@ impl ByteStore for RedisStore {
                 Ok(values) => return values.into_iter().map(Ok).collect(),
                 // Maybe because of one key that this user may not touch.
                 Err(Error::BackendRefused(_)) => self.split_reads.begin(),
-                Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
+                Err(error) => return all_failed(keys.len(), &error),
             }
         }
         join(keys.iter().map(|key| self.get(key)), usize::MAX).await
