@@ -36,7 +36,7 @@ pub use inmemory::{
 #[cfg(feature = "codec")]
 pub use remote::{
     ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, Health,
-    head, is_head,
+    NodeHealth, NodeInfo, NodeRole, head, is_head,
 };
 #[cfg(feature = "memcached")]
 pub use remote::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};

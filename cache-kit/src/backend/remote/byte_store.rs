@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::resilience::NodeInfo;
 use crate::answers::one_each;
 use crate::codec;
 use crate::error::Result;
@@ -139,6 +140,27 @@ pub trait ByteStore: Send + Sync + 'static {
     /// Sent while commands are given up, and while the store is unavailable. The store must replace
     /// a connection that does not answer it.
     fn ping(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// The number of the node that keeps `key`, in a store of several servers. Each node has its
+    /// own breaker, deadline and batches, so that one that does not answer affects only its own
+    /// keys. A key may move to another node; a node has the same number as long as the store lives.
+    /// The numbers count from 0, since the guard keeps a list of them. By default 0, for one server.
+    fn node_of(&self, key: &str) -> usize {
+        let _ = key;
+        0
+    }
+
+    /// [`ping`](Self::ping) to the node of this number. Success for a node that keeps no keys any
+    /// more. By default `ping`.
+    fn ping_node(&self, node: usize) -> impl Future<Output = Result<()>> + Send {
+        let _ = node;
+        self.ping()
+    }
+
+    /// The nodes, for [`Health`](super::Health). By default none.
+    fn nodes(&self) -> Vec<NodeInfo> {
+        Vec::new()
+    }
 }
 
 /// What [`ByteStore::claim`] answers.

@@ -32,13 +32,20 @@ pub(super) struct Coalescer<S> {
     queue: Arc<Queue>,
 }
 
-/// The waiting callers, by runtime. The task that fetches for them runs on the same runtime: a task
-/// of another one might stand still while this runtime goes on.
+/// The waiting callers.
 #[derive(Default)]
 struct Queue(Mutex<Vec<Batch>>);
 
-struct Batch {
+/// Which callers wait together: those of one runtime, since a task of another one might stand still
+/// while this runtime goes on, and of one node, since another one may not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
     runtime: Id,
+    node: usize,
+}
+
+struct Batch {
+    group: Group,
     waiting: Vec<Waiting>,
 }
 
@@ -75,20 +82,23 @@ impl<S: ByteStore> Coalescer<S> {
         value
     }
 
-    /// Joins the waiters of this runtime; `None` outside of a runtime.
+    /// Joins the waiters for this node on this runtime; `None` outside of a runtime.
     fn join(&self, key: &str) -> Option<oneshot::Receiver<Result<Value>>> {
         let runtime = Handle::try_current().ok()?;
-        let here = runtime.id();
+        let group = Group {
+            runtime: runtime.id(),
+            node: self.store.inner().node_of(key),
+        };
         let (sender, answer) = oneshot::channel();
         let waiting = Waiting {
             key: key.into(),
             answer: sender,
         };
         let mut batches = self.queue.lock();
-        let place = batches.iter().position(|batch| batch.runtime == here);
+        let place = batches.iter().position(|batch| batch.group == group);
         let place = place.unwrap_or_else(|| {
             batches.push(Batch {
-                runtime: here,
+                group,
                 waiting: Vec::new(),
             });
             batches.len() - 1
@@ -100,7 +110,7 @@ impl<S: ByteStore> Coalescer<S> {
         // A task may be dropped as it is spawned, and its `Drop` takes the lock.
         drop(batches);
         if first {
-            let task = FlushTask(Some((self.queue.clone(), here)));
+            let task = FlushTask(Some((self.queue.clone(), group)));
             runtime.spawn(flush(self.store.clone(), task));
         }
         if let Some(full) = full {
@@ -140,22 +150,22 @@ async fn fetch<S: ByteStore>(store: GuardedStore<S>, mut batch: Vec<Waiting>) {
     }
 }
 
-/// Held by the one task that fetches for the waiters of a runtime. If the runtime drops the task
+/// Held by the one task that fetches for the waiters of a group. If the runtime drops the task
 /// first, the waiters get an error.
-struct FlushTask(Option<(Arc<Queue>, Id)>);
+struct FlushTask(Option<(Arc<Queue>, Group)>);
 
 impl FlushTask {
     fn take(mut self) -> Vec<Waiting> {
         let queue = self.0.take();
-        queue.map_or_else(Vec::new, |(queue, runtime)| queue.take(runtime))
+        queue.map_or_else(Vec::new, |(queue, group)| queue.take(group))
     }
 }
 
 impl Drop for FlushTask {
     fn drop(&mut self) {
-        if let Some((queue, runtime)) = self.0.take() {
+        if let Some((queue, group)) = self.0.take() {
             // Wakes the waiters, outside of the lock.
-            drop(queue.take(runtime));
+            drop(queue.take(group));
         }
     }
 }
@@ -174,10 +184,10 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes all waiters of a runtime.
-    fn take(&self, runtime: Id) -> Vec<Waiting> {
+    /// Takes all waiters of a group.
+    fn take(&self, group: Group) -> Vec<Waiting> {
         let mut batches = self.lock();
-        let place = batches.iter().position(|batch| batch.runtime == runtime);
+        let place = batches.iter().position(|batch| batch.group == group);
         place.map_or_else(Vec::new, |place| batches.swap_remove(place).waiting)
     }
 }

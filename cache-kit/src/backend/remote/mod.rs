@@ -21,4 +21,4 @@ pub use encoded::{Encoded, EncodedConfig, EncodedLease};
 pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
-pub use resilience::Health;
+pub use resilience::{Health, NodeHealth, NodeInfo, NodeRole};

@@ -106,8 +106,9 @@ impl<S: ByteStore> GuardedStore<S> {
     where
         F: Future<Output = Result<O>>,
     {
+        let node = self.inner().node_of(key);
         let first = match self.shared.is_troubled() {
-            true => self.way(key)?,
+            true => self.way(node, key)?,
             false => None,
         };
         let whole = async {
@@ -120,7 +121,7 @@ impl<S: ByteStore> GuardedStore<S> {
             }
             twice(&command).await
         };
-        self.attempt(pin!(whole), account_of_one).await
+        self.attempt(node, pin!(whole), account_of_one).await
     }
 
     /// [`run`](Self::run) for a command with many keys, each of which has its own answer.
@@ -132,11 +133,53 @@ impl<S: ByteStore> GuardedStore<S> {
     where
         F: Future<Output = Vec<Result<O>>>,
     {
-        if self.shared.is_troubled() {
-            return Box::pin(self.run_in_trouble(keys, &command)).await;
+        let parts = match self.parts(keys) {
+            Parts::One(node) => return self.run_part(node, keys, &command).await,
+            Parts::Several(parts) => parts,
+        };
+        let run = |node, keys: Vec<&'k str>| {
+            let command = &command;
+            async move { self.run_part(node, &keys, command).await }
+        };
+        Box::pin(at_once(keys.len(), parts, run)).await
+    }
+
+    /// Sorts keys by their nodes.
+    fn parts<'k>(&self, keys: &[&'k str]) -> Parts<'k> {
+        let node_of = |key: &&str| self.inner().node_of(key);
+        let first = keys.first().map_or(0, node_of);
+        if keys.iter().all(|key| node_of(key) == first) {
+            return Parts::One(first);
         }
-        let whole = async { Ok(twice_each(keys, &command).await) };
-        let answers = self.attempt(pin!(whole), account_of_many).await;
+        let mut parts: Vec<Part<'k>> = Vec::new();
+        for (place, key) in keys.iter().enumerate() {
+            let node = node_of(key);
+            let known = parts.iter().position(|part| part.node == node);
+            let part = known.unwrap_or_else(|| {
+                parts.push(Part::of(node));
+                parts.len() - 1
+            });
+            parts[part].places.push(place);
+            parts[part].keys.push(key);
+        }
+        Parts::Several(parts)
+    }
+
+    /// [`run_many`](Self::run_many) for keys of one node.
+    async fn run_part<'k, O, F>(
+        &self,
+        node: usize,
+        keys: &[&'k str],
+        command: &impl Fn(Vec<&'k str>) -> F,
+    ) -> Vec<Result<O>>
+    where
+        F: Future<Output = Vec<Result<O>>>,
+    {
+        if self.shared.is_troubled() {
+            return Box::pin(self.run_in_trouble(node, keys, command)).await;
+        }
+        let whole = async { Ok(twice_each(keys, command).await) };
+        let answers = self.attempt(node, pin!(whole), account_of_many).await;
         answers.unwrap_or_else(|error| all_failed(keys.len(), &error))
     }
 
@@ -144,6 +187,7 @@ impl<S: ByteStore> GuardedStore<S> {
     /// are not looked up.
     async fn run_in_trouble<'k, O, F>(
         &self,
+        node: usize,
         keys: &[&'k str],
         command: &impl Fn(Vec<&'k str>) -> F,
     ) -> Vec<Result<O>>
@@ -153,7 +197,7 @@ impl<S: ByteStore> GuardedStore<S> {
         let mut withheld = vec![None; keys.len()];
         let mut first = Vec::new();
         for (place, key) in keys.iter().enumerate() {
-            match self.way(key) {
+            match self.way(node, key) {
                 Ok(None) => {}
                 Ok(Some(number)) => first.push((place, number)),
                 Err(error) => withheld[place] = Some(error),
@@ -183,7 +227,7 @@ impl<S: ByteStore> GuardedStore<S> {
             };
             Ok((deleted, answers))
         };
-        let answers = self.attempt(pin!(whole), account_of_both).await;
+        let answers = self.attempt(node, pin!(whole), account_of_both).await;
         let mut answers = match answers {
             Ok((_, answers)) => answers.into_iter(),
             Err(error) => return all_failed(keys.len(), &error),
@@ -198,7 +242,7 @@ impl<S: ByteStore> GuardedStore<S> {
     }
 
     /// The number of the invalidation that must go before a command for `key`.
-    fn way(&self, key: &str) -> Result<Option<u64>> {
+    fn way(&self, node: usize, key: &str) -> Result<Option<u64>> {
         let now = self.shared.now();
         let way = {
             let mut state = self.shared.lock();
@@ -206,7 +250,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 Way::Withheld => Err(Error::BackendRefused(
                     "an invalidation of the key has been refused and is tried again".into(),
                 )),
-                _ if !state.admits(now, self.shared.longest_step()) => Err(breaker_is_open()),
+                _ if !state.admits(node, now, self.shared.longest_step()) => Err(breaker_is_open()),
                 Way::Clear => Ok(None),
                 Way::After(number) => Ok(Some(number)),
             }
@@ -226,8 +270,12 @@ impl<S: ByteStore> GuardedStore<S> {
     {
         let keys = [key];
         let unconfirmed = Unconfirmed::new(self, &keys);
-        let answer = match self.admits() {
-            Ok(()) => self.attempt(pin!(twice(&command)), account_of_one).await,
+        let node = self.inner().node_of(key);
+        let answer = match self.admits(node) {
+            Ok(()) => {
+                let command = pin!(twice(&command));
+                self.attempt(node, command, account_of_one).await
+            }
             Err(error) => Err(error),
         };
         let (done, error) = match answer {
@@ -239,7 +287,7 @@ impl<S: ByteStore> GuardedStore<S> {
     }
 
     /// Removes whatever is under `keys`. A deletion that fails, or is given up, is queued. A long
-    /// batch is cut into parts, each with its own deadline.
+    /// batch is cut into parts, and each node's part of each has its own deadline.
     ///
     /// # Errors
     /// There is no room to queue it.
@@ -260,14 +308,74 @@ impl<S: ByteStore> GuardedStore<S> {
 
     async fn invalidate_part(&self, part: Unconfirmed<'_, S>) -> Vec<Result<Invalidated>> {
         let keys = part.keys();
+        let answers = match self.parts(keys) {
+            Parts::One(node) => self.delete_of(node, keys).await,
+            Parts::Several(parts) => {
+                let delete = |node, keys: Vec<_>| async move { self.delete_of(node, &keys).await };
+                Box::pin(at_once(keys.len(), parts, delete)).await
+            }
+        };
+        part.settle(answers)
+    }
+
+    /// Removes whatever is under keys of one node.
+    async fn delete_of(&self, node: usize, keys: &[&str]) -> Vec<Result<()>> {
         let delete = |keys: Vec<_>| async move { self.inner().delete_many(&keys).await };
         let whole = async { Ok(twice_each(keys, &delete).await) };
-        let answers = match self.admits() {
-            Ok(()) => self.attempt(pin!(whole), account_of_many).await,
+        let answers = match self.admits(node) {
+            Ok(()) => self.attempt(node, pin!(whole), account_of_many).await,
             Err(error) => Err(error),
         };
-        part.settle(answers.unwrap_or_else(|error| all_failed(keys.len(), &error)))
+        answers.unwrap_or_else(|error| all_failed(keys.len(), &error))
     }
+}
+
+/// The keys of a batch, by the nodes that keep them.
+enum Parts<'k> {
+    /// One node keeps all.
+    One(usize),
+    Several(Vec<Part<'k>>),
+}
+
+/// One node's part of a batch.
+struct Part<'k> {
+    node: usize,
+    /// The places of its keys in the batch.
+    places: Vec<usize>,
+    keys: Vec<&'k str>,
+}
+
+impl Part<'_> {
+    fn of(node: usize) -> Self {
+        Self {
+            node,
+            places: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+}
+
+/// Runs all parts of a batch of `count` keys concurrently, and puts the answers into order.
+async fn at_once<'k, O, F>(
+    count: usize,
+    parts: Vec<Part<'k>>,
+    run: impl Fn(usize, Vec<&'k str>) -> F,
+) -> Vec<Result<O>>
+where
+    F: Future<Output = Vec<Result<O>>>,
+{
+    let (places, running): (Vec<_>, Vec<_>) = parts
+        .into_iter()
+        .map(|part| (part.places, run(part.node, part.keys)))
+        .unzip();
+    let answers = join(running.into_iter(), usize::MAX).await;
+    let mut all: Vec<Result<O>> = (0..count).map(|_| unasked()).collect();
+    for (places, answers) in places.into_iter().zip(answers) {
+        for (place, answer) in places.into_iter().zip(answers) {
+            all[place] = answer;
+        }
+    }
+    all
 }
 
 fn unasked<O>() -> Result<O> {

@@ -1,11 +1,11 @@
-//! [`Health`]: how a remote store is doing, as this process sees it.
+//! [`Health`]: how a remote store and its nodes are doing, as this process sees them.
 
 /// How a remote store is doing, as this process sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Health {
-    /// Whether commands are sent. `false` while the breaker is open: reads are misses, loads are
-    /// not stored, invalidations wait.
+    /// Whether commands are sent to every node. `false` while a breaker is open: reads of its keys
+    /// are misses, loads are not stored, invalidations wait.
     pub available: bool,
     /// Invalidations that have not reached the store; their keys are not served by this process.
     pub pending_invalidations: usize,
@@ -15,10 +15,53 @@ pub struct Health {
     /// Invalidations that were given up since the start, because the store refused them for too
     /// long: until their time to live ends, the older values may be served.
     pub given_up_invalidations: u64,
-    /// What the last failed command failed with, until one succeeds.
+    /// What the last failed command failed with, until one succeeds; of several nodes, the first
+    /// that has an error.
     pub last_error: Option<String>,
     /// What the store last refused, and why, however long ago.
     pub last_refusal: Option<String>,
+    /// The servers behind the store, as far as it knows them: none for a custom store that does not
+    /// tell, and for a cluster that has not been reached yet.
+    pub nodes: Vec<NodeHealth>,
+}
+
+/// How one server of a remote store is doing, as this process sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodeHealth {
+    /// Its address, without user and password.
+    pub name: String,
+    /// What it does.
+    pub role: NodeRole,
+    /// Whether commands are sent to it: `false` while its breaker is open. Nothing is ever sent to
+    /// a replica, so it says nothing of one.
+    pub available: bool,
+    /// Invalidations of its keys that have not reached it.
+    pub pending_invalidations: usize,
+    /// What its last failed command failed with, until one succeeds.
+    pub last_error: Option<String>,
+}
+
+/// What a [`ByteStore`](super::super::ByteStore) says of one of its servers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its number, by which the store calls it in `node_of`.
+    pub number: usize,
+    /// Its address, without user and password.
+    pub name: String,
+    /// What it does.
+    pub role: NodeRole,
+}
+
+/// What a server does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NodeRole {
+    /// It keeps entries and takes writes.
+    Primary,
+    /// It has a copy of another server's entries. Reads from replicas are not offered: an
+    /// invalidation would reach them late.
+    Replica,
 }
 
 impl Health {
@@ -36,6 +79,7 @@ impl Health {
             given_up_invalidations: 0,
             last_error: None,
             last_refusal: None,
+            nodes: Vec::new(),
         };
         for store in stores {
             all.available &= store.available;
@@ -44,6 +88,7 @@ impl Health {
             all.given_up_invalidations += store.given_up_invalidations;
             all.last_error = all.last_error.or(store.last_error);
             all.last_refusal = all.last_refusal.or(store.last_refusal);
+            all.nodes.extend(store.nodes);
         }
         all
     }

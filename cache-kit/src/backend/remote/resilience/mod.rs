@@ -27,7 +27,7 @@ use crate::unwind::caught;
 
 use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
-pub use health::Health;
+pub use health::{Health, NodeHealth, NodeInfo, NodeRole};
 use state::State;
 use timer::within;
 
@@ -101,7 +101,7 @@ impl<S: ByteStore> GuardedStore<S> {
     }
 
     pub(super) fn health(&self) -> Health {
-        self.shared.lock().health()
+        self.shared.health()
     }
 
     /// Tells `listener` what happens in the background.
@@ -111,33 +111,37 @@ impl<S: ByteStore> GuardedStore<S> {
         listeners.push(listener);
     }
 
-    /// Whether the breaker lets a command pass.
-    fn admits(&self) -> Result<()> {
+    /// Whether the breaker of a node lets a command pass.
+    fn admits(&self, node: usize) -> Result<()> {
         if !self.shared.is_troubled() {
             return Ok(());
         }
-        let now = self.shared.now();
-        let admits = self.shared.lock().admits(now, self.shared.longest_step());
+        let (now, step) = (self.shared.now(), self.shared.longest_step());
+        let admits = self.shared.lock().admits(node, now, step);
         self.recover();
         admits.then_some(()).ok_or_else(breaker_is_open)
     }
 
-    /// Runs a command within its deadline, and notes what its answer says of the store.
+    /// Runs a command for a node within its deadline, and notes what its answer says of the node.
     async fn attempt<O>(
         &self,
+        node: usize,
         command: Pin<&mut impl Future<Output = Result<O>>>,
         account: impl Fn(&Result<O>) -> Account<'_>,
     ) -> Result<O> {
         let _room = self.shared.admit().await?;
-        let under_way = UnderWay { store: Some(self) };
+        let under_way = UnderWay {
+            store: Some(self),
+            node,
+        };
         let answer = within(self.shared.policy.deadline, command).await;
         under_way.ended();
         let told = account(&answer);
         let clear = told.alive && told.refusal.is_none();
         if !clear || self.shared.is_troubled() {
-            self.shared.note(&told);
+            self.shared.note(node, &told);
             if matches!(told.failure, Some(Error::Timeout(_))) {
-                self.suspect();
+                self.suspect(node);
             }
             self.recover();
         }
@@ -172,9 +176,21 @@ impl<S: ByteStore> Shared<S> {
         changed
     }
 
-    fn note(&self, told: &Account<'_>) {
+    /// How the store is doing, and each of its nodes.
+    fn health(&self) -> Health {
+        let nodes = self.store.nodes();
+        let mut state = self.lock();
+        let mut health = state.health();
+        health.nodes = nodes
+            .into_iter()
+            .map(|node| state.health_of(node, |key| self.store.node_of(key)))
+            .collect();
+        health
+    }
+
+    fn note(&self, node: usize, told: &Account<'_>) {
         let now = self.now();
-        self.change(|state| state.note(told, now));
+        self.change(|state| state.note(node, told, now));
     }
 
     /// Waits for room in the store's own queue. A timeout here is no failure of the store.
@@ -218,10 +234,11 @@ impl<S: ByteStore> Shared<S> {
     }
 }
 
-/// A command that waits for its answer. If it is dropped first, the store may have stopped
+/// A command that waits for its answer. If it is dropped first, the node may have stopped
 /// answering: a caller may give up before the deadline.
 struct UnderWay<'g, S: ByteStore> {
     store: Option<&'g GuardedStore<S>>,
+    node: usize,
 }
 
 impl<S: ByteStore> UnderWay<'_, S> {
@@ -233,7 +250,7 @@ impl<S: ByteStore> UnderWay<'_, S> {
 impl<S: ByteStore> Drop for UnderWay<'_, S> {
     fn drop(&mut self) {
         if let Some(store) = self.store {
-            store.suspect();
+            store.suspect(self.node);
         }
     }
 }

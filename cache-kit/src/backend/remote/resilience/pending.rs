@@ -128,6 +128,11 @@ impl Pending {
         self.waiting.is_empty() && self.voided.is_empty()
     }
 
+    /// The keys that wait.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.waiting.keys().map(|key| &**key)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -141,20 +146,23 @@ impl Pending {
         refused.count()
     }
 
-    /// The next queued invalidations to send. A refused one is retried after `pause`.
+    /// The next queued invalidations to send, of the keys that are `sent` at present. A refused one is
+    /// retried after `pause`.
     pub(crate) fn batch(
         &self,
         most: usize,
         now: Timestamp,
         pause: Duration,
+        sent: impl Fn(&str) -> bool,
     ) -> Vec<(Box<str>, u64)> {
         let due = |waiting: &Waiting| {
             waiting
                 .refused
                 .is_none_or(|refused| now >= refused.tried.after(pause))
         };
-        let due = self.waiting.iter().filter(|(_, waiting)| due(waiting));
-        due.take(most)
+        let next = self.waiting.iter();
+        next.filter(|(key, waiting)| due(waiting) && sent(key))
+            .take(most)
             .map(|(key, waiting)| (key.clone(), waiting.number))
             .collect()
     }
@@ -205,7 +213,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_millis(500);
 
     fn all(pending: &Pending) -> Vec<(Box<str>, u64)> {
-        pending.batch(5, at(0), PAUSE)
+        pending.batch(5, at(0), PAUSE, |_| true)
     }
 
     fn sent(pending: &mut Pending, batch: &[(Box<str>, u64)]) {
@@ -227,10 +235,13 @@ mod tests {
         );
         assert_eq!(pending.way("b"), Way::After(2));
         assert_eq!((pending.len(), pending.refused()), (2, 1));
-        assert_eq!(pending.batch(5, at(499), PAUSE), [("b".into(), 2)]);
-        assert_eq!(pending.batch(5, at(500), PAUSE).len(), 2);
+        assert_eq!(
+            pending.batch(5, at(499), PAUSE, |_| true),
+            [("b".into(), 2)]
+        );
+        assert_eq!(pending.batch(5, at(500), PAUSE, |_| true).len(), 2);
         pending.refuse("a", at(500));
-        assert_eq!(pending.batch(5, at(999), PAUSE).len(), 1);
+        assert_eq!(pending.batch(5, at(999), PAUSE, |_| true).len(), 1);
         let patience = Duration::from_secs(1);
         assert!(pending.give_up(at(999), patience).is_empty());
         assert_eq!(pending.give_up(at(1_000), patience), [Box::from("a")]);

@@ -1,23 +1,30 @@
-//! [`State`]: what is known about a store, and which tasks look after it.
+//! [`State`]: what is known about a store and its nodes, and which tasks look after it.
 
 use std::time::Duration;
 
 use super::again::Account;
-use super::breaker::Breaker;
-use super::health::Health;
+use super::breaker::{Breaker, BreakerPolicy};
+use super::health::{Health, NodeHealth, NodeInfo, NodeRole};
 use super::pending::Pending;
 use super::{ResiliencePolicy, tasks};
 use crate::clock::Timestamp;
 
 pub(super) struct State {
-    pub(super) breaker: Breaker,
+    breakers: BreakerPolicy,
+    /// By the number that the store gives to each; those that have had no trouble may be missing.
+    nodes: Vec<Node>,
     pub(super) pending: Pending,
     pub(super) given_up: u64,
-    pub(super) last_error: Option<String>,
     pub(super) last_refusal: Option<String>,
-    /// The task that waits for the store to come back, and sends what waits.
+    /// The task that waits for the nodes to come back, and sends what waits.
     pub(super) recovery: Post,
-    /// The task that finds out whether the store answers while commands are given up.
+}
+
+/// What is known about one node of a store.
+pub(super) struct Node {
+    pub(super) breaker: Breaker,
+    pub(super) last_error: Option<String>,
+    /// The task that finds out whether the node answers while commands are given up.
     pub(super) ping: Post,
 }
 
@@ -63,72 +70,127 @@ impl Post {
 impl State {
     pub(super) fn new(policy: &ResiliencePolicy) -> Self {
         Self {
-            breaker: Breaker::new(policy.breaker),
+            breakers: policy.breaker,
+            nodes: Vec::new(),
             pending: Pending::new(policy.pending_limit),
             given_up: 0,
-            last_error: None,
             last_refusal: None,
             recovery: Post::default(),
-            ping: Post::default(),
         }
+    }
+
+    /// The node of this number.
+    pub(super) fn node(&mut self, node: usize) -> &mut Node {
+        let breakers = self.breakers;
+        if self.nodes.len() <= node {
+            self.nodes.resize_with(node + 1, || Node::new(breakers));
+        }
+        &mut self.nodes[node]
     }
 
     /// No failures are counted, nothing is queued, and there is nothing to report.
     pub(super) fn is_well(&self) -> bool {
-        self.breaker.is_untouched() && self.pending.is_untouched() && self.last_error.is_none()
+        let well = |node: &Node| node.breaker.is_untouched() && node.last_error.is_none();
+        self.nodes.iter().all(well) && self.pending.is_untouched()
     }
 
-    /// Whether a command may be sent. While a task asks whether the store is back, no caller's
-    /// command is spent on that.
-    pub(super) fn admits(&mut self, now: Timestamp, step: Duration) -> bool {
+    /// Whether nothing is known against sending commands to a node.
+    pub(super) fn is_closed(&self, node: usize) -> bool {
+        let known = self.nodes.get(node);
+        known.is_none_or(|node| node.breaker.is_closed())
+    }
+
+    /// The nodes whose breakers are open.
+    fn open(&self) -> Vec<usize> {
+        let places = 0..self.nodes.len();
+        places.filter(|node| !self.is_closed(*node)).collect()
+    }
+
+    /// Whether a command may be sent to a node. While a task asks whether the node is back, no
+    /// caller's command is spent on that.
+    pub(super) fn admits(&mut self, node: usize, now: Timestamp, step: Duration) -> bool {
         let asked = self.recovery.is_held(now, step);
-        self.breaker.is_closed() || (!asked && self.breaker.admits(now))
+        self.is_closed(node) || (!asked && self.node(node).breaker.admits(now))
     }
 
     /// Whether a task must look after the store.
     pub(super) fn needs_recovery(&self) -> bool {
-        !self.breaker.is_closed() || self.pending.len() > 0
+        self.pending.len() > 0 || !self.nodes.iter().all(|node| node.breaker.is_closed())
     }
 
-    /// Notes what the answers to a command say.
-    pub(super) fn note(&mut self, told: &Account<'_>, now: Timestamp) {
+    /// Notes what the answers of a node to a command say.
+    pub(super) fn note(&mut self, node: usize, told: &Account<'_>, now: Timestamp) {
+        let of_node = self.node(node);
         if told.alive {
-            self.breaker.succeeded();
+            of_node.breaker.succeeded();
+            of_node.last_error = None;
+        }
+        if let Some(error) = told.refusal.or(told.failure) {
+            of_node.last_error = Some(error.to_string());
+        }
+        if told.failure.is_some() {
+            of_node.breaker.failed(now, fastrand::f64());
+        }
+        if told.alive {
             self.pending.forget(now);
-            self.last_error = None;
         }
         if let Some(refusal) = told.refusal {
-            self.last_error = Some(refusal.to_string());
-            self.last_refusal = self.last_error.clone();
-        }
-        if let Some(failure) = told.failure {
-            self.breaker.failed(now, fastrand::f64());
-            self.last_error = Some(failure.to_string());
+            self.last_refusal = Some(refusal.to_string());
         }
     }
 
+    /// The health of the store, but for what only the store knows of its nodes.
     pub(super) fn health(&self) -> Health {
+        let errors = self.nodes.iter().find_map(|node| node.last_error.clone());
         Health {
-            available: self.breaker.is_closed(),
+            available: self.open().is_empty(),
             pending_invalidations: self.pending.len(),
             refused_invalidations: self.pending.refused(),
             given_up_invalidations: self.given_up,
-            last_error: self.last_error.clone(),
+            last_error: errors,
             last_refusal: self.last_refusal.clone(),
+            nodes: Vec::new(),
         }
     }
 
-    /// What the task that looks after the store does next.
-    pub(super) fn next_step(&mut self, task: u64, now: Timestamp) -> tasks::Step {
+    /// The health of one node. `node_of` says which node keeps a key.
+    pub(super) fn health_of(
+        &mut self,
+        info: NodeInfo,
+        node_of: impl Fn(&str) -> usize,
+    ) -> NodeHealth {
+        let is_primary = info.role == NodeRole::Primary;
+        let own = |key: &&str| is_primary && node_of(key) == info.number;
+        let pending = self.pending.keys().filter(own).count();
+        let known = self.nodes.get(info.number).filter(|_| is_primary);
+        NodeHealth {
+            name: info.name,
+            role: info.role,
+            available: known.is_none_or(|node| node.breaker.is_closed()),
+            pending_invalidations: pending,
+            last_error: known.and_then(|node| node.last_error.clone()),
+        }
+    }
+
+    /// What the task that looks after the store does next. `node_of` says which node keeps a key.
+    pub(super) fn next_step(
+        &mut self,
+        task: u64,
+        now: Timestamp,
+        node_of: impl Fn(&str) -> usize,
+    ) -> tasks::Step {
         if !self.recovery.beat(task, now) {
             return tasks::Step::End;
         }
-        if !self.breaker.is_closed() {
-            return tasks::Step::Ping;
-        }
-        let batch = self.pending.batch(tasks::BATCH, now, tasks::REFUSED_PAUSE);
+        let sent = |key: &str| self.is_closed(node_of(key));
+        let (most, pause) = (tasks::BATCH, tasks::REFUSED_PAUSE);
+        let batch = self.pending.batch(most, now, pause, sent);
         if !batch.is_empty() {
             return tasks::Step::Send(batch);
+        }
+        let open = self.open();
+        if !open.is_empty() {
+            return tasks::Step::Ping(open);
         }
         if self.pending.len() > 0 {
             return tasks::Step::Wait;
@@ -137,5 +199,15 @@ impl State {
         // without one.
         self.recovery.leave(task);
         tasks::Step::End
+    }
+}
+
+impl Node {
+    fn new(breaker: BreakerPolicy) -> Self {
+        Self {
+            breaker: Breaker::new(breaker),
+            last_error: None,
+            ping: Post::default(),
+        }
     }
 }

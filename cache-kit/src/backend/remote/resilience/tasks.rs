@@ -1,6 +1,7 @@
 //! The background tasks that look after a store: one waits for it to come back and sends what is
 //! queued, the other finds out whether it answers at all.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use super::{GuardedStore, Shared};
 use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
 use crate::observability::CacheEvent;
+use crate::together::join;
 
 /// How many queued invalidations go out in one command.
 pub(super) const BATCH: usize = 500;
@@ -27,8 +29,8 @@ pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the recovering task does next.
 pub(super) enum Step {
-    /// Asks whether the store is back.
-    Ping,
+    /// Asks these nodes whether they are back.
+    Ping(Vec<usize>),
     /// Sends invalidations that wait.
     Send(Vec<(Box<str>, u64)>),
     /// Waits until what was refused may be sent again.
@@ -42,32 +44,31 @@ impl<S: ByteStore> GuardedStore<S> {
     /// needed and none is alive.
     pub(super) fn recover(&self) {
         let wanted = State::needs_recovery;
-        if let Some((runtime, duty)) = Duty::take(&self.shared, wanted, |state| &mut state.recovery)
-        {
+        if let Some((runtime, duty)) = Duty::take(&self.shared, wanted, Office::Recovery) {
             runtime.spawn(recovery(duty));
         }
     }
 
-    /// A command was given up without an answer. Finds out, by a ping behind it, whether the store
+    /// A command was given up without an answer. Finds out, by a ping behind it, whether the node
     /// answers.
     ///
-    /// There is one ping at a time. So a storm of dropped requests costs a healthy store next to
-    /// nothing, and cannot open the breaker.
-    pub(super) fn suspect(&self) {
-        let wanted = |state: &State| state.breaker.is_closed();
-        let Some((runtime, duty)) = Duty::take(&self.shared, wanted, |state| &mut state.ping)
-        else {
+    /// There is one ping at a time to a node. So a storm of dropped requests costs a healthy one
+    /// next to nothing, and cannot open its breaker.
+    pub(super) fn suspect(&self, node: usize) {
+        let wanted = |state: &State| state.is_closed(node);
+        let Some((runtime, duty)) = Duty::take(&self.shared, wanted, Office::Ping(node)) else {
             return;
         };
         let store = self.clone();
         runtime.spawn(async move {
-            let answer = store.shared.ping().await;
+            let answer = store.shared.ping(node).await;
             drop(duty);
             if let Err(error) = answer {
                 let now = store.shared.now();
                 store.shared.change(|state| {
-                    state.breaker.trip(now, fastrand::f64());
-                    state.last_error = Some(error.to_string());
+                    let node = state.node(node);
+                    node.breaker.trip(now, fastrand::f64());
+                    node.last_error = Some(error.to_string());
                 });
                 store.recover();
             }
@@ -87,18 +88,12 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
         for key in given_up {
             shared.notify(&key, &CacheEvent::InvalidationGivenUp);
         }
-        let step = shared.change(|state| state.next_step(duty.task, now));
+        let node_of = |key: &str| shared.store.node_of(key);
+        let step = shared.change(|state| state.next_step(duty.task, now, node_of));
         let well = match step {
             Step::End => return,
             Step::Wait => false,
-            Step::Ping => {
-                let back = shared.ping().await.is_ok();
-                if back {
-                    let told = Account::of([None]);
-                    shared.note(&told);
-                }
-                back
-            }
+            Step::Ping(nodes) => shared.ask(nodes).await,
             Step::Send(batch) => shared.send(batch).await,
         };
         drop(shared);
@@ -116,29 +111,53 @@ impl<S: ByteStore> Shared<S> {
         (self.policy.deadline.saturating_add(PAUSE)).saturating_mul(2)
     }
 
-    /// Whether the store answers. A refusal is an answer.
-    async fn ping(&self) -> Result<()> {
-        match within(self.policy.deadline, pin!(self.store.ping())).await {
+    /// Whether a node answers. A refusal is an answer.
+    async fn ping(&self, node: usize) -> Result<()> {
+        let ping = || async {
+            let ping = self.store.ping_node(node);
+            within(self.policy.deadline, pin!(ping)).await
+        };
+        match ping().await {
             Err(Error::BackendRefused(_)) => Ok(()),
             // The connection may have been lost long before.
-            Err(Error::ConnectionLost(_)) => {
-                within(self.policy.deadline, pin!(self.store.ping())).await
-            }
+            Err(Error::ConnectionLost(_)) => ping().await,
             answer => answer,
         }
     }
 
-    /// Sends invalidations that wait, within the deadline of a command; `false` if the store does
-    /// not answer.
-    async fn send(&self, batch: Vec<(Box<str>, u64)>) -> bool {
-        let Ok(_room) = self.admit().await else {
-            return false;
+    /// Asks nodes whether they are back; `false` if none is.
+    async fn ask(&self, nodes: Vec<usize>) -> bool {
+        let ask = |node| async move {
+            let back = self.ping(node).await.is_ok();
+            if back {
+                self.note(node, &Account::of([None]));
+            }
+            back
         };
-        let sending = async { Ok(self.delete(batch).await) };
-        let answers = within(self.policy.deadline, pin!(sending)).await;
-        let told = account_of_many(&answers);
-        self.note(&told);
-        told.alive
+        let back = join(nodes.into_iter().map(ask), usize::MAX).await;
+        back.contains(&true)
+    }
+
+    /// Sends invalidations that wait, each node's within the deadline of a command; `false` if no
+    /// node answers.
+    async fn send(&self, batch: Vec<(Box<str>, u64)>) -> bool {
+        let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for waiting in batch {
+            let node = self.store.node_of(&waiting.0);
+            parts.entry(node).or_default().push(waiting);
+        }
+        let send = |(node, batch)| async move {
+            let Ok(_room) = self.admit().await else {
+                return false;
+            };
+            let sending = async { Ok(self.delete(batch).await) };
+            let answers = within(self.policy.deadline, pin!(sending)).await;
+            let told = account_of_many(&answers);
+            self.note(node, &told);
+            told.alive
+        };
+        let alive = join(parts.into_iter().map(send), usize::MAX).await;
+        alive.contains(&true)
     }
 
     /// Gives up what the store has refused for too long.
@@ -153,11 +172,29 @@ impl<S: ByteStore> Shared<S> {
     }
 }
 
+/// What a task is responsible for.
+#[derive(Debug, Clone, Copy)]
+enum Office {
+    /// Waiting for the nodes to come back, and sending what waits.
+    Recovery,
+    /// Finding out whether a node answers.
+    Ping(usize),
+}
+
+impl Office {
+    fn post(self, state: &mut State) -> &mut Post {
+        match self {
+            Self::Recovery => &mut state.recovery,
+            Self::Ping(node) => &mut state.node(node).ping,
+        }
+    }
+}
+
 /// A task's responsibility, which ends with the task, even if its runtime ends or it panics.
 struct Duty<S: ByteStore> {
     shared: Weak<Shared<S>>,
     task: u64,
-    post: fn(&mut State) -> &mut Post,
+    office: Office,
 }
 
 impl<S: ByteStore> Duty<S> {
@@ -166,22 +203,22 @@ impl<S: ByteStore> Duty<S> {
     fn take(
         shared: &Arc<Shared<S>>,
         wanted: impl FnOnce(&State) -> bool,
-        post: fn(&mut State) -> &mut Post,
+        office: Office,
     ) -> Option<(Handle, Self)> {
         let runtime = Handle::try_current().ok()?;
         let now = shared.now();
         let limit = shared.longest_step();
         let task = {
             let mut state = shared.lock();
-            if !wanted(&state) || post(&mut state).is_held(now, limit) {
+            if !wanted(&state) || office.post(&mut state).is_held(now, limit) {
                 return None;
             }
-            post(&mut state).take(now)
+            office.post(&mut state).take(now)
         };
         let duty = Self {
             shared: Arc::downgrade(shared),
             task,
-            post,
+            office,
         };
         Some((runtime, duty))
     }
@@ -191,7 +228,7 @@ impl<S: ByteStore> Drop for Duty<S> {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
             let mut state = shared.lock();
-            (self.post)(&mut state).leave(self.task);
+            self.office.post(&mut state).leave(self.task);
         }
     }
 }
