@@ -33,6 +33,8 @@ pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
 };
+#[cfg(feature = "redis-tls")]
+pub use remote::RedisTls;
 #[cfg(feature = "codec")]
 pub use remote::{
     ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, Health,

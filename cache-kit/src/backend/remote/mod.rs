@@ -19,6 +19,8 @@ pub use byte_store::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head}
 pub use encoded::{Encoded, EncodedConfig, EncodedLease};
 #[cfg(feature = "memcached")]
 pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
+#[cfg(feature = "redis-tls")]
+pub use redis::RedisTls;
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
 pub use resilience::{Health, NodeHealth, NodeInfo, NodeRole};

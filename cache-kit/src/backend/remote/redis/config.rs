@@ -1,11 +1,16 @@
 //! [`RedisConfig`]: which server, and how long to wait for it.
 
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::ConnectionInfo;
 use serde::{Deserialize, Deserializer};
 
+use super::address::Topology;
+use super::login::{Login, Password};
+#[cfg(feature = "redis-tls")]
+use super::tls::RedisTls;
 use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline};
 use crate::error::Result;
 
@@ -27,30 +32,80 @@ use crate::error::Result;
 /// ```
 #[derive(Clone)]
 pub struct RedisConfig {
-    connection: ConnectionInfo,
-    /// Whether the URL chose RESP2 or RESP3; otherwise RESP3 is used if the server speaks it.
-    protocol_chosen: bool,
+    topology: Topology,
+    login: Login,
+    #[cfg(feature = "redis-tls")]
+    tls: Option<RedisTls>,
     connect_deadline: Duration,
     encoded: EncodedConfig,
 }
 
 impl RedisConfig {
-    /// The server that a URL names: `redis://[user][:password@]host[:port][/db]`, or
-    /// `unix:///path?db=0&user=u&pass=p`. `?protocol=resp2` and `resp3` choose the protocol; by
-    /// default it is RESP3 if the server speaks it. `localhost` is tried on `127.0.0.1` and on
-    /// `::1`.
+    /// The servers that a URL names:
+    ///
+    /// | URL | means | feature |
+    /// |---|---|---|
+    /// | `redis://[user][:password@]host[:port][/db]` | one server | |
+    /// | `unix:///path?db=0&user=u&pass=p` | one server, on a unix socket | |
+    /// | `redis+cluster://[user][:password@]host[:port],host[:port]` | a cluster, by some of its nodes | `redis-cluster` |
+    /// | `redis+sentinel://[user][:password@]host[:port],host[:port]/master-name[/db]` | the master that these sentinels name | `redis-sentinel` |
+    /// | `rediss://`, `rediss+cluster://`, `rediss+sentinel://` | the same over TLS | `redis-tls` |
+    ///
+    /// `valkey` may stand for `redis` everywhere. The default port is 6379, and 26379 for a
+    /// sentinel. An IPv6 address stands in brackets. `localhost` is tried on `127.0.0.1` and on
+    /// `::1`. What is special in a URL is percent-encoded, as `%23` for `#`.
+    ///
+    /// | parameter | of | means |
+    /// |---|---|---|
+    /// | `protocol=resp2`, `resp3` | all | the protocol; by default RESP3 if the server speaks it |
+    /// | `pass_file=/path` | all | the file with the password, [read for each connection](Self::with_password_file) |
+    /// | `ca=/path` | TLS | the authorities to trust, in PEM, instead of the system's |
+    /// | `cert=/path&key=/path` | TLS | the certificate of this client and its key, in PEM |
+    /// | `sentinel_user`, `sentinel_pass`, `sentinel_pass_file` | sentinels | the login to the sentinels; none by default |
     ///
     /// # Errors
     /// [`Error::ConfigError`](crate::Error::ConfigError), also for a parameter that is unknown or
-    /// given twice; its message names the parameter and does not repeat the URL.
+    /// given twice, and for a form whose feature is not enabled; its message names the parameter or
+    /// the feature and does not repeat the URL.
     pub fn from_url(url: &str) -> Result<Self> {
-        let (connection, protocol_chosen) = super::url::parse(url)?;
+        let parsed = super::url::parse(url)?;
         Ok(Self {
-            connection,
-            protocol_chosen,
+            topology: parsed.topology,
+            login: parsed.login,
+            #[cfg(feature = "redis-tls")]
+            tls: parsed.tls,
             connect_deadline: Duration::from_secs(1),
             encoded: EncodedConfig::new(),
         })
+    }
+
+    /// Asks for the password before each connection, instead of taking one from the URL: for one
+    /// that changes while the service runs, such as a token. `password` runs where it may block,
+    /// within the connect deadline. Its error, which should not contain a password, is that of
+    /// connecting.
+    ///
+    /// A new password is used by the next connection. A connection that the server has accepted
+    /// goes on, until the server closes it or asks for a login again.
+    pub fn with_password(
+        mut self,
+        password: impl Fn() -> Result<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.login.password = Password::Asked(Arc::new(password));
+        self
+    }
+
+    /// Reads the password from a file before each connection, as from a mounted secret. A line
+    /// break at its end does not count. In a URL this is `pass_file=/path`.
+    pub fn with_password_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.login.password = Password::File(path.as_ref().to_owned());
+        self
+    }
+
+    /// Connects over TLS, with these settings, whatever the URL says of it.
+    #[cfg(feature = "redis-tls")]
+    pub fn with_tls(mut self, tls: RedisTls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// How long connecting may take, independent of how long its callers wait. Default 1 s, at
@@ -77,12 +132,27 @@ impl RedisConfig {
         &self.encoded
     }
 
-    pub(super) fn connection(&self) -> &ConnectionInfo {
-        &self.connection
+    pub(super) fn topology(&self) -> &Topology {
+        &self.topology
     }
 
-    pub(super) fn protocol_chosen(&self) -> bool {
-        self.protocol_chosen
+    /// Some nodes of the cluster, if it is one.
+    #[cfg(feature = "redis-cluster")]
+    #[allow(dead_code, reason = "for the cluster's store")]
+    pub(super) fn seeds(&self) -> Option<&[(String, u16)]> {
+        match &self.topology {
+            Topology::Cluster(seeds) => Some(seeds),
+            _ => None,
+        }
+    }
+
+    pub(super) fn login(&self) -> &Login {
+        &self.login
+    }
+
+    #[cfg(feature = "redis-tls")]
+    pub(super) fn tls(&self) -> Option<&RedisTls> {
+        self.tls.as_ref()
     }
 
     pub(super) fn connect_deadline(&self) -> Duration {
@@ -92,12 +162,13 @@ impl RedisConfig {
 
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = self.connection.redis_settings();
-        f.debug_struct("RedisConfig")
-            .field("address", &format_args!("{}", self.connection.addr()))
-            .field("db", &settings.db())
-            .field("username", &settings.username())
-            .field("password", &settings.password().map(|_| "…"))
+        let mut shown = f.debug_struct("RedisConfig");
+        shown
+            .field("address", &self.topology)
+            .field("login", &self.login);
+        #[cfg(feature = "redis-tls")]
+        shown.field("tls", &self.tls);
+        shown
             .field("connect_deadline", &self.connect_deadline)
             .field("encoded", &self.encoded)
             .finish()
@@ -142,7 +213,7 @@ mod tests {
             "hunter2",
             "redis://:hunter2@",
             "redis://:hunter2@host:no",
-            "rediss://:hunter2@h",
+            "rediss://:hunter2@h:no",
         ] {
             let error = RedisConfig::from_url(bad).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");

@@ -4,101 +4,176 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ::redis::aio::MultiplexedConnection;
-use ::redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion,
-    RedisError, RedisResult,
-};
+use ::redis::{ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError};
 
 use super::RedisConfig;
+use super::address::{Address, Topology};
+use super::dial::{self, Connection};
+use super::login::Login;
 use super::said::{is_login, said_of};
+#[cfg(feature = "redis-sentinel")]
+use super::sentinel::Watched;
+#[cfg(feature = "redis-tls")]
+use super::tls::RedisTls;
 use crate::error::{Error, Result};
 
 pub(super) struct Connector {
-    /// The addresses of the server, each with the protocols to try, the preferred one first.
-    clients: Vec<Vec<Client>>,
-    db: i64,
+    target: Target,
+    access: Access,
     deadline: Duration,
-    /// Whether the server has turned out not to speak RESP3.
+}
+
+enum Target {
+    Server(Address),
+    #[cfg(feature = "redis-sentinel")]
+    Master(Watched),
+}
+
+/// How servers of one kind are greeted.
+pub(super) struct Access {
+    login: Login,
+    #[cfg(feature = "redis-tls")]
+    tls: Option<RedisTls>,
+    /// Whether a server has turned out not to speak RESP3.
     older: AtomicBool,
 }
 
+/// Why a server was not reached.
+pub(super) enum Failure {
+    /// By the socket, or by the server's answer.
+    Redis(RedisError),
+    /// In our own words.
+    Said(Error),
+}
+
 impl Connector {
+    /// For one server, or for the master that sentinels name.
     pub(super) fn new(config: &RedisConfig) -> Result<Self> {
-        let info = config.connection();
-        let protocols: &[Option<ProtocolVersion>] = if config.protocol_chosen() {
-            &[None]
-        } else {
-            &[Some(ProtocolVersion::RESP3), Some(ProtocolVersion::RESP2)]
+        let target = match config.topology() {
+            Topology::Single(address) => Target::Server(address.clone()),
+            #[cfg(feature = "redis-sentinel")]
+            Topology::Sentinel(sentinels) => {
+                let access = Access::new(config, sentinels.login.clone());
+                Target::Master(Watched::new(sentinels, access, config.connect_deadline()))
+            }
+            #[cfg(not(feature = "redis-sentinel"))]
+            Topology::Sentinel(_) => return Err(needs("redis-sentinel")),
+            Topology::Cluster(_) => return Err(needs("redis-cluster")),
         };
-        let clients = addresses(info).into_iter().map(|address| {
-            let clients = protocols.iter().map(|protocol| {
-                let mut settings = info.redis_settings().clone();
-                if let Some(protocol) = protocol {
-                    settings = settings.set_protocol(*protocol);
-                }
-                let info = info.clone().set_addr(address.clone());
-                // The message could repeat parts of the URL.
-                Client::open(info.set_redis_settings(settings))
-                    .map_err(|_| Error::ConfigError("redis: bad connection settings".into()))
-            });
-            clients.collect()
-        });
+        Self::to(config, target, config.login().clone())
+    }
+
+    /// For one node of a cluster.
+    #[cfg(feature = "redis-cluster")]
+    #[allow(dead_code, reason = "for the cluster's store")]
+    pub(super) fn to_node(config: &RedisConfig, host: &str, port: u16) -> Result<Self> {
+        let target = Target::Server(Address::Tcp(host.to_owned(), port));
+        Self::to(config, target, config.login().without_db())
+    }
+
+    fn to(config: &RedisConfig, target: Target, login: Login) -> Result<Self> {
+        let access = Access::new(config, login);
+        #[cfg(feature = "redis-tls")]
+        if access.tls.is_some() && matches!(target, Target::Server(Address::Unix(_))) {
+            return Err(Error::ConfigError(
+                "redis: there is no TLS on a unix socket".into(),
+            ));
+        }
         Ok(Self {
-            clients: clients.collect::<Result<_>>()?,
-            db: info.redis_settings().db(),
+            target,
+            access,
             deadline: config.connect_deadline(),
-            older: AtomicBool::new(false),
         })
     }
 
     /// Makes a connection, within its own deadline; callers may stop waiting earlier.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection> {
+    pub(super) async fn connect(&self) -> Result<Connection> {
         let connecting = async {
-            let mut last = None;
-            for clients in &self.clients {
-                match self.connect_with(clients).await {
-                    Err(error) if error.is_io_error() => last = Some(error),
-                    connected => return connected,
-                }
+            match &self.target {
+                Target::Server(address) => self.access.reach(address).await,
+                #[cfg(feature = "redis-sentinel")]
+                Target::Master(watched) => watched.open(&self.access).await,
             }
-            Err(last.unwrap_or_else(|| (ErrorKind::InvalidClientConfig, "no address").into()))
         };
         match tokio::time::timeout(self.deadline, connecting).await {
-            Ok(connected) => connected.map_err(|error| self.said(&error)),
-            Err(_) => Err(Error::BackendError(format!(
-                "redis: no connection within {:?}",
-                self.deadline
-            ))),
+            Ok(connected) => connected,
+            Err(_) => Err(self.late()),
         }
     }
 
-    async fn connect_with(&self, clients: &[Client]) -> RedisResult<MultiplexedConnection> {
-        // The guard in front of the store has the deadline of every command.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None);
-        let open = |client: &Client| {
-            let client = client.clone();
-            let config = config.clone();
-            async move {
-                client
-                    .get_multiplexed_async_connection_with_config(&config)
-                    .await
-            }
+    fn late(&self) -> Error {
+        let hint = if self.access.is_encrypted() {
+            ": is it the server's port for TLS?"
+        } else {
+            ""
         };
-        let [newer, older] = clients else {
-            return match clients.first() {
-                Some(client) => open(client).await,
-                None => Err((ErrorKind::InvalidClientConfig, "no protocol").into()),
+        Error::BackendError(format!(
+            "redis: no connection within {:?}{hint}",
+            self.deadline
+        ))
+    }
+}
+
+impl Access {
+    pub(super) fn new(config: &RedisConfig, login: Login) -> Self {
+        #[cfg(not(feature = "redis-tls"))]
+        let _ = config;
+        Self {
+            login,
+            #[cfg(feature = "redis-tls")]
+            tls: config.tls().cloned(),
+            older: AtomicBool::new(false),
+        }
+    }
+
+    fn is_encrypted(&self) -> bool {
+        #[cfg(feature = "redis-tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "redis-tls"))]
+        return false;
+    }
+
+    /// Connects to a server and logs in; errors are in our own words.
+    pub(super) async fn reach(&self, address: &Address) -> Result<Connection> {
+        let opened = self.open(address).await;
+        opened.map_err(|failure| failure.said(self.login.db))
+    }
+
+    /// Connects to a server and logs in.
+    pub(super) async fn open(&self, address: &Address) -> std::result::Result<Connection, Failure> {
+        let info = self.login.now().await?;
+        let mut last = None;
+        for socket in address.each() {
+            match self.greet(address, &socket, &info).await {
+                Err(failure) if failure.is_of_the_socket() => last = Some(failure),
+                connected => return connected,
+            }
+        }
+        Err(last.unwrap_or_else(|| Error::ConfigError("redis: no address".into()).into()))
+    }
+
+    async fn greet(
+        &self,
+        server: &Address,
+        socket: &Address,
+        info: &RedisConnectionInfo,
+    ) -> std::result::Result<Connection, Failure> {
+        let open = |protocol: ProtocolVersion| {
+            let info = info.clone().set_protocol(protocol);
+            async move { self.dial(server, socket, &info).await }
+        };
+        let [newer, older] = *self.login.protocols() else {
+            let [only, ..] = *self.login.protocols() else {
+                return Err(Error::ConfigError("redis: no protocol".into()).into());
             };
+            return open(only).await;
         };
         if self.older.load(Ordering::Relaxed) {
             return open(older).await;
         }
         match open(newer).await {
             // A server's error for an unknown `HELLO`, however it is worded.
-            Err(error) if is_said_by_server(&error) && !is_login(&error) => {
+            Err(Failure::Redis(error)) if is_said_by_server(&error) && !is_login(&error) => {
                 let connected = open(older).await;
                 self.older.store(connected.is_ok(), Ordering::Relaxed);
                 connected
@@ -107,28 +182,80 @@ impl Connector {
         }
     }
 
-    fn said(&self, error: &RedisError) -> Error {
+    async fn dial(
+        &self,
+        server: &Address,
+        socket: &Address,
+        info: &RedisConnectionInfo,
+    ) -> std::result::Result<Connection, Failure> {
+        #[cfg(not(feature = "redis-tls"))]
+        let _ = server;
+        let connected = match socket {
+            Address::Tcp(host, port) => {
+                let stream = dial::tcp(host, *port).await.map_err(RedisError::from)?;
+                #[cfg(feature = "redis-tls")]
+                if let Some(tls) = &self.tls {
+                    let stream = tls.handshake(server, stream).await?;
+                    return Ok(Connection::login(stream, info).await?);
+                }
+                Connection::login(stream, info).await
+            }
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                let stream = tokio::net::UnixStream::connect(path).await;
+                Connection::login(stream.map_err(RedisError::from)?, info).await
+            }
+            #[cfg(not(unix))]
+            Address::Unix(_) => {
+                let words = "redis: this system has no unix sockets";
+                return Err(Error::ConfigError(words.into()).into());
+            }
+        };
+        Ok(connected?)
+    }
+}
+
+impl Failure {
+    /// Whether another address of the server may answer.
+    fn is_of_the_socket(&self) -> bool {
+        matches!(self, Self::Redis(error) if error.is_io_error())
+    }
+
+    /// In our own words, after a login to this database.
+    pub(super) fn said(self, db: i64) -> Error {
+        let error = match self {
+            Self::Redis(error) => error,
+            Self::Said(error) => return error,
+        };
         // Matches the client's own message; the server's is not looked at.
         if error.to_string().contains("refused to switch database") {
-            return Error::BackendError(format!("redis: the server has no database {}", self.db));
+            return Error::BackendError(format!("redis: the server has no database {db}"));
         }
-        match said_of(error, "the login") {
+        #[cfg(feature = "redis-tls")]
+        if let Some(said) = super::tls::said_of(&error) {
+            return said;
+        }
+        match said_of(&error, "the login") {
             Error::ConnectionLost(text) | Error::BackendRefused(text) => Error::BackendError(text),
             said => said,
         }
     }
 }
 
-/// The addresses under which a server is tried. `localhost` is tried as both, whatever a hosts file
-/// says.
-fn addresses(info: &ConnectionInfo) -> Vec<ConnectionAddr> {
-    match info.addr() {
-        ConnectionAddr::Tcp(host, port) if host.eq_ignore_ascii_case("localhost") => {
-            let tcp = |host: &str| ConnectionAddr::Tcp(host.into(), *port);
-            vec![tcp("127.0.0.1"), tcp("::1")]
-        }
-        address => vec![address.clone()],
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
     }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Said(error)
+    }
+}
+
+fn needs(feature: &str) -> Error {
+    Error::ConfigError(format!("redis needs the feature `{feature}` for this"))
 }
 
 fn is_said_by_server(error: &RedisError) -> bool {
@@ -140,8 +267,10 @@ fn is_said_by_server(error: &RedisError) -> bool {
 
 impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clients = self.clients.iter().flatten();
-        let addresses = clients.map(|client| client.get_connection_info().addr().to_string());
-        f.debug_list().entries(addresses).finish()
+        match &self.target {
+            Target::Server(address) => write!(f, "{address}"),
+            #[cfg(feature = "redis-sentinel")]
+            Target::Master(watched) => fmt::Debug::fmt(watched, f),
+        }
     }
 }

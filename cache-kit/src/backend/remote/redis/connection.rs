@@ -3,12 +3,12 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use ::redis::aio::MultiplexedConnection;
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{oneshot, watch};
 
 use super::RedisConfig;
 use super::connect::Connector;
+use super::dial::Connection;
 use super::dialect::Dialect;
 use crate::error::{Error, Result};
 
@@ -19,7 +19,7 @@ pub(super) struct Link {
 
 /// A connection, as a command gets it.
 pub(super) struct Usable {
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connection: Connection,
     /// Its number.
     pub(super) number: u64,
     /// What its server knows, as far as earlier commands have shown.
@@ -52,7 +52,7 @@ enum Door {
     Shut,
     /// A task connects, under this number.
     Opening(u64, watch::Receiver<Option<Result<()>>>),
-    Open(u64, MultiplexedConnection, Dialect),
+    Open(u64, Connection, Dialect),
 }
 
 /// The state of a runtime's connection, as a caller finds it.
@@ -201,7 +201,7 @@ impl Link {
     }
 
     /// A connection that no other caller uses, made by a task, to test a server that was a replica.
-    pub(super) async fn apart(&self) -> Result<MultiplexedConnection> {
+    pub(super) async fn apart(&self) -> Result<Connection> {
         let runtime = runtime()?;
         let connector = Arc::clone(&self.connector);
         joined(runtime.spawn(async move { connector.connect().await })).await
@@ -227,9 +227,7 @@ fn demoted() -> Error {
 }
 
 /// The result of a task that connects.
-async fn joined(
-    task: tokio::task::JoinHandle<Result<MultiplexedConnection>>,
-) -> Result<MultiplexedConnection> {
+async fn joined(task: tokio::task::JoinHandle<Result<Connection>>) -> Result<Connection> {
     match task.await {
         Ok(connected) => connected,
         // Where a runtime has no sockets, tokio panics and gives no other sign.
@@ -254,7 +252,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn end(self, connected: Result<MultiplexedConnection>) {
+    fn end(self, connected: Result<Connection>) {
         let told = connected.as_ref().map(|_| ()).map_err(Clone::clone);
         if let (Ok(connection), Some(homes)) = (connected, self.homes.upgrade()) {
             homes.lock().open(self.number, connection);
@@ -306,7 +304,7 @@ impl Homes {
 }
 
 impl State {
-    fn open(&mut self, number: u64, connection: MultiplexedConnection) {
+    fn open(&mut self, number: u64, connection: Connection) {
         let opening =
             |home: &&mut Home| matches!(home.door, Door::Opening(opening, _) if opening == number);
         if let Some(home) = self.homes.iter_mut().find(opening) {

@@ -1,17 +1,24 @@
 //! [`RedisBackend`]: entries in Redis, shared by all processes that use it.
 
+mod address;
 mod config;
 mod connect;
 mod connection;
+mod dial;
 mod dialect;
 mod fences;
+mod login;
 mod ping;
 mod said;
 mod scripts;
+#[cfg(feature = "redis-sentinel")]
+mod sentinel;
 mod servers;
 mod session;
 mod split;
 mod store;
+#[cfg(feature = "redis-tls")]
+mod tls;
 mod url;
 
 use super::encoded::Encoded;
@@ -19,6 +26,8 @@ use crate::error::Result;
 
 pub use config::RedisConfig;
 pub use store::RedisStore;
+#[cfg(feature = "redis-tls")]
+pub use tls::RedisTls;
 
 /// Keeps entries in Redis, where all processes share them.
 ///

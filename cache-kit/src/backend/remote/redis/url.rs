@@ -1,97 +1,342 @@
-//! What a URL may contain. The client's own parser silently ignores what it does not know:
-//! `redis://h?db=5` would select database 0.
+//! What a URL may contain. Whatever is not understood is an error: a parameter that is silently
+//! ignored would select the wrong database. No message repeats the URL.
 
-use ::redis::{ConnectionInfo, IntoConnectionInfo};
+mod parameters;
 
+use std::net::Ipv6Addr;
+
+use ::redis::ProtocolVersion;
+
+use super::address::{Address, Host, Sentinels, Topology};
+use super::login::{Login, Password};
 use crate::error::{Error, Result};
+use parameters::Parameters;
 
-/// The server that `url` names, and whether it chose the protocol. No message repeats the URL.
-pub(super) fn parse(url: &str) -> Result<(ConnectionInfo, bool)> {
-    let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
-    let scheme = scheme.to_ascii_lowercase();
-    if matches!(&*scheme, "rediss" | "valkeys") {
-        return Err(refused("this build has no TLS"));
+const REDIS_PORT: u16 = 6_379;
+const SENTINEL_PORT: u16 = 26_379;
+
+/// What a URL says.
+pub(super) struct Parsed {
+    pub(super) topology: Topology,
+    pub(super) login: Login,
+    #[cfg(feature = "redis-tls")]
+    pub(super) tls: Option<super::tls::RedisTls>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Single,
+    Unix,
+    Cluster,
+    Sentinel,
+}
+
+/// What a scheme stands for.
+#[derive(Clone, Copy)]
+struct Form {
+    kind: Kind,
+    encrypted: bool,
+}
+
+impl Form {
+    fn of(scheme: &str) -> Option<Self> {
+        let (server, kind) = scheme.split_once('+').unwrap_or((scheme, ""));
+        let encrypted = match server {
+            "unix" if kind.is_empty() => {
+                return Some(Self {
+                    kind: Kind::Unix,
+                    encrypted: false,
+                });
+            }
+            "redis" | "valkey" => false,
+            "rediss" | "valkeys" => true,
+            _ => return None,
+        };
+        let kind = match kind {
+            "" if !scheme.contains('+') => Kind::Single,
+            "unix" if !encrypted => Kind::Unix,
+            "cluster" => Kind::Cluster,
+            "sentinel" => Kind::Sentinel,
+            _ => return None,
+        };
+        Some(Self { kind, encrypted })
     }
-    let is_unix = matches!(&*scheme, "unix" | "redis+unix" | "valkey+unix");
-    let (before, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (before, query) = before.split_once('?').unwrap_or((before, ""));
-    // The client's own parser rejects what is not a URL, such as a password that is not
-    // percent-encoded. Its message is not passed on, because it could repeat the URL.
-    let parsed = |url: &str| {
-        let words = "wants redis://[user][:password@]host[:port][/db] or unix:///path";
-        url.into_connection_info().map_err(|_| refused(words))
-    };
-    parsed(url.split(['?', '#']).next().unwrap_or(url))?;
-    if rest.contains('#') {
-        let hint = match fragment.contains('@') {
-            true => ": is it part of a password? write it as %23",
-            false => "",
+
+    /// What a URL of this form looks like.
+    fn shape(self) -> &'static str {
+        match self.kind {
+            Kind::Single => "wants redis://[user][:password@]host[:port][/db] or unix:///path",
+            Kind::Unix => "wants unix:///path",
+            Kind::Cluster => "wants redis+cluster://[user][:password@]host[:port],host[:port]",
+            Kind::Sentinel => {
+                "wants redis+sentinel://[user][:password@]host[:port],host[:port]/master-name[/db]"
+            }
+        }
+    }
+
+    /// The feature that the form needs, if this build is without it.
+    fn lacks(self) -> Option<&'static str> {
+        match self.kind {
+            _ if self.encrypted && !cfg!(feature = "redis-tls") => Some("redis-tls"),
+            Kind::Cluster if !cfg!(feature = "redis-cluster") => Some("redis-cluster"),
+            Kind::Sentinel if !cfg!(feature = "redis-sentinel") => Some("redis-sentinel"),
+            _ => None,
+        }
+    }
+
+    fn parameters(self) -> Vec<&'static str> {
+        let mut allowed = match self.kind {
+            Kind::Unix => vec!["db", "user", "pass"],
+            Kind::Single | Kind::Cluster => vec![],
+            Kind::Sentinel => vec!["sentinel_user", "sentinel_pass", "sentinel_pass_file"],
+        };
+        allowed.extend(["pass_file", "protocol"]);
+        if self.encrypted {
+            allowed.extend(["ca", "cert", "key"]);
+        }
+        allowed
+    }
+}
+
+pub(super) fn parse(url: &str) -> Result<Parsed> {
+    let shape = "wants redis://[user][:password@]host[:port][/db] or unix:///path";
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| refused(shape))?;
+    let form = Form::of(&scheme.to_ascii_lowercase()).ok_or_else(|| refused(shape))?;
+    if let Some(feature) = form.lacks() {
+        return Err(refused(&format!(
+            "this build has no TLS, cluster or sentinel by this name; it needs the feature `{feature}`"
+        )));
+    }
+    if let Some((_, fragment)) = rest.split_once('#') {
+        let hint = match fragment {
+            "insecure" => ": certificates are always verified",
+            fragment if fragment.contains('@') => ": is it part of a password? write it as %23",
+            _ => "",
         };
         return Err(refused(&format!("it has a fragment (#){hint}")));
     }
-    let chosen = parameters(query, is_unix)?;
-    if !is_unix {
-        let path = before.trim_start_matches("//");
-        let db = path.split_once('/').map_or("", |(_, db)| db);
-        let db = db.strip_suffix('/').unwrap_or(db);
-        if !db.is_empty() && !is_number(db) {
-            return Err(refused("the database is a number, as in redis://host/5"));
+    let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = match before.find('/') {
+        Some(slash) => before.split_at(slash),
+        None => (before, ""),
+    };
+    // A password that is not percent-encoded is found before its parts are taken for parameters.
+    let (credentials, hosts) = match form.kind {
+        Kind::Unix if !authority.is_empty() || path.len() < 2 => {
+            return Err(refused(form.shape()));
+        }
+        Kind::Unix => (None, Vec::new()),
+        _ => {
+            let (credentials, list) = match authority.rsplit_once('@') {
+                Some((credentials, list)) => (Some(credentials), list),
+                None => (None, authority),
+            };
+            (credentials, host_list(list, form)?)
+        }
+    };
+    let mut parameters = Parameters::of(query, form)?;
+    let mut login = Login {
+        protocol: parameters.protocol()?,
+        ..Login::default()
+    };
+    match credentials {
+        Some(credentials) => set_credentials(&mut login, credentials)?,
+        None => {
+            login.user = parameters.take("user").filter(|user| !user.is_empty());
+            if let Some(password) = parameters.take("pass") {
+                login.password = Password::Text(password);
+            }
         }
     }
-    Ok((parsed(url)?, chosen))
+    set_file(&mut login, &mut parameters, "pass_file")?;
+    #[cfg(feature = "redis-tls")]
+    let tls = tls(form, &mut parameters)?;
+    let topology = match form.kind {
+        Kind::Unix => {
+            login.db = number(&parameters.take("db").unwrap_or_default())
+                .ok_or_else(|| refused("parameter `db` is the number of a database"))?;
+            Topology::Single(Address::Unix(decoded(path)?))
+        }
+        Kind::Single => {
+            login.db = db(path, form)?;
+            let mut hosts = hosts.into_iter();
+            match (hosts.next(), hosts.next()) {
+                (Some((host, port)), None) => Topology::Single(Address::Tcp(host, port)),
+                _ => {
+                    return Err(refused(
+                        "one host; several are redis+cluster:// or redis+sentinel://",
+                    ));
+                }
+            }
+        }
+        Kind::Cluster => {
+            if db(path, form)? != 0 {
+                return Err(refused("a cluster has no database but 0"));
+            }
+            Topology::Cluster(hosts)
+        }
+        Kind::Sentinel => {
+            let path = path.strip_prefix('/').unwrap_or(path);
+            let (master, rest) = match path.find('/') {
+                Some(slash) => path.split_at(slash),
+                None => (path, ""),
+            };
+            let master = decoded(master)?;
+            if master.is_empty() {
+                return Err(refused(form.shape()));
+            }
+            login.db = db(rest, form)?;
+            Topology::Sentinel(Sentinels {
+                hosts,
+                master,
+                login: sentinel_login(&mut parameters)?,
+            })
+        }
+    };
+    Ok(Parsed {
+        topology,
+        login,
+        #[cfg(feature = "redis-tls")]
+        tls,
+    })
 }
 
-/// Checks what follows the question mark; tells whether it chooses a protocol.
-fn parameters(query: &str, is_unix: bool) -> Result<bool> {
-    let allowed: &[&str] = match is_unix {
-        true => &["db", "user", "pass", "protocol"],
-        false => &["protocol"],
+#[cfg(feature = "redis-tls")]
+fn tls(form: Form, parameters: &mut Parameters) -> Result<Option<super::tls::RedisTls>> {
+    if !form.encrypted {
+        return Ok(None);
+    }
+    let mut tls = super::tls::RedisTls::new();
+    if let Some(path) = parameters.take("ca") {
+        tls = tls.with_ca_file(path);
+    }
+    match (parameters.take("cert"), parameters.take("key")) {
+        (None, None) => Ok(Some(tls)),
+        (Some(certificate), Some(key)) => Ok(Some(tls.with_client_files(certificate, key))),
+        _ => Err(refused("parameters `cert` and `key` belong together")),
+    }
+}
+
+/// The sentinels have a login of their own; none by default.
+fn sentinel_login(parameters: &mut Parameters) -> Result<Login> {
+    let mut login = Login {
+        // What is asked of them is the same in both.
+        protocol: Some(ProtocolVersion::RESP2),
+        user: parameters.take("sentinel_user"),
+        ..Login::default()
     };
-    let mut seen: Vec<&str> = Vec::new();
-    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
-        let Some(name) = allowed.iter().find(|known| **known == name) else {
-            return Err(unknown(name, query, allowed, is_unix));
+    if let Some(password) = parameters.take("sentinel_pass") {
+        login.password = Password::Text(password);
+    }
+    set_file(&mut login, parameters, "sentinel_pass_file")?;
+    Ok(login)
+}
+
+fn set_credentials(login: &mut Login, credentials: &str) -> Result<()> {
+    let (user, password) = match credentials.split_once(':') {
+        Some((user, password)) => (user, Some(password)),
+        None => (credentials, None),
+    };
+    let user = decoded(user)?;
+    login.user = Some(user).filter(|user| !user.is_empty());
+    if let Some(password) = password {
+        login.password = Password::Text(decoded(password)?);
+    }
+    Ok(())
+}
+
+fn set_file(login: &mut Login, parameters: &mut Parameters, name: &'static str) -> Result<()> {
+    if let Some(path) = parameters.take(name) {
+        if !matches!(login.password, Password::None) {
+            return Err(refused(&format!(
+                "it has a password, and parameter `{name}` as well"
+            )));
+        }
+        login.password = Password::File(path.into());
+    }
+    Ok(())
+}
+
+fn host_list(list: &str, form: Form) -> Result<Vec<Host>> {
+    let port = match form.kind {
+        Kind::Sentinel => SENTINEL_PORT,
+        _ => REDIS_PORT,
+    };
+    let mut hosts = Vec::new();
+    for one in list.split(',') {
+        let host = host(one, port).ok_or_else(|| refused(form.shape()))?;
+        if hosts.contains(&host) {
+            return Err(refused("a host is listed twice"));
+        }
+        hosts.push(host);
+    }
+    Ok(hosts)
+}
+
+fn host(text: &str, default: u16) -> Option<Host> {
+    let (host, port) = if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']')?;
+        let address: Ipv6Addr = host.parse().ok()?;
+        (
+            address.to_string(),
+            rest.strip_prefix(':')
+                .or_else(|| rest.is_empty().then_some(""))?,
+        )
+    } else {
+        let (host, port) = text.split_once(':').unwrap_or((text, ""));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let fits = !host.is_empty() && host.bytes().all(plain);
+        (fits.then(|| host.to_ascii_lowercase())?, port)
+    };
+    if port.is_empty() {
+        return Some((host, default));
+    }
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = port.parse().ok().filter(|port| digits && *port != 0)?;
+    Some((host, port))
+}
+
+/// The database of a path: empty, `/`, `/5` or `/5/`.
+fn db(path: &str, form: Form) -> Result<i64> {
+    let db = path.strip_prefix('/').unwrap_or(path);
+    let db = db.strip_suffix('/').unwrap_or(db);
+    let words = match form.kind {
+        Kind::Sentinel => "the database is a number, as in redis+sentinel://host/master-name/5",
+        _ => "the database is a number, as in redis://host/5",
+    };
+    number(db).ok_or_else(|| refused(words))
+}
+
+/// A number, where nothing is 0.
+fn number(text: &str) -> Option<i64> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
+/// Decodes `%23` and its like.
+fn decoded(text: &str) -> Result<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let byte = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                rest = after;
+                let digits = [*high, *low];
+                let digits = std::str::from_utf8(&digits).ok();
+                let hex = digits.filter(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
+                hex.and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            }
+            (b'%', _) => None,
+            (byte, _) => Some(*byte),
         };
-        if seen.contains(name) {
-            return Err(refused(&format!("parameter `{name}` is given twice")));
-        }
-        seen.push(name);
-        match *name {
-            "db" if !is_number(value) => {
-                return Err(refused("parameter `db` is the number of a database"));
-            }
-            "protocol" if !matches!(value, "resp2" | "resp3" | "2" | "3") => {
-                return Err(refused("parameter `protocol` is resp2 or resp3"));
-            }
-            _ => {}
-        }
+        let words = "a % is not followed by two digits; write it as %25";
+        bytes.push(byte.ok_or_else(|| refused(words))?);
     }
-    Ok(seen.contains(&"protocol"))
-}
-
-fn unknown(name: &str, query: &str, allowed: &[&str], is_unix: bool) -> Error {
-    // If the question mark belongs to a password, the rest of the password follows it.
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let named = !query.contains('@') && !name.is_empty() && name.bytes().all(is_word);
-    let name = match named {
-        true => format!(" `{name}`"),
-        false => String::new(),
-    };
-    let hint = match name.as_str() {
-        " `db`" if !is_unix => "; the database stands in the path, as in redis://host/5",
-        _ => "",
-    };
-    let allowed = allowed.join(", ");
-    refused(&format!(
-        "unknown parameter{name}; allowed: {allowed}{hint}"
-    ))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-        && text.parse::<i64>().is_ok()
+    String::from_utf8(bytes).map_err(|_| refused("what is percent-encoded is not UTF-8"))
 }
 
 fn refused(why: &str) -> Error {
@@ -99,90 +344,4 @@ fn refused(why: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use ::redis::ProtocolVersion;
-
-    use super::*;
-
-    fn db(url: &str) -> i64 {
-        parse(url).unwrap().0.redis_settings().db()
-    }
-
-    #[test]
-    fn what_is_meant_is_understood() {
-        for (url, number) in [
-            ("redis://h", 0),
-            ("redis://h/", 0),
-            ("redis://h:7000/3", 3),
-            ("redis://h/3/", 3),
-            ("valkey://u:p%3Fq@h/15?protocol=resp3", 15),
-            ("redis://[::1]:6379/2", 2),
-            ("unix:///run/redis.sock", 0),
-            ("unix:///run/redis.sock?db=4&user=u&pass=p", 4),
-            ("REDIS://h/1", 1),
-        ] {
-            assert_eq!(db(url), number, "{url}");
-        }
-        let (info, chosen) = parse("redis://h?protocol=resp2").unwrap();
-        assert!(chosen && info.redis_settings().protocol() == ProtocolVersion::RESP2);
-        assert!(!parse("redis://protocol=resp2@h").unwrap().1);
-    }
-
-    #[test]
-    fn what_is_not_understood_is_an_error_that_says_so() {
-        for (url, said) in [
-            (
-                "redis://h?db=5",
-                "unknown parameter `db`; allowed: protocol; the database stands in the path",
-            ),
-            ("redis://h/5?db=5", "unknown parameter `db`"),
-            (
-                "redis://h?timeout=5",
-                "unknown parameter `timeout`; allowed: protocol",
-            ),
-            ("redis://h?Protocol=resp2", "unknown parameter `Protocol`"),
-            ("unix:///s?database=1", "allowed: db, user, pass, protocol"),
-            ("redis://h?protocol=resp4", "`protocol` is resp2 or resp3"),
-            ("redis://h?protocol", "`protocol` is resp2 or resp3"),
-            (
-                "redis://h?protocol=resp2&protocol=resp3",
-                "`protocol` is given twice",
-            ),
-            ("unix:///s?db=1&db=2", "`db` is given twice"),
-            ("unix:///s?db=-1", "`db` is the number of a database"),
-            ("unix:///s?db=", "`db` is the number of a database"),
-            ("redis://h/-1", "the database is a number"),
-            ("redis://h/+1", "the database is a number"),
-            ("redis://h//1", "the database is a number"),
-            ("redis://h/1/2", "wants redis://"),
-            ("redis://h/99999999999999999999", "wants redis://"),
-            ("redis://h#insecure", "fragment"),
-            ("rediss://h", "no TLS"),
-            ("http://h", "wants redis://"),
-            ("h:6379", "wants redis://"),
-            ("", "wants redis://"),
-        ] {
-            let error = parse(url).unwrap_err().to_string();
-            assert!(error.contains(said), "{url}: {error}");
-        }
-    }
-
-    #[test]
-    fn no_part_of_a_password_is_repeated() {
-        for url in [
-            "redis://:hunter2?x@h",
-            "redis://hunter?hunter2@h",
-            "redis://u:1234?hunter2=hunter2@h",
-            "redis://u:1234#hunter2@h",
-            "redis://h?pass=hunter2",
-            "unix:///s?passw=hunter2",
-            "redis://h/hunter2",
-        ] {
-            let error = parse(url).unwrap_err();
-            assert!(
-                !format!("{error} {error:?}").contains("hunter"),
-                "{url}: {error}"
-            );
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,88 @@
+//! [`Connection`]: a connection to a server, and how its socket is opened.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use ::redis::aio::{ConnectionLike, MultiplexedConnection};
+use ::redis::{
+    AsyncConnectionConfig, Cmd, Pipeline, RedisConnectionInfo, RedisFuture, RedisResult, Value,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, JoinSet};
+
+/// A connection that many callers use. The task that drives it ends with the last clone, whatever
+/// is unanswered by then.
+#[derive(Clone)]
+pub(super) struct Connection {
+    client: MultiplexedConnection,
+    _driver: Arc<Driver>,
+}
+
+struct Driver(JoinHandle<()>);
+
+impl Connection {
+    /// Logs in on an open socket.
+    pub(super) async fn login<S>(stream: S, info: &RedisConnectionInfo) -> RedisResult<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // The guard in front of the store has the deadline of every command.
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None);
+        let (client, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
+        Ok(Self {
+            client,
+            _driver: Arc::new(Driver(tokio::spawn(driver))),
+        })
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl ConnectionLike for Connection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        self.client.req_packed_command(command)
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        self.client.req_packed_commands(pipeline, offset, count)
+    }
+
+    fn get_db(&self) -> i64 {
+        self.client.get_db()
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+/// Opens a socket to the first of the host's addresses that answers; all are tried at once.
+pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for address in tokio::net::lookup_host((host, port)).await? {
+        attempts.spawn(TcpStream::connect(address));
+    }
+    let mut last = None;
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt.map_err(io::Error::other).and_then(|opened| opened) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address")))
+}
