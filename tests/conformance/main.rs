@@ -13,6 +13,7 @@ mod broken;
 mod byte_store;
 mod tiered;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use cache_kit::backend::{
@@ -21,7 +22,7 @@ use cache_kit::backend::{
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
-use cache_kit_tests::servers::{MemcachedServer, NewerRedis, RedisServer, Server};
+use cache_kit_tests::servers::{MemcachedServer, NewerRedis, RedisCluster, RedisServer, Server};
 use tiered::Tiered;
 
 /// Entries with a longer payload are too large for [`weighed`].
@@ -144,6 +145,23 @@ mod redis_resp3 {
 
 mod redis_newer {
     cache_kit::conformance!(super::redis::<super::NewerRedis>("resp3"));
+}
+
+/// One cluster for all behaviours: six servers are slow to agree. Every behaviour has keys of its own.
+static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
+
+fn redis_cluster(cluster: &'static RedisCluster) -> Harness<RedisBackend> {
+    let url = cluster.url();
+    Harness::remote(move || {
+        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
+        RedisBackend::new(config).unwrap()
+    })
+    .lease_lifetime(LEASE)
+    .largest_payload(LARGEST_REMOTE)
+}
+
+mod redis_cluster_of_three {
+    cache_kit::conformance!(super::redis_cluster(&super::CLUSTER));
 }
 
 /// Memcached counts whole seconds, and adds one so that no lease ends early.

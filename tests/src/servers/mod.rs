@@ -25,6 +25,7 @@
 )]
 
 mod client;
+mod cluster;
 mod memcached;
 mod port;
 mod process;
@@ -37,6 +38,7 @@ mod server;
 mod wait;
 
 pub use client::Connection;
+pub use cluster::{Move, RedisCluster};
 pub use memcached::{MemcachedOptions, MemcachedServer};
 pub use port::free_port;
 pub use process::{Process, Signal, find_on_path, is_alive, room};

@@ -65,7 +65,6 @@ impl Connector {
 
     /// For one node of a cluster.
     #[cfg(feature = "redis-cluster")]
-    #[allow(dead_code, reason = "for the cluster's store")]
     pub(super) fn to_node(config: &RedisConfig, host: &str, port: u16) -> Result<Self> {
         let target = Target::Server(Address::Tcp(host.to_owned(), port));
         Self::to(config, target, config.login().without_db())

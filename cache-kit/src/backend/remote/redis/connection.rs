@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::runtime::{Handle, Id};
 use tokio::sync::{oneshot, watch};
 
-use super::RedisConfig;
 use super::connect::Connector;
 use super::dial::Connection;
 use super::dialect::Dialect;
@@ -66,11 +65,11 @@ enum Found {
 }
 
 impl Link {
-    pub(super) fn new(config: &RedisConfig) -> Result<Self> {
-        Ok(Self {
-            connector: Arc::new(Connector::new(config)?),
+    pub(super) fn over(connector: Connector) -> Self {
+        Self {
+            connector: Arc::new(connector),
             homes: Arc::default(),
-        })
+        }
     }
 
     /// The connection of this runtime, made if there is none.

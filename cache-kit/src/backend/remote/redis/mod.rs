@@ -1,6 +1,8 @@
 //! [`RedisBackend`]: entries in Redis, shared by all processes that use it.
 
 mod address;
+#[cfg(feature = "redis-cluster")]
+mod cluster;
 mod config;
 mod connect;
 mod connection;

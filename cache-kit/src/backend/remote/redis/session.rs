@@ -4,7 +4,11 @@
 use std::sync::Arc;
 
 use ::redis::{Cmd, FromRedisValue, Pipeline, RedisError, RedisResult, Script};
+#[cfg(feature = "redis-cluster")]
+use ::redis::{ErrorKind, Value, from_redis_value};
 
+#[cfg(feature = "redis-cluster")]
+use super::cluster::{Cluster, Hop, MOST_HOPS};
 use super::connection::{Link, Usable};
 use super::dialect::Dialect;
 use super::said::{is_demoted, is_login, is_lost, said_of};
@@ -17,6 +21,10 @@ pub(super) struct Session<'s> {
     servers: &'s Servers,
     link: Arc<Link>,
     usable: Usable,
+    /// Whether the key is on its way to this server. Then each command needs an `ASKING` before it.
+    asking: bool,
+    /// Whether `ASKING` was refused.
+    asking_refused: bool,
 }
 
 impl<'s> Session<'s> {
@@ -25,6 +33,8 @@ impl<'s> Session<'s> {
             servers,
             link,
             usable,
+            asking: false,
+            asking_refused: false,
         }
     }
 
@@ -51,7 +61,61 @@ impl<'s> Session<'s> {
         &mut self,
         command: &Cmd,
     ) -> Result<RedisResult<O>> {
-        Ok(command.query_async(&mut self.usable.connection).await)
+        let answer = command.query_async(&mut self.usable.connection).await;
+        #[cfg(feature = "redis-cluster")]
+        if let (Err(error), Servers::Cluster(cluster)) = (&answer, self.servers)
+            && let Some(hop) = Box::pin(cluster.hop(error, &self.link)).await?
+        {
+            return Box::pin(self.redirected(cluster, hop, command)).await;
+        }
+        Ok(answer)
+    }
+
+    /// Sends a command where it was redirected to.
+    #[cfg(feature = "redis-cluster")]
+    async fn redirected<O: FromRedisValue>(
+        &mut self,
+        cluster: &Cluster,
+        mut hop: Hop,
+        command: &Cmd,
+    ) -> Result<RedisResult<O>> {
+        for _ in 0..MOST_HOPS {
+            if let Hop::To { link, asking } = hop {
+                self.usable = link.connection().await.inspect_err(|_| cluster.doubt())?;
+                (self.link, self.asking) = (link, asking);
+            }
+            let answer = match self.asking {
+                true => self.ask(command).await,
+                false => command.query_async(&mut self.usable.connection).await,
+            };
+            let Err(error) = &answer else {
+                return Ok(answer);
+            };
+            match cluster.hop(error, &self.link).await? {
+                Some(next) => hop = next,
+                None => return Ok(answer),
+            }
+        }
+        Err(Error::BackendError(format!(
+            "redis cluster: a command was redirected {MOST_HOPS} times"
+        )))
+    }
+
+    /// Sends a command for a key that is on its way to this server.
+    #[cfg(feature = "redis-cluster")]
+    async fn ask<O: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<O> {
+        let mut both = Pipeline::with_capacity(2);
+        both.cmd("ASKING").add_command(command.clone());
+        both.ignore_errors();
+        let answers: Vec<RedisResult<Value>> =
+            both.query_async(&mut self.usable.connection).await?;
+        let mut answers = answers.into_iter();
+        if let Some(Err(error)) = answers.next() {
+            self.asking_refused = true;
+            return Err(error);
+        }
+        let no_answer = || Err((ErrorKind::Parse, "no answer after ASKING").into());
+        Ok(from_redis_value(answers.next().unwrap_or_else(no_answer)?)?)
     }
 
     /// Loads a script, where the last command was sent.
@@ -77,6 +141,10 @@ impl<'s> Session<'s> {
         } else if is_lost(error) || is_login(error) {
             self.link.replace(number);
         }
-        said_of(error, name)
+        let said = said_of(error, if self.asking_refused { "ASKING" } else { name });
+        if !matches!(said, Error::BackendRefused(_)) {
+            self.servers.doubt();
+        }
+        said
     }
 }

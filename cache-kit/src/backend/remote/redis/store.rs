@@ -1,17 +1,18 @@
 //! [`RedisStore`]: the bytes that Redis keeps.
 
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 
-use ::redis::{Cmd, FromRedisValue, RedisResult};
+use ::redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
 
 use super::RedisConfig;
 use super::fences::Fences;
 use super::servers::Servers;
 use super::split::Split;
-use crate::answers::all_failed;
+use crate::answers::{all_failed, one_each};
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
+use crate::backend::remote::resilience::NodeInfo;
 use crate::error::{Error, Result};
 use crate::together::join;
 
@@ -42,19 +43,63 @@ impl RedisStore {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        let mut del = Cmd::with_capacity(2, "DEL".len() + key.len());
-        del.arg("DEL").arg(key);
-        self.send("DEL", key, &del).await
+        self.send("DEL", key, &of_one("DEL", key)).await
     }
+
+    /// Sends a command for each of several keys of one node of a cluster, all in one go: a node
+    /// refuses keys of different slots in one command. Those that are answered with an error are
+    /// sent again by `alone`, which follows redirections.
+    async fn send_each<'k, O, F>(
+        &self,
+        name: &str,
+        keys: &[&'k str],
+        alone: impl Fn(&'k str) -> F,
+    ) -> Vec<Result<O>>
+    where
+        O: FromRedisValue,
+        F: Future<Output = Result<O>>,
+    {
+        let Some(first) = keys.first() else {
+            return Vec::new();
+        };
+        let mut commands = Pipeline::with_capacity(keys.len());
+        for key in keys {
+            commands.add_command(of_one(name, key));
+        }
+        let mut session = match self.servers.session(first).await {
+            Ok(session) => session,
+            Err(error) => return all_failed(keys.len(), &error),
+        };
+        let answers = match session.send_all::<O>(&mut commands).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(error) => return all_failed(keys.len(), &session.failed(&error, name, first)),
+        };
+        let again = |(key, answer): (&'k str, Result<RedisResult<O>>)| {
+            let alone = &alone;
+            async move {
+                match answer? {
+                    Ok(answer) => Ok(answer),
+                    Err(_) => alone(key).await,
+                }
+            }
+        };
+        let answers = one_each(keys.len(), answers);
+        join(keys.iter().copied().zip(answers).map(again), usize::MAX).await
+    }
+}
+
+/// A command for one key, and nothing else. Large enough, so that it need not grow.
+fn of_one(name: &str, key: &str) -> Cmd {
+    let mut command = Cmd::with_capacity(2, name.len() + key.len());
+    command.arg(name).arg(key);
+    command
 }
 
 impl ByteStore for RedisStore {
     type Token = Vec<u8>;
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        // Large enough, so that it need not grow.
-        let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
-        get.arg("GET").arg(key);
+        let get = of_one("GET", key);
         let mut session = self.servers.session(key).await?;
         match session.send(&get).await? {
             // A list or a hash under the key is a miss like any other foreign value.
@@ -67,6 +112,9 @@ impl ByteStore for RedisStore {
         let [first, _, ..] = keys else {
             return join(keys.iter().map(|key| self.get(key)), 1).await;
         };
+        if self.servers.are_many() {
+            return self.send_each("GET", keys, |key| self.get(key)).await;
+        }
         if !self.split_reads.is_on() {
             let bytes: usize = keys.iter().map(|key| key.len()).sum();
             let mut mget = Cmd::with_capacity(1 + keys.len(), "MGET".len() + bytes);
@@ -127,6 +175,9 @@ impl ByteStore for RedisStore {
         let [first, _, ..] = keys else {
             return join(keys.iter().map(|key| self.delete(key)), 1).await;
         };
+        if self.servers.are_many() {
+            return self.send_each("DEL", keys, |key| self.delete(key)).await;
+        }
         if !self.split_deletes.is_on() {
             let mut del = ::redis::cmd("DEL");
             del.arg(keys);
@@ -140,6 +191,18 @@ impl ByteStore for RedisStore {
 
     async fn ping(&self) -> Result<()> {
         self.servers.ping().await
+    }
+
+    fn node_of(&self, key: &str) -> usize {
+        self.servers.number_of(key)
+    }
+
+    async fn ping_node(&self, node: usize) -> Result<()> {
+        self.servers.ping_node(node).await
+    }
+
+    fn nodes(&self) -> Vec<NodeInfo> {
+        self.servers.nodes()
     }
 }
 

@@ -45,8 +45,9 @@ pub struct NodeHealth {
 /// What a [`ByteStore`](super::super::ByteStore) says of one of its servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// Its number, by which the store calls it in `node_of`.
-    pub number: usize,
+    /// The number that [`node_of`](super::super::ByteStore::node_of) gives for its keys; `None` for a
+    /// server that keeps none, such as a replica.
+    pub number: Option<usize>,
     /// Its address, without user and password.
     pub name: String,
     /// What it does.

@@ -179,7 +179,7 @@ impl<S: ByteStore> Shared<S> {
     /// How the store is doing, and each of its nodes.
     fn health(&self) -> Health {
         let nodes = self.store.nodes();
-        let mut state = self.lock();
+        let state = self.lock();
         let mut health = state.health();
         health.nodes = nodes
             .into_iter()

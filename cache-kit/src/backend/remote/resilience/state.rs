@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::again::Account;
 use super::breaker::{Breaker, BreakerPolicy};
-use super::health::{Health, NodeHealth, NodeInfo, NodeRole};
+use super::health::{Health, NodeHealth, NodeInfo};
 use super::pending::Pending;
 use super::{ResiliencePolicy, tasks};
 use crate::clock::Timestamp;
@@ -154,15 +154,10 @@ impl State {
     }
 
     /// The health of one node. `node_of` says which node keeps a key.
-    pub(super) fn health_of(
-        &mut self,
-        info: NodeInfo,
-        node_of: impl Fn(&str) -> usize,
-    ) -> NodeHealth {
-        let is_primary = info.role == NodeRole::Primary;
-        let own = |key: &&str| is_primary && node_of(key) == info.number;
+    pub(super) fn health_of(&self, info: NodeInfo, node_of: impl Fn(&str) -> usize) -> NodeHealth {
+        let own = |key: &&str| Some(node_of(key)) == info.number;
         let pending = self.pending.keys().filter(own).count();
-        let known = self.nodes.get(info.number).filter(|_| is_primary);
+        let known = info.number.and_then(|number| self.nodes.get(number));
         NodeHealth {
             name: info.name,
             role: info.role,
