@@ -35,6 +35,11 @@ fn of_redis() {
 }
 
 #[test]
+fn of_a_cluster() {
+    some_seconds_of(Store::Cluster);
+}
+
+#[test]
 fn of_memcached() {
     some_seconds_of(Store::Memcached);
 }

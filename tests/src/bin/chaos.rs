@@ -14,7 +14,7 @@ use std::time::Duration;
 use cache_kit_tests::chaos::{Plan, Store, run};
 
 const USAGE: &str =
-    "usage: chaos [--store memory|redis|memcached] [--minutes N | --seconds N] [--seed N]";
+    "usage: chaos [--store memory|redis|memcached|cluster] [--minutes N | --seconds N] [--seed N]";
 
 fn main() -> ExitCode {
     let Some(plan) = plan(std::env::args().skip(1)) else {
@@ -54,6 +54,7 @@ fn plan(mut words: impl Iterator<Item = String>) -> Option<Plan> {
                     "memory" => Store::Memory,
                     "redis" => Store::Redis,
                     "memcached" => Store::Memcached,
+                    "cluster" => Store::Cluster,
                     _ => return None,
                 }
             }

@@ -28,9 +28,9 @@ use cache_kit::{CacheExpander, CacheService, Error, Result, SharedFeeder, Source
 use fastrand::Rng;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::servers::{MemcachedServer, Proxy, RedisServer};
+use crate::servers::{MemcachedServer, Proxy, RedisCluster, RedisServer};
 use rows::{Brief, Lasting, ON_PURPOSE, Rows, Steady, Thing};
-use sky::{Inside, Outside, Restrict, Sky, USER};
+use sky::{Inside, Nodes, Outside, Restrict, Sky, USER};
 use tally::Tally;
 
 pub use tally::Report;
@@ -72,6 +72,9 @@ pub enum Store {
     Redis,
     /// A memcached server and the wires to it.
     Memcached,
+    /// A Redis Cluster of three nodes whose slots move. It has no replicas: what a failover loses is
+    /// lost to every cache.
+    Cluster,
 }
 
 /// The settings of a run.
@@ -170,6 +173,17 @@ pub fn run(plan: Plan) -> Result<Report> {
                 outside(server, proxies),
             )
         }
+        Store::Cluster => {
+            let cluster = RedisCluster::with(3, 0, &RedisServer::options());
+            let url = cluster.url();
+            let services = (0..PROCESSES).map(|_| {
+                let config = RedisConfig::from_url(&url)?;
+                let config =
+                    config.set(|encoded| encoded.with_operation_deadline(OPERATION_DEADLINE));
+                Ok(service(RedisBackend::new(config)?))
+            });
+            play(plan, services.collect::<Result<_>>()?, Nodes(cluster))
+        }
     }
 }
 
@@ -201,7 +215,7 @@ fn play<B: CacheBackend>(
         limit: BUSY
             + match plan.store {
                 Store::Memory => DEADLINES_OF_MEMORY,
-                Store::Redis | Store::Memcached => DEADLINES,
+                Store::Redis | Store::Memcached | Store::Cluster => DEADLINES,
             },
         ended: AtomicBool::new(false),
     });

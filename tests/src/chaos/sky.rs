@@ -8,7 +8,9 @@ use cache_kit::backend::InMemoryBackend;
 use cache_kit::testing::{Fault, FaultyBackend};
 use fastrand::Rng;
 
-use crate::servers::{Command, MemcachedServer, Proxy, RedisServer, Server, Trap, Trick};
+use crate::servers::{
+    Command, MemcachedServer, Proxy, RedisCluster, RedisServer, Server, Trap, Trick,
+};
 
 /// The source of trouble.
 pub(super) trait Sky {
@@ -195,6 +197,76 @@ impl<S: Restrict> Sky for Outside<S> {
         for proxy in &self.proxies {
             proxy.pass();
         }
+    }
+}
+
+/// The nodes of a cluster.
+pub(super) struct Nodes(pub(super) RedisCluster);
+
+impl Sky for Nodes {
+    fn turn(&mut self, rng: &mut Rng) -> &'static str {
+        let nodes = self.0.nodes();
+        let node = &nodes[rng.usize(..nodes.len())];
+        match rng.u8(..14) {
+            0..2 => {
+                node.command(&["CLIENT", "KILL", "TYPE", "normal"]);
+                pause(rng, 1..50);
+                "cut"
+            }
+            2 => {
+                let millis = rng.u64(50..900).to_string();
+                node.command(&["CLIENT", "PAUSE", &millis]);
+                pause(rng, 50..900);
+                "stalled"
+            }
+            3..5 => {
+                node.stop();
+                pause(rng, 50..1_200);
+                node.cont();
+                "stopped"
+            }
+            5 => {
+                node.kill();
+                pause(rng, 1..900);
+                node.restart();
+                "killed"
+            }
+            6 => {
+                nodes.iter().for_each(RedisServer::kill);
+                pause(rng, 1..300);
+                nodes.iter().for_each(RedisServer::restart);
+                "all killed"
+            }
+            7..12 => {
+                self.0.wait_until_whole();
+                let row = rng.u8(..24);
+                let prefix = if row.is_multiple_of(2) {
+                    "brief"
+                } else {
+                    "lasting"
+                };
+                let key = format!("{prefix}:{row}");
+                let from = self.0.node_of(&key).port();
+                let to = rng.usize(..nodes.len());
+                if nodes[to].port() == from {
+                    return "calm";
+                }
+                let moved = self.0.begin_move(&key, to);
+                pause(rng, 1..200);
+                moved.keys();
+                pause(rng, 1..200);
+                moved.end();
+                "moved"
+            }
+            _ => {
+                pause(rng, 50..300);
+                "calm"
+            }
+        }
+    }
+
+    fn clear(&mut self) {
+        self.0.wait_until_whole();
     }
 }
 

@@ -41,7 +41,9 @@ impl RedisCluster {
                 .map(|_| scope.spawn(|| node(options.clone())))
                 .collect();
             let started = starting.into_iter().map(|node| node.join());
-            started.map(|node| node.expect("a node")).collect()
+            started
+                .map(|node| node.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
         });
         let (nodes, buses): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
         let cluster = Self { nodes, primaries };
@@ -249,14 +251,14 @@ fn must(node: &RedisServer, words: &[&str]) {
 }
 
 fn id(node: &RedisServer) -> String {
-    node.command(&["CLUSTER", "MYID"]).text().expect("an id")
+    let reply = node.command(&["CLUSTER", "MYID"]);
+    reply.text().unwrap_or_else(|| panic!("no id: {reply:?}"))
 }
 
 fn slot_of(node: &RedisServer, key: &str) -> u16 {
-    let Reply::Integer(slot) = node.command(&["CLUSTER", "KEYSLOT", key]) else {
-        panic!("no slot for {key}")
-    };
-    u16::try_from(slot).expect("a slot")
+    let reply = node.command(&["CLUSTER", "KEYSLOT", key]);
+    let slot = reply.integer().and_then(|slot| u16::try_from(slot).ok());
+    slot.unwrap_or_else(|| panic!("no slot for {key}: {reply:?}"))
 }
 
 /// The slots of a node, such as `0-5461` and `7000`, by its own word.
