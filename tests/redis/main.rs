@@ -10,6 +10,7 @@
 
 mod batches;
 mod bytes;
+mod cluster;
 mod commands;
 mod connections;
 mod failover;

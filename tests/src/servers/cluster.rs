@@ -81,6 +81,14 @@ impl RedisCluster {
                 replica.command(&["CLUSTER", "REPLICATE", &of]).is_ok()
             });
         }
+        // Without that, a primary neither names a replica nor votes for it.
+        let replicas = self.nodes.len() - self.primaries;
+        eventually("all nodes know the replicas", LIMIT, || {
+            let known = |node: &RedisServer| {
+                lines(node).matches(" slave ").count() + lines(node).matches(",slave ").count()
+            };
+            self.nodes.iter().all(|node| known(node) == replicas)
+        });
         self.wait_until_whole();
     }
 
@@ -127,7 +135,7 @@ impl RedisCluster {
     pub fn node_of(&self, key: &str) -> &RedisServer {
         let slot = slot_of(&self.nodes[0], key);
         let keeper = self.nodes.iter().find(|node| {
-            node.is_up() && is_primary(node) && {
+            node.process().is_running() && is_primary(node) && {
                 let range = |text: &str| match text.split_once('-') {
                     Some((first, last)) => (first.parse().ok(), last.parse().ok()),
                     None => (text.parse().ok(), text.parse().ok()),
@@ -263,16 +271,19 @@ fn slot_of(node: &RedisServer, key: &str) -> u16 {
 
 /// The slots of a node, such as `0-5461` and `7000`, by its own word.
 fn slots_of(node: &RedisServer) -> Vec<String> {
-    let nodes = node
-        .command(&["CLUSTER", "NODES"])
-        .text()
-        .unwrap_or_default();
+    let nodes = lines(node);
     let own = nodes.lines().find(|line| line.contains("myself"));
     let words = own.unwrap_or_default().split_whitespace().skip(8);
     words
         .filter(|word| !word.starts_with('['))
         .map(str::to_owned)
         .collect()
+}
+
+/// What a node knows of all nodes: a line for each.
+fn lines(node: &RedisServer) -> String {
+    let nodes = node.command(&["CLUSTER", "NODES"]);
+    nodes.text().unwrap_or_default()
 }
 
 fn is_primary(node: &RedisServer) -> bool {

@@ -1,0 +1,98 @@
+//! Requests that are dropped at any moment, on a cluster whose slots move: no answer may reach
+//! another caller.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cache_kit::backend::ByteStore;
+use cache_kit_tests::servers::{RedisCluster, RedisServer};
+use tokio::task::JoinSet;
+
+const KEYS: usize = 200;
+const TASKS: usize = 64;
+
+/// `CACHE_KIT_STORM` sets how many requests are dropped.
+fn dropped_at_least() -> usize {
+    let wanted = std::env::var("CACHE_KIT_STORM").ok();
+    wanted
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(10_000)
+}
+
+fn key(n: usize) -> String {
+    format!("storm:{n}")
+}
+
+/// Lengths differ, so that answers are cut everywhere.
+fn value(n: usize) -> Vec<u8> {
+    format!("value of {n} {}", "x".repeat(n * 7)).into_bytes()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_answer_reaches_another_caller() {
+    let wanted = dropped_at_least();
+    let cluster = RedisCluster::with(3, 0, &RedisServer::options());
+    let backend = super::service(&cluster);
+    for n in 0..KEYS {
+        let node = cluster.node_of(&key(n));
+        let reply = node.command(&[b"SET".as_slice(), key(n).as_bytes(), &value(n)]);
+        assert!(reply.is_ok(), "{reply:?}");
+    }
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let ended = Arc::new(AtomicBool::new(false));
+    let mut tasks = JoinSet::new();
+    for task in 0..TASKS {
+        let (service, dropped, ended) = (backend.clone(), Arc::clone(&dropped), Arc::clone(&ended));
+        tasks.spawn(async move {
+            let store = service.backend().byte_store();
+            let random = &mut fastrand::Rng::with_seed(task as u64);
+            let mut right = 0;
+            while !ended.load(Ordering::Relaxed) {
+                let count = if random.u8(..4) == 0 {
+                    random.usize(2..6)
+                } else {
+                    1
+                };
+                let numbers: Vec<usize> = (0..count).map(|_| random.usize(..KEYS)).collect();
+                let keys: Vec<String> = numbers.iter().map(|n| key(*n)).collect();
+                let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                // Shorter than most answers take, except for every fourth caller, which is patient.
+                let patience = match random.u8(..4) {
+                    0 => Duration::from_secs(60),
+                    _ => Duration::from_micros(random.u64(..600)),
+                };
+                match tokio::time::timeout(patience, store.get_many(&keys)).await {
+                    Err(_) => drop(dropped.fetch_add(1, Ordering::Relaxed)),
+                    Ok(values) => {
+                        for (n, found) in numbers.iter().zip(values) {
+                            assert_eq!(found.unwrap(), Some(value(*n)), "of {n}");
+                        }
+                        right += 1;
+                    }
+                }
+            }
+            right
+        });
+    }
+    let mover = {
+        let (dropped, ended) = (Arc::clone(&dropped), Arc::clone(&ended));
+        tokio::task::spawn_blocking(move || {
+            while dropped.load(Ordering::Relaxed) < wanted {
+                let key = key(fastrand::usize(..KEYS));
+                let from = cluster.node_of(&key).port();
+                let to = fastrand::usize(..cluster.nodes().len());
+                if cluster.nodes()[to].port() != from {
+                    let moved = cluster.begin_move(&key, to);
+                    moved.keys();
+                    moved.end();
+                }
+            }
+            ended.store(true, Ordering::Relaxed);
+            cluster
+        })
+    };
+    let right: usize = tasks.join_all().await.into_iter().sum();
+    drop(mover.await.unwrap());
+    assert!(right > TASKS, "{right} were answered");
+}
