@@ -86,9 +86,7 @@ async fn a_killed_primary_costs_its_own_keys_only_until_its_replica_takes_over()
     // It comes back as a replica, and then as the primary again.
     cluster.primaries()[0].restart();
     cluster.wait_until_whole();
-    let reply = cluster.primaries()[0].command(&["CLUSTER", "FAILOVER"]);
-    assert!(reply.is_ok(), "{reply:?}");
-    cluster.wait_until_promoted(&cluster.primaries()[0]);
+    cluster.fail_over_to(&cluster.primaries()[0]);
     settles(&service, &database, &own[1..], 1).await;
 }
 

