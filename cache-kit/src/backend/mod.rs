@@ -13,6 +13,7 @@
 //! the old value back: its lease is worthless.
 
 mod forward;
+mod health;
 mod inmemory;
 #[cfg(feature = "codec")]
 mod remote;
@@ -29,6 +30,9 @@ use crate::error::{Error, Result};
 use crate::key::CacheKey;
 use crate::observability::CacheMetrics;
 
+#[cfg(feature = "codec")]
+pub use health::NodeInfo;
+pub use health::{Health, NodeHealth, NodeRole};
 pub use inmemory::{
     Engine, Evicted, EvictionCause, InMemoryBackend, InMemoryBuilder, InMemoryLease, InMemoryStats,
     Weighed,
@@ -37,8 +41,8 @@ pub use inmemory::{
 pub use remote::RedisTls;
 #[cfg(feature = "codec")]
 pub use remote::{
-    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, Health,
-    NodeHealth, NodeInfo, NodeRole, head, is_head,
+    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, head,
+    is_head,
 };
 #[cfg(feature = "memcached")]
 pub use remote::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::resilience::NodeInfo;
 use crate::answers::one_each;
+use crate::backend::NodeInfo;
 use crate::codec;
 use crate::error::Result;
 
@@ -160,6 +160,33 @@ pub trait ByteStore: Send + Sync + 'static {
     /// The nodes, for [`Health`](super::Health). By default none.
     fn nodes(&self) -> Vec<NodeInfo> {
         Vec::new()
+    }
+}
+
+/// The constants of a store as values, so that a store without its type keeps to them, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::backend) struct Limits {
+    pub(in crate::backend) narrow_keys: bool,
+    pub(in crate::backend) single_gets: usize,
+    pub(in crate::backend) keys_per_command: usize,
+    pub(in crate::backend) commands_in_flight: usize,
+}
+
+impl Limits {
+    /// Those of `S`.
+    pub(in crate::backend) const fn of<S: ByteStore>() -> Self {
+        const {
+            assert!(
+                S::MAX_KEYS_PER_COMMAND > 0,
+                "a command asks for one key at least"
+            );
+        }
+        Self {
+            narrow_keys: S::NARROW_KEYS,
+            single_gets: S::MAX_SINGLE_GETS,
+            keys_per_command: S::MAX_KEYS_PER_COMMAND,
+            commands_in_flight: S::MAX_COMMANDS_IN_FLIGHT,
+        }
     }
 }
 

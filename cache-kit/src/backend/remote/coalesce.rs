@@ -68,7 +68,7 @@ impl<S: ByteStore> Coalescer<S> {
     pub(super) async fn get(&self, key: &str) -> Result<Value> {
         let others = self.under_way.fetch_add(1, Ordering::Relaxed);
         let _caller = Caller(&self.under_way);
-        let value = if others >= S::MAX_SINGLE_GETS
+        let value = if others >= self.store.limits().single_gets
             && !self.large.has(key)
             && let Some(answer) = self.join(key)
         {
@@ -106,7 +106,7 @@ impl<S: ByteStore> Coalescer<S> {
         let batch = &mut batches[place].waiting;
         batch.push(waiting);
         let first = batch.len() == 1;
-        let full = (batch.len() >= S::MAX_KEYS_PER_COMMAND).then(|| mem::take(batch));
+        let full = (batch.len() >= self.store.limits().keys_per_command).then(|| mem::take(batch));
         // A task may be dropped as it is spawned, and its `Drop` takes the lock.
         drop(batches);
         if first {

@@ -12,12 +12,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use super::PARTS_AT_ONCE;
-use super::byte_store::{ByteStore, Claim};
+use super::byte_store::{ByteStore, Claim, Limits};
 use super::coalesce::Coalescer;
-use super::resilience::{GuardedStore, Health, ResiliencePolicy};
+use super::resilience::{GuardedStore, ResiliencePolicy};
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Fence, Invalidated, LeaseRequest, Leased, Lookup,
-    MissReason, Stored, Take,
+    CacheBackend, EntityType, EntityTypes, Fence, Health, Invalidated, LeaseRequest, Leased,
+    Lookup, MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::codec::{
@@ -80,12 +80,11 @@ impl<S: ByteStore> Encoded<S> {
 
     /// A backend over `store`.
     pub fn with_config(store: S, config: EncodedConfig) -> Self {
-        const {
-            assert!(
-                S::MAX_KEYS_PER_COMMAND > 0,
-                "a command asks for one key at least"
-            );
-        }
+        Self::with_limits(store, Limits::of::<S>(), config)
+    }
+
+    /// A backend over `store`, which keeps to `limits` and not to those of its type.
+    pub(in crate::backend) fn with_limits(store: S, limits: Limits, config: EncodedConfig) -> Self {
         let policy = ResiliencePolicy {
             deadline: config.operation_deadline,
             breaker: config.breaker,
@@ -93,7 +92,7 @@ impl<S: ByteStore> Encoded<S> {
             refused_patience: config.refused_invalidations,
             lease_lifetime: config.lease_lifetime,
         };
-        let store = GuardedStore::new(store, policy);
+        let store = GuardedStore::new(store, limits, policy);
         Self {
             coalescer: Arc::new(Coalescer::new(store.clone())),
             sendings: Arc::default(),
@@ -109,6 +108,23 @@ impl<S: ByteStore> Encoded<S> {
         self.store.health()
     }
 
+    /// Asks the store now whether it answers, whatever the breaker says: for a readiness probe.
+    /// [`health`](Self::health) tells what is known without asking.
+    ///
+    /// It takes no longer than one operation (by default 500 ms), waiting and connecting included.
+    /// An answer closes an open breaker, as that to the background task does, so that the invalidations
+    /// that wait are sent. It counts in no other way, and a failure counts in none: callers' commands
+    /// decide when the breaker opens. A refusal is an answer.
+    ///
+    /// # Errors
+    /// What the store failed with, or [`Error::Timeout`].
+    ///
+    /// # Cancellation
+    /// It may be dropped at any await.
+    pub async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+
     /// The store.
     pub fn byte_store(&self) -> &S {
         self.store.inner()
@@ -122,7 +138,7 @@ impl<S: ByteStore> Encoded<S> {
 
     fn codec<T: CacheEntity>(&self) -> Codec<T> {
         let codec = Codec::of(self.shapes.of::<T>(), self.limit::<T>());
-        if S::NARROW_KEYS {
+        if self.store.limits().narrow_keys {
             codec.carrying_key()
         } else {
             codec
@@ -373,12 +389,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if keys.is_empty() {
             return Vec::new();
         }
-        if keys.len() <= S::MAX_KEYS_PER_COMMAND {
+        let at_once = self.store.limits().keys_per_command;
+        if keys.len() <= at_once {
             return self.get_part(keys, now).await;
         }
-        let parts = keys
-            .chunks(S::MAX_KEYS_PER_COMMAND)
-            .map(|keys| self.get_part(keys, now));
+        let parts = keys.chunks(at_once).map(|keys| self.get_part(keys, now));
         let parts = join(parts, PARTS_AT_ONCE).await;
         parts.into_iter().flatten().collect()
     }
@@ -395,7 +410,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             let (key, request) = requests[*place];
             self.lease::<T>(key, request)
         };
-        let leased = join(first.iter().map(lease), S::MAX_COMMANDS_IN_FLIGHT).await;
+        let leased = join(
+            first.iter().map(lease),
+            self.store.limits().commands_in_flight,
+        )
+        .await;
         if again.is_empty() {
             return leased;
         }
@@ -413,7 +432,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         now: Timestamp,
     ) -> Vec<Result<Stored>> {
         let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
-        join(entries.into_iter().map(store), S::MAX_COMMANDS_IN_FLIGHT).await
+        join(
+            entries.into_iter().map(store),
+            self.store.limits().commands_in_flight,
+        )
+        .await
     }
 
     async fn release_many<T: CacheEntity>(
@@ -421,7 +444,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         leases: Vec<(&str, Self::Lease)>,
     ) -> Vec<Result<()>> {
         let release = |(key, lease)| self.release::<T>(key, lease);
-        join(leases.into_iter().map(release), S::MAX_COMMANDS_IN_FLIGHT).await
+        join(
+            leases.into_iter().map(release),
+            self.store.limits().commands_in_flight,
+        )
+        .await
     }
 
     async fn invalidate_many<T: CacheEntity>(&self, keys: &[&str]) -> Vec<Result<Invalidated>> {

@@ -15,6 +15,7 @@ mod sharded;
 /// store answers the rest.
 const PARTS_AT_ONCE: usize = 4;
 
+pub(super) use byte_store::Limits;
 pub use byte_store::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
 pub use encoded::{Encoded, EncodedConfig, EncodedLease};
 #[cfg(feature = "memcached")]
@@ -23,4 +24,3 @@ pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, Memcached
 pub use redis::RedisTls;
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
-pub use resilience::{Health, NodeHealth, NodeInfo, NodeRole};

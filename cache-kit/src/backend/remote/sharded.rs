@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use super::byte_store::ByteStore;
 use super::encoded::{Encoded, EncodedLease};
-use super::resilience::Health;
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, Stored,
+    CacheBackend, EntityType, EntityTypes, Health, Invalidated, LeaseRequest, Leased, Lookup,
+    Stored,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -62,6 +62,12 @@ impl<S: ByteStore> Sharded<S> {
     /// error of the first that has one.
     pub(super) fn health(&self) -> Health {
         Health::of_all(self.shared.shards.iter().map(Encoded::health))
+    }
+
+    /// Asks all shards at once whether they answer: an answer for each, in order.
+    pub(super) async fn ping(&self) -> Vec<Result<()>> {
+        let pings = self.shared.shards.iter().map(Encoded::ping);
+        join(pings, usize::MAX).await
     }
 
     fn of(&self, key: &str) -> usize {

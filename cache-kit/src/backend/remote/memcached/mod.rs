@@ -16,9 +16,8 @@ mod store;
 use std::fmt;
 
 use super::encoded::{Encoded, EncodedLease};
-use super::resilience::Health;
 use super::sharded::Sharded;
-use crate::backend::CacheBackend;
+use crate::backend::{CacheBackend, Health};
 use crate::error::Result;
 
 pub use config::MemcachedConfig;
@@ -103,6 +102,26 @@ impl MemcachedBackend {
     /// invalidations of all, and the last error of the first that has one.
     pub fn health(&self) -> Health {
         self.sharded.health()
+    }
+
+    /// Asks all servers now, at once, whether they answer, whatever their breakers say. For each it is
+    /// what [`Encoded::ping`] does.
+    ///
+    /// # Errors
+    /// That of the first server in the list that does not answer, with its name: the keys of that
+    /// server are read from the repository, those of the others from the cache.
+    ///
+    /// # Cancellation
+    /// It may be dropped at any await.
+    pub async fn ping(&self) -> Result<()> {
+        let answers = self.sharded.ping().await;
+        let servers = self
+            .servers()
+            .iter()
+            .map(|server| server.byte_store().server());
+        servers
+            .zip(answers)
+            .try_for_each(|(server, answer)| answer.map_err(|error| error.during("ping", server)))
     }
 
     /// The servers, in the order of the configuration. Each is a backend of its own, with a

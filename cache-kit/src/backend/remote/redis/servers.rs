@@ -10,7 +10,7 @@ use super::connect::Connector;
 use super::connection::Link;
 use super::ping::ping;
 use super::session::Session;
-use crate::backend::remote::resilience::{NodeInfo, NodeRole};
+use crate::backend::{NodeInfo, NodeRole};
 use crate::error::Result;
 
 /// The servers of a store.

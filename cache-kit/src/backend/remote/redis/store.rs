@@ -11,8 +11,8 @@ use super::fences::Fences;
 use super::servers::Servers;
 use super::split::Split;
 use crate::answers::{all_failed, one_each};
+use crate::backend::NodeInfo;
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
-use crate::backend::remote::resilience::NodeInfo;
 use crate::error::{Error, Result};
 use crate::together::join;
 

@@ -298,7 +298,7 @@ impl<S: ByteStore> GuardedStore<S> {
         // All keys count as unconfirmed from the start: if the batch is given up, the rest is
         // queued.
         let parts: Vec<_> = keys
-            .chunks(S::MAX_KEYS_PER_COMMAND)
+            .chunks(self.limits().keys_per_command)
             .map(|keys| Unconfirmed::new(self, keys))
             .collect();
         let parts = parts.into_iter().map(|part| self.invalidate_part(part));

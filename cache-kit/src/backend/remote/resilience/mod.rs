@@ -4,7 +4,6 @@
 mod again;
 mod breaker;
 mod commands;
-mod health;
 mod pending;
 mod state;
 mod tasks;
@@ -19,7 +18,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::byte_store::ByteStore;
+use super::byte_store::{ByteStore, Limits};
+use crate::backend::Health;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, CacheMetrics};
@@ -27,7 +27,6 @@ use crate::unwind::caught;
 
 use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
-pub use health::{Health, NodeHealth, NodeInfo, NodeRole};
 use state::State;
 use timer::within;
 
@@ -51,6 +50,7 @@ pub(super) struct GuardedStore<S> {
 
 struct Shared<S> {
     store: S,
+    limits: Limits,
     policy: ResiliencePolicy,
     /// Time is counted from here: neither a wall clock nor a clock of tests decides how long a
     /// store is left alone.
@@ -63,10 +63,11 @@ struct Shared<S> {
 }
 
 impl<S: ByteStore> GuardedStore<S> {
-    pub(super) fn new(store: S, policy: ResiliencePolicy) -> Self {
+    pub(super) fn new(store: S, limits: Limits, policy: ResiliencePolicy) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
+                limits,
                 policy,
                 made: Instant::now(),
                 state: Mutex::new(State::new(&policy)),
@@ -79,6 +80,11 @@ impl<S: ByteStore> GuardedStore<S> {
     /// The store itself, without what guards it.
     pub(super) fn inner(&self) -> &S {
         &self.shared.store
+    }
+
+    /// What the store says of itself.
+    pub(super) fn limits(&self) -> Limits {
+        self.shared.limits
     }
 
     /// Waits for a command that another task runs, within the deadline of a command.

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::again::Account;
 use super::breaker::{Breaker, BreakerPolicy};
-use super::health::{Health, NodeHealth, NodeInfo};
 use super::pending::Pending;
 use super::{ResiliencePolicy, tasks};
+use crate::backend::{Health, NodeHealth, NodeInfo};
 use crate::clock::Timestamp;
 
 pub(super) struct State {
@@ -101,7 +101,7 @@ impl State {
     }
 
     /// The nodes whose breakers are open.
-    fn open(&self) -> Vec<usize> {
+    pub(super) fn open(&self) -> Vec<usize> {
         let places = 0..self.nodes.len();
         places.filter(|node| !self.is_closed(*node)).collect()
     }

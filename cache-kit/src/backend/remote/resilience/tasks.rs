@@ -49,6 +49,23 @@ impl<S: ByteStore> GuardedStore<S> {
         }
     }
 
+    /// Asks the store whether all of it answers, within the deadline of a command, also while a breaker
+    /// is open; an answer closes it then. Neither an answer nor its absence is counted otherwise: a
+    /// store that answers pings and no commands must still be left alone.
+    pub(in super::super) async fn ping(&self) -> Result<()> {
+        self.shared.answer(|| self.inner().ping()).await?;
+        if self.shared.is_troubled() {
+            let now = self.shared.now();
+            self.shared.change(|state| {
+                for node in state.open() {
+                    state.note(node, &Account::of([None]), now);
+                }
+            });
+            self.recover();
+        }
+        Ok(())
+    }
+
     /// A command was given up without an answer. Finds out, by a ping behind it, whether the node
     /// answers.
     ///
@@ -111,16 +128,21 @@ impl<S: ByteStore> Shared<S> {
         (self.policy.deadline.saturating_add(PAUSE)).saturating_mul(2)
     }
 
-    /// Whether a node answers. A refusal is an answer.
+    /// Whether a node answers.
     async fn ping(&self, node: usize) -> Result<()> {
-        let ping = || async {
-            let ping = self.store.ping_node(node);
-            within(self.policy.deadline, pin!(ping)).await
-        };
-        match ping().await {
+        self.answer(|| self.store.ping_node(node)).await
+    }
+
+    /// Whether there is an answer to a ping, within the deadline of a command. A refusal is one.
+    async fn answer<F>(&self, ping: impl Fn() -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>>,
+    {
+        let once = || async { within(self.policy.deadline, pin!(ping())).await };
+        match once().await {
             Err(Error::BackendRefused(_)) => Ok(()),
             // The connection may have been lost long before.
-            Err(Error::ConnectionLost(_)) => ping().await,
+            Err(Error::ConnectionLost(_)) => once().await,
             answer => answer,
         }
     }

@@ -20,7 +20,7 @@ use super::address::Host;
 use super::connect::Connector;
 use super::connection::Link;
 use super::ping::ping;
-use crate::backend::remote::resilience::{NodeInfo, NodeRole};
+use crate::backend::{NodeInfo, NodeRole};
 use crate::error::{Error, Result};
 use crate::timer;
 

@@ -42,10 +42,11 @@ pub struct NodeHealth {
     pub last_error: Option<String>,
 }
 
-/// What a [`ByteStore`](super::super::ByteStore) says of one of its servers.
+/// What a [`ByteStore`](super::ByteStore) says of one of its servers.
+#[cfg(feature = "codec")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeInfo {
-    /// The number that [`node_of`](super::super::ByteStore::node_of) gives for its keys; `None` for a
+    /// The number that [`node_of`](super::ByteStore::node_of) gives for its keys; `None` for a
     /// server that keeps none, such as a replica.
     pub number: Option<usize>,
     /// Its address, without user and password.
@@ -68,11 +69,7 @@ pub enum NodeRole {
 impl Health {
     /// Sums up several stores: available if all are, the sum of each count, and the first of each
     /// text.
-    #[cfg_attr(
-        not(feature = "memcached"),
-        allow(dead_code, reason = "only Memcached has several stores")
-    )]
-    pub(in crate::backend) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self {
             available: true,
             pending_invalidations: 0,
