@@ -12,6 +12,7 @@
 //! fence is still the current one. So a slow load that began before an invalidation can never put
 //! the old value back: its lease is worthless.
 
+mod any;
 mod forward;
 mod health;
 mod inmemory;
@@ -30,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::key::CacheKey;
 use crate::observability::CacheMetrics;
 
+pub use any::{AnyBackend, AnyConfig, AnyLease};
 #[cfg(feature = "codec")]
 pub use health::NodeInfo;
 pub use health::{Health, NodeHealth, NodeRole};
