@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use cache_kit::backend::{
-    CacheBackend, Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend,
+    AnyBackend, CacheBackend, Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend,
     MemcachedConfig, RedisBackend, RedisConfig,
 };
 use cache_kit::testing::FaultyBackend;
@@ -197,4 +197,74 @@ mod memcached_unix_socket {
     cache_kit::conformance!(super::memcached(vec![
         super::MemcachedServer::options().unix_socket().start()
     ]));
+}
+
+/// The backend that a URL chooses, in memory.
+fn chosen_memory(url: &str) -> Harness<AnyBackend> {
+    let backend = AnyBackend::from_url(url).unwrap();
+    Harness::in_process(move || backend.clone())
+}
+
+mod chosen_memory_quick_cache {
+    cache_kit::conformance!(super::chosen_memory("memory://"));
+}
+
+mod chosen_memory_moka {
+    cache_kit::conformance!(super::chosen_memory("memory://?engine=moka"));
+}
+
+/// [`short_leases`], as the parameters of a URL.
+fn chosen(url: &str, mark: char, largest: usize) -> AnyBackend {
+    let millis = LEASE.as_millis();
+    let url = format!(
+        "{url}{mark}lease_lifetime={millis}ms&max_value_bytes={largest}&operation_deadline=30s"
+    );
+    AnyBackend::from_url(&url).unwrap()
+}
+
+fn chosen_redis(protocol: &str) -> Harness<AnyBackend> {
+    let server = RedisServer::start();
+    let url = format!("{}?protocol={protocol}", server.url());
+    Harness::remote(move || {
+        let _alive = &server;
+        chosen(&url, '&', LARGEST_REMOTE)
+    })
+    .lease_lifetime(LEASE)
+    .largest_payload(LARGEST_REMOTE)
+}
+
+mod chosen_redis_resp2 {
+    cache_kit::conformance!(super::chosen_redis("resp2"));
+}
+
+mod chosen_redis_resp3 {
+    cache_kit::conformance!(super::chosen_redis("resp3"));
+}
+
+fn chosen_memcached() -> Harness<AnyBackend> {
+    let servers = [MemcachedServer::start(), MemcachedServer::start()];
+    let url = MemcachedServer::url_of(&servers);
+    Harness::remote(move || {
+        let _alive = &servers;
+        chosen(&url, '?', LARGEST_OF_MEMCACHED)
+    })
+    .lease_lifetime(LEASE_OF_MEMCACHED)
+    .largest_payload(LARGEST_OF_MEMCACHED)
+}
+
+mod chosen_memcached_two_servers {
+    cache_kit::conformance!(super::chosen_memcached());
+}
+
+/// The example of a custom store, with its type erased.
+fn chosen_custom() -> Harness<AnyBackend> {
+    let store = byte_store::MapStore::default();
+    let connect = move || AnyBackend::custom(store.clone(), short_leases(EncodedConfig::new()));
+    Harness::remote(connect)
+        .lease_lifetime(LEASE)
+        .largest_payload(LARGEST_REMOTE)
+}
+
+mod chosen_custom_store {
+    cache_kit::conformance!(super::chosen_custom());
 }

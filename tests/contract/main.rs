@@ -13,6 +13,7 @@ mod batches;
 #[path = "../../examples/byte_store.rs"]
 #[allow(dead_code, reason = "an example of its own, which has a main")]
 mod byte_store;
+mod chosen;
 mod counted;
 mod faults;
 mod fences;

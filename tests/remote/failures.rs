@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::backend::Invalidated;
+use cache_kit::backend::{AnyBackend, Invalidated};
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheService, SharedFeeder, Source};
+use cache_kit::{CacheService, Error, SharedFeeder, Source};
 use cache_kit_tests::calls::{
     answers_from_the_repository, call, is_hit, scene, serves_again, service as patient,
     service_by_default as service, spawn,
@@ -245,4 +245,33 @@ pub async fn a_failed_invalidation_fences_the_loads_of_this_process<S: Server>()
     database.let_through(1_000);
     serves_again::<S>(&service, &database, "k", 2).await;
     assert!(is_hit(&service, &database, "k").await);
+}
+
+/// Also after failures, which it neither waits for nor counts.
+pub async fn a_ping_asks_the_server_now<S: Server>() {
+    let server = S::start();
+    let backend: AnyBackend = S::backend(&server.url(), |config| config).unwrap().into();
+    backend.ping().await.unwrap();
+    server.kill();
+    for _ in 0..20 {
+        let error = backend.ping().await.unwrap_err();
+        assert!(error.is_retryable(), "{error}");
+    }
+    let health = backend.health();
+    assert!(
+        health.available && health.last_error.is_none(),
+        "{health:?}"
+    );
+    server.restart();
+    backend.ping().await.unwrap();
+
+    server.stop();
+    let error = backend.ping().await.unwrap_err();
+    assert!(matches!(error, Error::Timeout(_)), "{error}");
+    server.cont();
+    let back = async { while backend.ping().await.is_err() {} };
+    let limit = Duration::from_secs(30);
+    tokio::time::timeout(limit, back)
+        .await
+        .expect("it answers again");
 }

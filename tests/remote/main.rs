@@ -91,6 +91,7 @@ macro_rules! on {
                 task a_thousand_readers_of_a_dead_server_make_one_load,
                 task a_queue_that_is_full_is_an_error_and_not_silence,
                 task a_failed_invalidation_fences_the_loads_of_this_process,
+                task a_ping_asks_the_server_now,
             }
             stories! { $server fences:
                 task a_slow_load_never_undoes_an_invalidation_elsewhere,

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use cache_kit::backend::{
-    CacheBackend, EncodedConfig, HEAD_PREFIXES, Health, MemcachedBackend, MemcachedConfig,
-    RedisBackend, RedisConfig,
+    AnyBackend, CacheBackend, EncodedConfig, HEAD_PREFIXES, Health, MemcachedBackend,
+    MemcachedConfig, RedisBackend, RedisConfig,
 };
 use cache_kit::{CacheService, Result};
 
@@ -13,7 +13,7 @@ use super::{Command, MemcachedServer, Proxy, RedisServer};
 /// A server of a remote store, and the backend over it.
 pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
     /// The backend over servers of this kind.
-    type Backend: CacheBackend + Clone + fmt::Debug;
+    type Backend: CacheBackend + Clone + fmt::Debug + Into<AnyBackend>;
 
     /// How many servers are under one backend in a test of many keys.
     const SERVERS: usize;

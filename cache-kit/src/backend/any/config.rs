@@ -131,7 +131,7 @@ fn redis(parts: &Parts<'_>, mut settings: Vec<(String, Value)>) -> Result<RedisC
     remote(RedisConfig::from_url, url, settings).map_err(|error| match error {
         // It knows of its own parameters only.
         Error::ConfigError(what) if !left.is_empty() => Error::ConfigError(format!(
-            "{what}; and for every remote store: {}",
+            "{what}; parameters of every remote store: {}",
             REDIS.names()
         )),
         error => error,

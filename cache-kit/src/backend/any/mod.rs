@@ -8,6 +8,8 @@ mod memory;
 mod parameters;
 #[cfg(feature = "codec")]
 mod store;
+#[cfg(all(test, not(cache_kit_model)))]
+mod tests;
 mod value;
 
 use std::fmt;
