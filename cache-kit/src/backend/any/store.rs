@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::backend::{ByteStore, Claim};
+use crate::backend::{ByteStore, Claim, NodeInfo};
 use crate::error::{Error, Result};
 
 type Boxed<'a, O> = Pin<Box<dyn Future<Output = O> + Send + 'a>>;
@@ -78,6 +78,12 @@ trait DynStore: Send + Sync + 'static {
     fn delete_many<'a>(&'a self, keys: &'a [&'a str]) -> Boxed<'a, Vec<Result<()>>>;
 
     fn ping(&self) -> Boxed<'_, Result<()>>;
+
+    fn node_of(&self, key: &str) -> usize;
+
+    fn ping_node(&self, node: usize) -> Boxed<'_, Result<()>>;
+
+    fn nodes(&self) -> Vec<NodeInfo>;
 }
 
 impl<S: ByteStore> DynStore for S {
@@ -153,6 +159,18 @@ impl<S: ByteStore> DynStore for S {
     fn ping(&self) -> Boxed<'_, Result<()>> {
         Box::pin(ByteStore::ping(self))
     }
+
+    fn node_of(&self, key: &str) -> usize {
+        ByteStore::node_of(self, key)
+    }
+
+    fn ping_node(&self, node: usize) -> Boxed<'_, Result<()>> {
+        Box::pin(ByteStore::ping_node(self, node))
+    }
+
+    fn nodes(&self) -> Vec<NodeInfo> {
+        ByteStore::nodes(self)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -210,6 +228,18 @@ impl ByteStore for AnyStore {
 
     async fn ping(&self) -> Result<()> {
         self.0.ping().await
+    }
+
+    fn node_of(&self, key: &str) -> usize {
+        self.0.node_of(key)
+    }
+
+    async fn ping_node(&self, node: usize) -> Result<()> {
+        self.0.ping_node(node).await
+    }
+
+    fn nodes(&self) -> Vec<NodeInfo> {
+        self.0.nodes()
     }
 }
 

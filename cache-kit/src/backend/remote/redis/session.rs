@@ -22,8 +22,10 @@ pub(super) struct Session<'s> {
     link: Arc<Link>,
     usable: Usable,
     /// Whether the key is on its way to this server. Then each command needs an `ASKING` before it.
+    #[cfg(feature = "redis-cluster")]
     asking: bool,
     /// Whether `ASKING` was refused.
+    #[cfg(feature = "redis-cluster")]
     asking_refused: bool,
 }
 
@@ -33,7 +35,9 @@ impl<'s> Session<'s> {
             servers,
             link,
             usable,
+            #[cfg(feature = "redis-cluster")]
             asking: false,
+            #[cfg(feature = "redis-cluster")]
             asking_refused: false,
         }
     }
@@ -141,7 +145,9 @@ impl<'s> Session<'s> {
         } else if is_lost(error) || is_login(error) {
             self.link.replace(number);
         }
-        let said = said_of(error, if self.asking_refused { "ASKING" } else { name });
+        #[cfg(feature = "redis-cluster")]
+        let name = if self.asking_refused { "ASKING" } else { name };
+        let said = said_of(error, name);
         if !matches!(said, Error::BackendRefused(_)) {
             self.servers.doubt();
         }

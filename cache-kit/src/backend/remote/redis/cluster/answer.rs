@@ -33,8 +33,7 @@ fn one(range: Value, asked: &str) -> Option<Range> {
         return None;
     };
     let mut parts = parts.into_iter();
-    let first = from_redis_value(parts.next()?).ok()?;
-    let last = from_redis_value(parts.next()?).ok()?;
+    let (first, last) = (number(parts.next()?)?, number(parts.next()?)?);
     let primary = place(parts.next()?, asked)?;
     let replicas = parts.filter_map(|replica| place(replica, asked));
     let replicas = replicas.collect();
@@ -53,8 +52,15 @@ fn place(node: Value, asked: &str) -> Option<Place> {
     };
     let mut parts = parts.into_iter();
     let host: Option<String> = from_redis_value(parts.next()?).ok()?;
-    let port: u16 = from_redis_value(parts.next()?).ok()?;
-    place_of(&host.unwrap_or_default(), port, asked)
+    place_of(&host.unwrap_or_default(), number(parts.next()?)?, asked)
+}
+
+/// The client's own conversion cuts off what does not fit.
+fn number(value: Value) -> Option<u16> {
+    let Value::Int(number) = value else {
+        return None;
+    };
+    u16::try_from(number).ok()
 }
 
 /// The address in a redirection, such as `10.0.0.1:7000`; `asked` is the host that answered.
