@@ -99,6 +99,13 @@ pub trait CacheFeed<T: CacheEntity>: Send {
         Ok(())
     }
 
+    /// Whether [`on_miss`](Self::on_miss) does anything. If not, it may be left out, and a call may
+    /// begin to load before it is known whether the cache has an entry after all. As with
+    /// [`wants_hits`](Self::wants_hits), default: `true`.
+    fn wants_misses(&self) -> bool {
+        true
+    }
+
     /// The cache was asked for `key` and had no answer.
     ///
     /// # Errors
@@ -315,6 +322,10 @@ impl<T: CacheEntity> CacheFeed<T> for GenericFeeder<T> {
     fn wants_hits(&self) -> bool {
         false
     }
+
+    fn wants_misses(&self) -> bool {
+        false
+    }
 }
 
 impl<T: CacheEntity> fmt::Debug for GenericFeeder<T> {
@@ -359,6 +370,10 @@ impl<T: CacheEntity> CacheFeed<T> for SharedFeeder<T> {
     }
 
     fn wants_hits(&self) -> bool {
+        false
+    }
+
+    fn wants_misses(&self) -> bool {
         false
     }
 }

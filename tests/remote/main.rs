@@ -13,6 +13,7 @@
 
 mod batches;
 mod bytes;
+mod cold;
 mod failures;
 mod fences;
 mod late;
@@ -72,6 +73,14 @@ macro_rules! on {
                 task every_flipped_bit_and_every_cut_is_a_miss_that_is_overwritten,
                 task garbage_and_the_entries_of_other_keys_are_misses,
                 task what_is_discarded_is_told_once_and_why,
+            }
+            stories! { $server cold:
+                task a_miss_of_a_cold_cache_costs_a_trip_less,
+                task a_hit_of_a_cold_cache_is_a_hit,
+                task listeners_count_hits_and_misses_of_a_cold_cache,
+                task a_stale_entry_of_a_cold_cache_stands_in_for_a_failed_load,
+                task a_cold_cache_that_refuses_leases_is_looked_up_again,
+                threads a_thousand_tasks_on_a_key_of_a_cold_cache_make_one_load,
             }
             stories! { $server limits:
                 task an_entity_larger_than_its_type_allows_is_served_and_not_stored,

@@ -44,16 +44,24 @@ impl Caller<'_> {
         let methods = methods
             .into_iter()
             .filter_map(|(name, path, argument)| Some(self.method(name, path?, Some(argument))));
-        let wants_no_hits = (!self.many && attr.on_hit.value().is_none()).then(|| {
-            quote! {
-                fn wants_hits(&self) -> #private::bool {
-                    false
+        let unwanted = [
+            ("wants_hits", attr.on_hit.value()),
+            ("wants_misses", attr.on_miss.value()),
+        ];
+        let unwanted = unwanted
+            .into_iter()
+            .filter(|(_, hook)| !self.many && hook.is_none())
+            .map(|(name, _)| {
+                let name = Ident::new(name, Span::call_site());
+                quote! {
+                    fn #name(&self) -> #private::bool {
+                        false
+                    }
                 }
-            }
-        });
+            });
         validate
             .into_iter()
-            .chain(wants_no_hits)
+            .chain(unwanted)
             .chain(methods)
             .collect()
     }

@@ -29,7 +29,7 @@
 ///
 ///     cache_kit::forward_backend!(inner: try_get, get, get_again, lease, store, release);
 ///     cache_kit::forward_backend!(inner: get_many, lease_many, store_many, release_many);
-///     cache_kit::forward_backend!(inner: invalidate_text, scope, default_ttl, watch, meet);
+///     cache_kit::forward_backend!(inner: invalidate_text, is_cold, scope, default_ttl, watch, meet);
 ///
 ///     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
 ///         self.invalidations.fetch_add(1, Ordering::Relaxed);
@@ -51,7 +51,7 @@ macro_rules! forward_backend {
         $crate::forward_backend!(
             $inner: get_many, lease_many, store_many, release_many, invalidate_many
         );
-        $crate::forward_backend!($inner: scope, default_ttl, watch, meet);
+        $crate::forward_backend!($inner: is_cold, scope, default_ttl, watch, meet);
     };
     ($inner:ident: $($method:ident),+ $(,)?) => {
         $($crate::forward_backend!(@$method $inner);)+
@@ -196,6 +196,11 @@ macro_rules! forward_backend {
     (@scope $inner:ident) => {
         fn scope(&self) -> $crate::backend::Scope {
             $crate::backend::CacheBackend::scope(&self.$inner)
+        }
+    };
+    (@is_cold $inner:ident) => {
+        fn is_cold(&self, key: &str) -> bool {
+            $crate::backend::CacheBackend::is_cold(&self.$inner, key)
         }
     };
     (@default_ttl $inner:ident) => {

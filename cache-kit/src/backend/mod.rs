@@ -107,6 +107,15 @@ pub trait CacheBackend: Send + Sync + 'static {
         self.get(key, now)
     }
 
+    /// Whether nearly all of the last look-ups found nothing, so that one of `key` hardly pays. A call
+    /// that would load then asks for its lease at once, which finds out whether there is an entry:
+    /// one round trip less for a miss, and one more for a hit. By default `false`, which is right
+    /// where a look-up costs no round trip; a backend that wraps another one forwards the call.
+    fn is_cold(&self, key: &str) -> bool {
+        let _ = key;
+        false
+    }
+
     /// Takes a lease on `key`, as `request` says.
     fn lease<T: CacheEntity>(
         &self,

@@ -42,6 +42,11 @@ impl Pauses {
         }
     }
 
+    /// Whether no key has a pause.
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.load(Ordering::Acquire) == 0
+    }
+
     /// Whether a reader should serve the stale entry that it has found. If the pause is over, this
     /// caller tries again, and has `deadline` for it.
     pub(super) fn hold<T: CacheEntity>(
@@ -50,7 +55,7 @@ impl Pauses {
         now: Timestamp,
         deadline: Duration,
     ) -> bool {
-        if self.keys.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return false;
         }
         let key = TaggedKey::of::<T>(key);
@@ -97,7 +102,7 @@ impl Pauses {
 
     /// A load of `key` succeeded.
     pub(super) fn succeeded<T: CacheEntity>(&self, key: &str) {
-        if self.keys.load(Ordering::Acquire) == 0 {
+        if self.is_empty() {
             return;
         }
         let key = TaggedKey::of::<T>(key);

@@ -145,8 +145,19 @@ impl<B: CacheBackend> CacheExpander<B> {
         // A type with hits in memory has passed this before.
         self.admit::<T>()?;
         let key = key.as_str();
+        let mut unseen = None;
         let miss = match opening {
             Opening::Load(take) => Miss::without_look_up(0, take),
+            Opening::LookUp(reader, look_up)
+                if let Step::Load(take) = after_look_up(reader, Found::Nothing)
+                    && !feeder.wants_misses()
+                    && self.pauses.is_empty()
+                    && self.backend.is_cold(key) =>
+            {
+                let miss = Miss::unseen(0, take, look_up.began);
+                unseen = Some(look_up);
+                miss
+            }
             Opening::LookUp(reader, look_up) => {
                 let looked_up = self.look_up(key, look_up).await;
                 match self.next(0, key, reader, &config, looked_up)? {
@@ -176,9 +187,25 @@ impl<B: CacheBackend> CacheExpander<B> {
         };
         let mut answers = [None];
         // Boxed separately, to keep the future of a hit of a remote store small, too.
-        Box::pin(loads.answer(vec![miss], &mut answers)).await?;
+        let answered = Box::pin(loads.answer(vec![miss], &mut answers)).await;
         let [answer] = answers;
+        if let Some(look_up) = unseen {
+            self.report_unseen(key, look_up.since, answer.as_ref());
+        }
+        answered?;
         deliver(feeder, key, answer)
+    }
+
+    /// Tells the listener what a look-up would have found that was left out.
+    fn report_unseen<T>(&self, key: &str, since: Option<Instant>, answer: Option<&Answer<T>>) {
+        let Some(listener) = &self.listener else {
+            return;
+        };
+        match answer {
+            Some((_, outcome)) if outcome.is_hit() => listener.hit(key, since),
+            // No time was spent on it.
+            _ => listener.miss(key, self.stopwatch()),
+        }
     }
 
     /// Looks up with an await, and reports it.

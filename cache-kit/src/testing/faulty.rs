@@ -145,7 +145,7 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         self.inner.invalidate_text(key).await
     }
 
-    crate::forward_backend!(inner: scope, default_ttl, watch, meet);
+    crate::forward_backend!(inner: is_cold, scope, default_ttl, watch, meet);
 
     async fn get_many<T: CacheEntity>(
         &self,

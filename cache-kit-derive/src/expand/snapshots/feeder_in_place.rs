@@ -27,4 +27,7 @@ impl kit::CacheFeed<User> for UserFeeder {
     fn wants_hits(&self) -> kit::bool {
         false
     }
+    fn wants_misses(&self) -> kit::bool {
+        false
+    }
 }

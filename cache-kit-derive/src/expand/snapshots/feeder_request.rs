@@ -67,4 +67,7 @@ where
     fn wants_hits(&self) -> kit::bool {
         false
     }
+    fn wants_misses(&self) -> kit::bool {
+        false
+    }
 }

@@ -65,4 +65,7 @@ impl kit::CacheFeed<Document> for DocumentFeeder {
     fn wants_hits(&self) -> kit::bool {
         false
     }
+    fn wants_misses(&self) -> kit::bool {
+        false
+    }
 }

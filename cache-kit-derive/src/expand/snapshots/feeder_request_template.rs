@@ -72,4 +72,7 @@ impl kit::CacheFeed<Invoice> for GetInvoiceFeeder {
     fn wants_hits(&self) -> kit::bool {
         false
     }
+    fn wants_misses(&self) -> kit::bool {
+        false
+    }
 }

@@ -32,6 +32,10 @@ impl CacheBackend for AnyBackend {
         each!(self, inner => inner.get_again(key, now).await)
     }
 
+    fn is_cold(&self, key: &str) -> bool {
+        each!(self, inner => inner.is_cold(key))
+    }
+
     async fn lease<T: CacheEntity>(
         &self,
         key: &str,

@@ -3,6 +3,7 @@
 mod config;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 mod file;
+mod recent;
 mod sendings;
 
 use std::cell::RefCell;
@@ -36,6 +37,7 @@ pub use config::EncodedConfig;
 pub(super) use config::connect_deadline;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub(super) use file::FileSettings;
+use recent::Recent;
 use sendings::{Sendings, is_of};
 
 /// A [`CacheBackend`] over a store of bytes. Clones share the store and what is known about it.
@@ -43,6 +45,7 @@ pub struct Encoded<S: ByteStore> {
     store: GuardedStore<S>,
     coalescer: Arc<Coalescer<S>>,
     sendings: Arc<Sendings>,
+    recent: Arc<Recent>,
     shapes: Arc<Shapes>,
     types: Arc<EntityTypes>,
     config: EncodedConfig,
@@ -96,6 +99,7 @@ impl<S: ByteStore> Encoded<S> {
         Self {
             coalescer: Arc::new(Coalescer::new(store.clone())),
             sendings: Arc::default(),
+            recent: Arc::default(),
             shapes: Arc::default(),
             types: Arc::default(),
             store,
@@ -272,7 +276,13 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         let value = self.coalescer.get(key).await?;
+        // What is there but cannot be used is for the look-up to report.
+        self.recent.note(value.is_none());
         Ok(lookup(&self.codec(), key, value.as_deref(), now))
+    }
+
+    fn is_cold(&self, _: &str) -> bool {
+        self.recent.is_cold()
     }
 
     async fn lease<T: CacheEntity>(
@@ -291,7 +301,15 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
                 None => Leased::Pending,
             });
         }
-        Ok(match self.store.claim(key, placeholder, lifetime).await? {
+        let claimed = self.store.claim(key, placeholder, lifetime).await;
+        if self.recent.is_cold() {
+            // It was sent without a look-up.
+            match &claimed {
+                Ok((claim, _)) => self.recent.note(matches!(claim, Claim::Taken(_))),
+                Err(_) => self.recent.forget(),
+            }
+        }
+        Ok(match claimed? {
             (Claim::Taken(token), fence) => self.granted(token, true, sequence, fence),
             (Claim::Standing { head, token }, _) => {
                 self.over_standing::<T>(key, request, sequence, &head, token)
@@ -505,6 +523,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
             store: self.store.clone(),
             coalescer: Arc::clone(&self.coalescer),
             sendings: Arc::clone(&self.sendings),
+            recent: Arc::clone(&self.recent),
             shapes: Arc::clone(&self.shapes),
             types: Arc::clone(&self.types),
             config: self.config.clone(),

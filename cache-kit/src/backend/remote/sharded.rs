@@ -119,6 +119,10 @@ impl<S: ByteStore> CacheBackend for Sharded<S> {
         self.shard_of(key).get(key, now).await
     }
 
+    fn is_cold(&self, key: &str) -> bool {
+        self.shard_of(key).is_cold(key)
+    }
+
     async fn lease<T: CacheEntity>(
         &self,
         key: &str,

@@ -22,7 +22,7 @@ use crate::backend::{CacheBackend, Fence, Invalidated, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
-use crate::flight::{Leader, Place, Pulse, View, beating};
+use crate::flight::{Leader, Place, Pulse, Tick, View, beating};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
 use crate::repository::DataRepository;
 use crate::shards::TaggedKey;
@@ -77,6 +77,21 @@ pub(super) struct Miss {
 }
 
 impl Miss {
+    /// A key of a cold cache: there is probably nothing, which the lease finds out. Counts as looked up
+    /// when the call began, so that it looks up after all where it must have seen something.
+    pub(super) fn unseen(slot: usize, take: Take, began: Tick) -> Self {
+        Self {
+            view: Some(View {
+                began,
+                looked: began,
+                seen: None,
+            }),
+            // A lease may be taken over a stale entry.
+            stale: true,
+            ..Self::without_look_up(slot, take)
+        }
+    }
+
     /// A key that is loaded without being looked up.
     pub(super) fn without_look_up(slot: usize, take: Take) -> Self {
         Self {
