@@ -19,6 +19,7 @@ mod late;
 mod processes;
 mod protocol;
 mod refusals;
+mod tls;
 
 use cache_kit::CacheService;
 use cache_kit::backend::{RedisBackend, RedisConfig};

@@ -24,6 +24,7 @@
     reason = "test support: a harness that cannot work says why and ends the test"
 )]
 
+mod certificates;
 mod client;
 mod cluster;
 mod memcached;
@@ -34,9 +35,11 @@ mod proxy;
 mod redis;
 mod release;
 mod resp;
+mod sentinel;
 mod server;
 mod wait;
 
+pub use certificates::{Authority, Identity};
 pub use client::Connection;
 pub use cluster::{Move, RedisCluster};
 pub use memcached::{MemcachedOptions, MemcachedServer};
@@ -46,5 +49,6 @@ pub use proxy::{Proxy, Trap, Trick};
 pub use redis::{RedisOptions, RedisServer};
 pub use release::{NewerRedis, RELEASES, Release};
 pub use resp::{Command, Malformed, Reply};
+pub use sentinel::{Sentinel, Watched, WatchedOptions};
 pub use server::{Commands, Kind, Server};
 pub use wait::{eventually, eventually_async};

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::certificates::{Authority, Identity};
 use super::client::Connection;
 use super::port::free_port;
 use super::process::{Process, Signal, find_on_path, room};
@@ -25,6 +26,8 @@ const PROBE: Duration = Duration::from_millis(500);
 pub struct RedisServer {
     process: Process,
     port: u16,
+    /// Its port for TLS, whether it has one or not.
+    tls_port: u16,
     options: RedisOptions,
 }
 
@@ -33,7 +36,15 @@ pub struct RedisServer {
 pub struct RedisOptions {
     password: Option<String>,
     unix_socket: bool,
+    tls: Option<Tls>,
     args: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Tls {
+    authority: PathBuf,
+    identity: Identity,
+    asks_clients: bool,
 }
 
 impl RedisOptions {
@@ -46,6 +57,31 @@ impl RedisOptions {
     /// Listens on a Unix socket as well, [`RedisServer::socket`].
     pub fn unix_socket(mut self) -> Self {
         self.unix_socket = true;
+        self
+    }
+
+    /// Listens with TLS as well, on [`RedisServer::tls_port`], with a certificate of `authority`.
+    /// Replicas and sentinels use that port, too.
+    pub fn tls(self, authority: &Authority) -> Self {
+        let identity = authority.issue();
+        self.tls_as(authority, identity)
+    }
+
+    /// [`tls`](Self::tls) with this certificate.
+    pub fn tls_as(mut self, authority: &Authority, identity: Identity) -> Self {
+        self.tls = Some(Tls {
+            authority: authority.file(),
+            identity,
+            asks_clients: false,
+        });
+        self
+    }
+
+    /// Lets in only clients with a certificate of the same authority.
+    pub fn asks_clients(mut self) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.asks_clients = true;
+        }
         self
     }
 
@@ -72,12 +108,13 @@ impl RedisOptions {
     pub fn start(self) -> RedisServer {
         let program = find_on_path("redis-server", "redis-server");
         for _ in 0..PORTS_TRIED {
-            let port = free_port();
+            let (port, tls_port) = (free_port(), free_port());
             let room = room("redis");
-            let args = self.command_line(port, room.path());
+            let args = self.command_line(port, tls_port, room.path());
             let server = RedisServer {
                 process: Process::start(&program, args, room),
                 port,
+                tls_port,
                 options: self.clone(),
             };
             if server.came_up() {
@@ -92,7 +129,19 @@ impl RedisOptions {
         panic!("redis-server found {PORTS_TRIED} ports taken, one after the other");
     }
 
-    fn command_line(&self, port: u16, room: &Path) -> Vec<String> {
+    pub(super) fn password_of(&self) -> Option<&str> {
+        self.password.as_deref()
+    }
+
+    pub(super) fn password_in_url(&self) -> Option<String> {
+        self.password.as_deref().map(percent)
+    }
+
+    pub(super) fn tls_of(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    fn command_line(&self, port: u16, tls_port: u16, room: &Path) -> Vec<String> {
         let port = port.to_string();
         let room = room.to_string_lossy();
         #[rustfmt::skip]
@@ -109,8 +158,30 @@ impl RedisOptions {
         if self.unix_socket {
             line.extend(["--unixsocket", &socket]);
         }
+        let tls = self.tls.as_ref().map(|tls| tls.settings(tls_port));
+        for (name, value) in tls.iter().flatten() {
+            line.extend([name.as_str(), value.as_str()]);
+        }
         line.extend(self.args.iter().map(String::as_str));
         line.into_iter().map(str::to_owned).collect()
+    }
+}
+
+impl Tls {
+    /// Each setting of a server or a sentinel, as on the command line.
+    pub(super) fn settings(&self, port: u16) -> Vec<(String, String)> {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let clients = if self.asks_clients { "yes" } else { "no" };
+        [
+            ("--tls-port", port.to_string()),
+            ("--tls-ca-cert-file", path(&self.authority)),
+            ("--tls-cert-file", path(&self.identity.certificate)),
+            ("--tls-key-file", path(&self.identity.key)),
+            ("--tls-auth-clients", clients.into()),
+            ("--tls-replication", "yes".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
     }
 }
 
@@ -137,6 +208,33 @@ impl RedisServer {
     /// [`url`](Self::url), with the wire going through `proxy`.
     pub fn url_through(&self, proxy: &Proxy) -> String {
         self.url_at(proxy.port())
+    }
+
+    /// `rediss://` with its port for TLS, the password, and the authority to trust.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without TLS.
+    pub fn tls_url(&self) -> String {
+        let Some(tls) = &self.options.tls else {
+            panic!("started without TLS");
+        };
+        let plain = self.url_at(self.tls_port);
+        let rest = plain.trim_start_matches("redis");
+        format!("rediss{rest}?ca={}", tls.authority.display())
+    }
+
+    /// Its port for TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+
+    /// The port that replicas and sentinels use.
+    pub(super) fn link_port(&self) -> u16 {
+        match self.options.tls {
+            Some(_) => self.tls_port,
+            None => self.port,
+        }
     }
 
     /// Its port. It keeps it when it is restarted.
@@ -259,7 +357,7 @@ impl RedisServer {
     pub fn become_replica_of(&self, master: &Self) {
         let password = master.options.password.as_deref().unwrap_or_default();
         self.must(&["CONFIG", "SET", "masterauth", password]);
-        self.must(&["REPLICAOF", "127.0.0.1", &master.port.to_string()]);
+        self.must(&["REPLICAOF", "127.0.0.1", &master.link_port().to_string()]);
         eventually("the replica has synchronised", LIMIT, || {
             field(&self.info("replication"), "master_link_status") == Some("up")
         });
@@ -325,6 +423,12 @@ impl RedisServer {
     fn must(&self, words: &[&str]) {
         let reply = self.command(words);
         assert!(reply.is_ok(), "redis answers {} with {reply:?}", words[0]);
+    }
+
+    /// `master` or `slave`, if it answers.
+    pub(super) fn role(&self) -> Option<String> {
+        let info = self.ask(&["INFO", "replication"], PROBE).ok()?.text()?;
+        field(&info, "role").map(str::to_owned)
     }
 
     fn info(&self, section: &str) -> String {

@@ -10,7 +10,7 @@ use super::RedisConfig;
 use super::address::{Address, Topology};
 use super::dial::{self, Connection};
 use super::login::Login;
-use super::said::{is_login, said_of};
+use super::said::{is_login, is_lost, said_of};
 #[cfg(feature = "redis-sentinel")]
 use super::sentinel::Watched;
 #[cfg(feature = "redis-tls")]
@@ -42,6 +42,8 @@ pub(super) struct Access {
 pub(super) enum Failure {
     /// By the socket, or by the server's answer.
     Redis(RedisError),
+    /// The connection ended before there was an answer to the login.
+    Ended(RedisError),
     /// In our own words.
     Said(Error),
 }
@@ -210,20 +212,35 @@ impl Access {
                 return Err(Error::ConfigError(words.into()).into());
             }
         };
-        Ok(connected?)
+        connected.map_err(|error| match is_lost(&error) {
+            true => Failure::Ended(error),
+            false => Failure::Redis(error),
+        })
     }
 }
 
 impl Failure {
     /// Whether another address of the server may answer.
     fn is_of_the_socket(&self) -> bool {
-        matches!(self, Self::Redis(error) if error.is_io_error())
+        match self {
+            Self::Redis(error) => error.is_io_error(),
+            Self::Ended(_) => true,
+            Self::Said(_) => false,
+        }
     }
 
     /// In our own words, after a login to this database.
     pub(super) fn said(self, db: i64) -> Error {
         let error = match self {
             Self::Redis(error) => error,
+            // A server that expects TLS ends the connection, or answers with something else.
+            Self::Ended(error) => {
+                return Error::BackendError(format!(
+                    "redis: the connection ended at the login ({}); a URL for a port with TLS \
+                     begins with rediss://",
+                    error.category()
+                ));
+            }
             Self::Said(error) => return error,
         };
         // Matches the client's own message; the server's is not looked at.
