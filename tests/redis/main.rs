@@ -16,9 +16,11 @@ mod connections;
 mod failover;
 mod failures;
 mod late;
+mod logins;
 mod processes;
 mod protocol;
 mod refusals;
+mod sentinel;
 mod tls;
 
 use cache_kit::CacheService;

@@ -184,6 +184,16 @@ impl Watched {
         named && server.role().as_deref() == Some("master")
     }
 
+    /// Makes the first sentinel replace the master, which goes on as a replica.
+    ///
+    /// # Panics
+    ///
+    /// When it refuses.
+    pub fn order_failover(&self) {
+        let ordered = self.sentinels[0].ask(&["SENTINEL", "FAILOVER", NAME]);
+        ordered.unwrap_or_else(|error| panic!("no failover by order: {error}"));
+    }
+
     fn wait_until_ready(&self) {
         let others = self.sentinels.len().saturating_sub(1).to_string();
         eventually("the sentinels know all of them", LIMIT, || {
@@ -245,6 +255,18 @@ impl Sentinel {
         self.process.end();
     }
 
+    /// Kills it if it runs, and starts it again on the same port, with what it knew.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    pub fn restart(&self) {
+        self.process.restart();
+        eventually("the sentinel answers again", LIMIT, || {
+            self.ask(&["PING"]).is_ok()
+        });
+    }
+
     /// Stops it: connections are still accepted, but not answered.
     ///
     /// # Panics
@@ -298,7 +320,7 @@ fn config(options: &WatchedOptions, master: &RedisServer, port: u16, tls_port: u
         let _ = writeln!(text, "{line}");
     };
     if let Some(password) = options.servers.password_of() {
-        line(format!("sentinel auth-pass {NAME} {password}"));
+        line(format!("sentinel auth-pass {NAME} \"{password}\""));
     }
     if let Some(password) = &options.sentinel_password {
         line(format!("requirepass {password}"));

@@ -1,6 +1,8 @@
 //! [`Connector`]: makes connections, and says why one cannot be made.
 
 use std::fmt;
+#[cfg(feature = "redis-sentinel")]
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ pub(super) struct Connector {
 enum Target {
     Server(Address),
     #[cfg(feature = "redis-sentinel")]
-    Master(Watched),
+    Master(Arc<Watched>),
 }
 
 /// How servers of one kind are greeted.
@@ -56,7 +58,8 @@ impl Connector {
             #[cfg(feature = "redis-sentinel")]
             Topology::Sentinel(sentinels) => {
                 let access = Access::new(config, sentinels.login.clone());
-                Target::Master(Watched::new(sentinels, access, config.connect_deadline()))
+                let watched = Watched::new(sentinels, access, config.connect_deadline());
+                Target::Master(Arc::new(watched))
             }
             #[cfg(not(feature = "redis-sentinel"))]
             Topology::Sentinel(_) => return Err(needs("redis-sentinel")),

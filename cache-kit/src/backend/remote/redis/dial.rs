@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::{
@@ -12,15 +12,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// A connection that many callers use. The task that drives it ends with the last clone, whatever
-/// is unanswered by then.
+/// A connection that many callers use. The tasks behind it end with the last clone, whatever is
+/// unanswered by then.
 #[derive(Clone)]
 pub(super) struct Connection {
     client: MultiplexedConnection,
-    _driver: Arc<Driver>,
+    tasks: Arc<Tasks>,
 }
 
-struct Driver(JoinHandle<()>);
+struct Tasks {
+    /// Sends and reads.
+    driver: Task,
+    /// Ends the driver.
+    watch: OnceLock<Task>,
+}
+
+struct Task(JoinHandle<()>);
 
 impl Connection {
     /// Logs in on an open socket.
@@ -33,14 +40,30 @@ impl Connection {
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let (client, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
+        let tasks = Tasks {
+            driver: Task(tokio::spawn(driver)),
+            watch: OnceLock::new(),
+        };
         Ok(Self {
             client,
-            _driver: Arc::new(Driver(tokio::spawn(driver))),
+            tasks: Arc::new(tasks),
         })
+    }
+
+    /// Ends the connection for all of its callers when `over` is done.
+    #[cfg(feature = "redis-sentinel")]
+    pub(super) fn end_after(&self, over: impl Future<Output = ()> + Send + 'static) {
+        let driver = self.tasks.driver.0.abort_handle();
+        self.tasks.watch.get_or_init(|| {
+            Task(tokio::spawn(async move {
+                over.await;
+                driver.abort();
+            }))
+        });
     }
 }
 
-impl Drop for Driver {
+impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }

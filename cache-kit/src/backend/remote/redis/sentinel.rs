@@ -1,7 +1,9 @@
-//! [`Watched`]: a master that sentinels watch over. They are asked at every connection where it is.
+//! [`Watched`]: a master that sentinels watch over. They are asked where it is at every connection,
+//! and while one lasts.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::redis::{RedisError, RedisResult, Value};
@@ -11,6 +13,9 @@ use super::connect::{Access, Failure};
 use super::dial::Connection;
 use super::said::{is_login, said_of};
 use crate::error::{Error, Result};
+
+/// How long a master may have been replaced until the connections to it end.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Watched {
     /// The one that answered last comes first.
@@ -41,36 +46,34 @@ impl Watched {
 
     /// Connects to the master that the sentinels name. A sentinel may be the last to know, so the
     /// next one is asked if the server is none.
-    pub(super) async fn open(&self, access: &Access) -> Result<Connection> {
-        let hosts = self.sentinels().clone();
-        let count = hosts.len();
-        let (mut tried, mut unknown, mut last) = (Vec::new(), 0, None);
-        let mut refused = None;
+    pub(super) async fn open(self: &Arc<Self>, access: &Access) -> Result<Connection> {
+        let hosts = self.sentinels();
+        let (count, mut tried) = (hosts.len(), Vec::new());
+        let (mut unknown, mut silent, mut refused) = (0, None, None);
         for host in hosts {
-            let named = tokio::time::timeout(self.share, self.ask(&host)).await;
-            match named {
-                Ok(Ok(Named::At(master))) => {
-                    self.prefer(&host);
-                    if tried.contains(&master) {
-                        continue;
+            match self.ask(&host).await {
+                Ok(Named::At(master)) if tried.contains(&master) => {}
+                Ok(Named::At(master)) => match open_master(access, &master).await {
+                    Ok(connection) => {
+                        self.prefer(&host);
+                        connection.end_after(Arc::clone(self).until_another_than(master));
+                        return Ok(connection);
                     }
-                    match open_master(access, &master).await {
-                        Ok(connection) => return Ok(connection),
-                        Err(error) => refused = Some(error),
+                    Err(error) => {
+                        refused = Some(error);
+                        tried.push(master);
                     }
-                    tried.push(master);
-                }
-                Ok(Ok(Named::Unknown)) => unknown += 1,
-                Ok(Err(error)) => last = Some(error),
-                Err(_) => last = Some(backend_error("it does not answer in its time")),
+                },
+                Ok(Named::Unknown) => unknown += 1,
+                Err(error) => silent = Some(error),
             }
         }
-        Err(match (refused, last) {
+        Err(match (refused, silent) {
             (Some(error), _) => error,
             (None, None) => backend_error("no sentinel knows a master of this name"),
             (None, Some(last)) if unknown > 0 => backend_error(&format!(
-                "{unknown} of {count} sentinels know no master of this name, and of the others the \
-                 last says: {}",
+                "{unknown} of {count} sentinels know no master of this name, and the last of the \
+                 others: {}",
                 text(&last)
             )),
             (None, Some(last)) => backend_error(&format!(
@@ -80,17 +83,61 @@ impl Watched {
         })
     }
 
-    async fn ask(&self, (host, port): &Host) -> Result<Named> {
-        let sentinel = Address::Tcp(host.clone(), *port);
-        let mut connection = match self.access.open(&sentinel).await {
-            Ok(connection) => connection,
-            Err(Failure::Redis(error)) if is_login(&error) => return Err(of_the_login()),
-            Err(failure) => return Err(failure.said(0)),
+    /// Waits until the sentinels name another master. The old one may still answer: one that stood
+    /// still during the failover does not know of it.
+    async fn until_another_than(self: Arc<Self>, master: Address) {
+        let mut kept: Option<Connection> = None;
+        loop {
+            tokio::time::sleep(PAUSE).await;
+            if let Some(mut connection) = kept.take()
+                && let Ok(Named::At(named)) = self.in_time(self.ask_on(&mut connection)).await
+            {
+                if named != master {
+                    return;
+                }
+                kept = Some(connection);
+                continue;
+            }
+            for host in self.sentinels() {
+                let asked = self.in_time(async {
+                    let mut connection = self.connect(&host).await?;
+                    let named = self.ask_on(&mut connection).await?;
+                    Ok((connection, named))
+                });
+                match asked.await {
+                    Ok((_, Named::At(named))) if named != master => return,
+                    Ok((connection, Named::At(_))) => {
+                        kept = Some(connection);
+                        break;
+                    }
+                    Ok((_, Named::Unknown)) | Err(_) => {}
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, host: &Host) -> Result<Named> {
+        let asked = async {
+            let mut connection = self.connect(host).await?;
+            self.ask_on(&mut connection).await
         };
+        self.in_time(asked).await
+    }
+
+    async fn connect(&self, (host, port): &Host) -> Result<Connection> {
+        let sentinel = Address::Tcp(host.clone(), *port);
+        match self.access.open(&sentinel).await {
+            Ok(connection) => Ok(connection),
+            Err(Failure::Redis(error)) if is_login(&error) => Err(of_the_login()),
+            Err(failure) => Err(failure.said(0)),
+        }
+    }
+
+    async fn ask_on(&self, connection: &mut Connection) -> Result<Named> {
         let answer: RedisResult<Option<(String, u16)>> = ::redis::cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
             .arg(&self.master)
-            .query_async(&mut connection)
+            .query_async(connection)
             .await;
         match answer {
             Ok(Some((host, port))) => Ok(Named::At(Address::Tcp(host, port))),
@@ -100,14 +147,23 @@ impl Watched {
         }
     }
 
+    async fn in_time<O>(&self, asked: impl Future<Output = Result<O>>) -> Result<O> {
+        let answered = tokio::time::timeout(self.share, asked).await;
+        answered.unwrap_or_else(|_| Err(backend_error("it does not answer in its time")))
+    }
+
     fn prefer(&self, host: &Host) {
-        let mut sentinels = self.sentinels();
+        let mut sentinels = self.lock();
         if let Some(place) = sentinels.iter().position(|known| known == host) {
             sentinels[..=place].rotate_right(1);
         }
     }
 
-    fn sentinels(&self) -> std::sync::MutexGuard<'_, Vec<Host>> {
+    fn sentinels(&self) -> Vec<Host> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Host>> {
         self.sentinels
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
