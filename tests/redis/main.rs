@@ -8,6 +8,7 @@
     reason = "a failed expectation is what a test is for"
 )]
 
+mod answers;
 mod batches;
 mod bytes;
 mod cluster;

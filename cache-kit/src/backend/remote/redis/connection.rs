@@ -35,8 +35,16 @@ struct State {
     homes: Vec<Home>,
     /// The number of the last connection, or of the last attempt to make one.
     last: u64,
-    /// Set when the server has turned out to be a replica: a key for which a write was refused.
-    demoted: Option<Arc<str>>,
+    /// Set when the server has turned out not to be one that keeps all keys and takes writes.
+    demoted: Option<Demoted>,
+}
+
+/// A server that is not to be used.
+struct Demoted {
+    /// A key that it refused.
+    key: Arc<str>,
+    /// The error of every command until it has proved to take this key.
+    error: Error,
 }
 
 struct Home {
@@ -138,8 +146,8 @@ impl Link {
 
     fn find(&self, id: Id) -> Result<Found> {
         let mut state = self.homes.lock();
-        if state.demoted.is_some() {
-            return Err(demoted());
+        if let Some(demoted) = &state.demoted {
+            return Err(demoted.error.clone());
         }
         let last = state.last + 1;
         let Some(home) = state.homes.iter_mut().find(|home| home.runtime == id) else {
@@ -182,31 +190,40 @@ impl Link {
         }
     }
 
-    /// The server is a replica. Nothing is sent until [`prove`](Self::prove) shows otherwise.
-    pub(super) fn demote(&self, number: u64, key: &str) {
+    /// The server is a replica, or one of several that keep the keys. Nothing is sent until `prove`
+    /// shows otherwise.
+    pub(super) fn demote(&self, number: u64, key: &str, error: Error) {
         let mut state = self.homes.lock();
         if state.opened(number).is_none() {
             return;
         }
-        state.demoted = Some(key.into());
+        state.demoted = Some(Demoted {
+            key: key.into(),
+            error,
+        });
         let doors: Vec<Door> = state.homes.iter_mut().filter_map(Home::leave).collect();
         drop(state);
         drop(doors);
     }
 
-    /// A key for which a write was refused, if the server is known to be a replica.
+    /// A key that was refused, if the server is not to be used.
     pub(super) fn demoted(&self) -> Option<Arc<str>> {
-        self.homes.lock().demoted.clone()
+        let state = self.homes.lock();
+        state
+            .demoted
+            .as_ref()
+            .map(|demoted| Arc::clone(&demoted.key))
     }
 
-    /// A connection that no other caller uses, made by a task, to test a server that was a replica.
+    /// A connection that no other caller uses, made by a task, to test a server that was not to be
+    /// used.
     pub(super) async fn apart(&self) -> Result<Connection> {
         let runtime = runtime()?;
         let connector = Arc::clone(&self.connector);
         joined(runtime.spawn(async move { connector.connect().await })).await
     }
 
-    /// The server takes writes.
+    /// The server takes the key.
     pub(super) fn promoted(&self) {
         self.homes.lock().demoted = None;
     }
@@ -219,10 +236,6 @@ fn runtime() -> Result<Handle> {
 
 fn given_up() -> Error {
     Error::BackendError("redis: connecting was given up".into())
-}
-
-fn demoted() -> Error {
-    Error::BackendError("redis: the server is a replica and takes no writes".into())
 }
 
 /// The result of a task that connects.

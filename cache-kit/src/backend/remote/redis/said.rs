@@ -55,6 +55,11 @@ pub(super) fn is_demoted(error: &RedisError) -> bool {
     matches!(code_of(error, ""), Some(("READONLY" | "MASTERDOWN", _)))
 }
 
+/// Whether another server keeps the key: this one is a node of a cluster.
+pub(super) fn is_elsewhere(error: &RedisError) -> bool {
+    matches!(code_of(error, ""), Some(("MOVED" | "ASK", _)))
+}
+
 /// The error of `command`.
 pub(super) fn said_of(error: &RedisError, command: &str) -> Error {
     if error.kind() == ErrorKind::AuthenticationFailed {
@@ -67,9 +72,13 @@ pub(super) fn said_of(error: &RedisError, command: &str) -> Error {
                 Error::BackendError(format!("{text}: the user name or the password is refused"))
             }
             "NOAUTH" => Error::BackendError(format!("{text}: the server asks for a password")),
-            "READONLY" | "MASTERDOWN" => {
-                Error::BackendError(format!("{text}: the server is a replica"))
-            }
+            "READONLY" | "MASTERDOWN" => Error::BackendError(format!(
+                "{text}: the server is a replica and takes no writes"
+            )),
+            "MOVED" | "ASK" => Error::BackendError(format!(
+                "{text}: another server keeps this key; the URL of a cluster begins with \
+                 redis+cluster://"
+            )),
             // A later try may succeed.
             "LOADING" | "CLUSTERDOWN" | "BUSY" | "TRYAGAIN" | "UNKILLABLE" => {
                 Error::BackendError(text)

@@ -11,7 +11,7 @@ use ::redis::{ErrorKind, Value, from_redis_value};
 use super::cluster::{Cluster, Hop, MOST_HOPS};
 use super::connection::{Link, Usable};
 use super::dialect::Dialect;
-use super::said::{is_demoted, is_login, is_lost, said_of};
+use super::said::{is_demoted, is_elsewhere, is_login, is_lost, said_of};
 use super::servers::Servers;
 use crate::error::{Error, Result};
 
@@ -140,14 +140,15 @@ impl<'s> Session<'s> {
     /// to be broken is replaced.
     pub(super) fn failed(&self, error: &RedisError, name: &str, key: &str) -> Error {
         let number = self.usable.number;
-        if is_demoted(error) {
-            self.link.demote(number, key);
-        } else if is_lost(error) || is_login(error) {
-            self.link.replace(number);
-        }
         #[cfg(feature = "redis-cluster")]
         let name = if self.asking_refused { "ASKING" } else { name };
         let said = said_of(error, name);
+        let is_one = matches!(self.servers, Servers::One(..));
+        if is_demoted(error) || is_one && is_elsewhere(error) {
+            self.link.demote(number, key, said.clone());
+        } else if is_lost(error) || is_login(error) {
+            self.link.replace(number);
+        }
         if !matches!(said, Error::BackendRefused(_)) {
             self.servers.doubt();
         }
