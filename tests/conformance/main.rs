@@ -13,16 +13,18 @@ mod broken;
 mod byte_store;
 mod tiered;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
 use cache_kit::backend::{
     AnyBackend, CacheBackend, Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend,
-    MemcachedConfig, RedisBackend, RedisConfig,
+    MemcachedConfig, RedisBackend, RedisConfig, RedisTls,
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
-use cache_kit_tests::servers::{MemcachedServer, NewerRedis, RedisCluster, RedisServer, Server};
+use cache_kit_tests::servers::{
+    Authority, MemcachedServer, NewerRedis, RedisCluster, RedisServer, Server, Watched,
+};
 use tiered::Tiered;
 
 /// Entries with a longer payload are too large for [`weighed`].
@@ -145,6 +147,111 @@ mod redis_resp3 {
 
 mod redis_newer {
     cache_kit::conformance!(super::redis::<super::NewerRedis>("resp3"));
+}
+
+/// A configuration with its own roots and a certificate of the client.
+fn redis_tls() -> Harness<RedisBackend> {
+    let authority = Authority::new();
+    let identity = authority.issue();
+    let server = RedisServer::options()
+        .tls(&authority)
+        .asks_clients()
+        .start();
+    let tls = RedisTls::new()
+        .with_ca_file(authority.file())
+        .with_client_files(&identity.certificate, &identity.key);
+    let url = format!("rediss://localhost:{}", server.tls_port());
+    Harness::remote(move || {
+        let _alive = (&server, &authority);
+        let config = RedisConfig::from_url(&url).unwrap().with_tls(tls.clone());
+        RedisBackend::new(config.set(short_leases)).unwrap()
+    })
+    .lease_lifetime(LEASE)
+    .largest_payload(LARGEST_REMOTE)
+}
+
+fn redis_unix() -> Harness<RedisBackend> {
+    let server = RedisServer::options().unix_socket().start();
+    let url = format!("unix://{}?db=1", server.socket().display());
+    Harness::remote(move || {
+        let _alive = &server;
+        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
+        RedisBackend::new(config).unwrap()
+    })
+    .lease_lifetime(LEASE)
+    .largest_payload(LARGEST_REMOTE)
+}
+
+/// Servers for all behaviours that run at a time, since they are slow to agree. They end with the
+/// last of these. Every behaviour has keys of its own.
+struct Shared<T>(Mutex<Weak<T>>);
+
+impl<T: Send + Sync + 'static> Shared<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(Weak::new()))
+    }
+
+    fn harness(
+        &self,
+        start: impl FnOnce() -> T,
+        url: impl FnOnce(&T) -> String,
+    ) -> Harness<RedisBackend> {
+        let mut place = self.0.lock().unwrap();
+        let servers = place.upgrade().unwrap_or_else(|| Arc::new(start()));
+        *place = Arc::downgrade(&servers);
+        let config = RedisConfig::from_url(&url(&servers)).unwrap();
+        let config = config.set(short_leases);
+        Harness::remote(move || {
+            let _alive = &servers;
+            RedisBackend::new(config.clone()).unwrap()
+        })
+        .lease_lifetime(LEASE)
+        .largest_payload(LARGEST_REMOTE)
+    }
+}
+
+mod redis_tls_with_own_roots_and_a_certificate {
+    cache_kit::conformance!(super::redis_tls());
+}
+
+mod redis_unix_socket {
+    cache_kit::conformance!(super::redis_unix());
+}
+
+fn redis_sentinel() -> Harness<RedisBackend> {
+    static SERVERS: Shared<Watched> = Shared::new();
+    SERVERS.harness(|| Watched::options().sentinels(3).start(), Watched::url)
+}
+
+mod redis_sentinel_with_a_replica {
+    cache_kit::conformance!(super::redis_sentinel());
+}
+
+fn redis_sentinel_tls() -> Harness<RedisBackend> {
+    static SERVERS: Shared<(Watched, Authority)> = Shared::new();
+    let start = || {
+        let authority = Authority::new();
+        (Watched::options().tls(&authority).start(), authority)
+    };
+    SERVERS.harness(start, |(watched, _)| watched.url())
+}
+
+mod redis_sentinel_over_tls {
+    cache_kit::conformance!(super::redis_sentinel_tls());
+}
+
+fn redis_cluster_tls() -> Harness<RedisBackend> {
+    static SERVERS: Shared<(RedisCluster, Authority)> = Shared::new();
+    let start = || {
+        let authority = Authority::new();
+        let options = RedisServer::options().tls(&authority);
+        (RedisCluster::with(3, 1, &options), authority)
+    };
+    SERVERS.harness(start, |(cluster, _)| cluster.tls_url())
+}
+
+mod redis_cluster_over_tls {
+    cache_kit::conformance!(super::redis_cluster_tls());
 }
 
 /// One cluster for all behaviours: six servers are slow to agree. Every behaviour has keys of its own.

@@ -71,7 +71,7 @@ impl RedisCluster {
         }
         let first = &self.nodes[0];
         for (node, bus) in self.nodes.iter().zip(buses).skip(1) {
-            let (port, bus) = (node.port().to_string(), bus.to_string());
+            let (port, bus) = (node.link_port().to_string(), bus.to_string());
             must(first, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let count = self.nodes.len().to_string();
@@ -119,6 +119,20 @@ impl RedisCluster {
             .iter()
             .map(|node| format!("127.0.0.1:{}", node.port()));
         format!("redis+cluster://{}", nodes.collect::<Vec<_>>().join(","))
+    }
+
+    /// `rediss+cluster://` with the ports for TLS of all nodes, and the authority to trust.
+    ///
+    /// # Panics
+    ///
+    /// When they were started without TLS.
+    pub fn tls_url(&self) -> String {
+        let urls = self.nodes.iter().map(RedisServer::tls_url);
+        let urls: Vec<_> = urls.collect();
+        let parts = urls.iter().filter_map(|url| url.strip_prefix("rediss://"));
+        let (hosts, parameters): (Vec<_>, Vec<_>) =
+            parts.filter_map(|part| part.split_once('?')).unzip();
+        format!("rediss+cluster://{}?{}", hosts.join(","), parameters[0])
     }
 
     /// All nodes: first those that were started as primaries, then the replicas, in the same order.

@@ -168,7 +168,7 @@ impl RedisOptions {
 }
 
 impl Tls {
-    /// Each setting of a server or a sentinel, as on the command line.
+    /// Each setting of a server, as on the command line.
     pub(super) fn settings(&self, port: u16) -> Vec<(String, String)> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let clients = if self.asks_clients { "yes" } else { "no" };
@@ -179,6 +179,7 @@ impl Tls {
             ("--tls-key-file", path(&self.identity.key)),
             ("--tls-auth-clients", clients.into()),
             ("--tls-replication", "yes".into()),
+            ("--tls-cluster", "yes".into()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
