@@ -17,7 +17,8 @@ use crate::error::Result;
 /// Which Redis server to use, and how. `Debug` hides the password.
 ///
 /// It can be read from a configuration file: everything except `url` has a default, and durations
-/// are in milliseconds.
+/// are in milliseconds. The parameters `pass_file`, `ca`, `cert` and `key` may stand in the URL or
+/// beside it.
 ///
 /// ```
 /// use cache_kit::backend::RedisConfig;
@@ -178,7 +179,18 @@ impl fmt::Debug for RedisConfig {
 impl<'de> Deserialize<'de> for RedisConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let file = File::deserialize(deserializer)?;
-        let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
+        let mut url = file.url;
+        for (name, value) in [
+            ("pass_file", file.pass_file),
+            ("ca", file.ca),
+            ("cert", file.cert),
+            ("key", file.key),
+        ] {
+            if let Some(value) = value {
+                super::url::add(&mut url, name, &value);
+            }
+        }
+        let mut config = Self::from_url(&url).map_err(serde::de::Error::custom)?;
         if let Some(deadline) = file.connect_deadline_ms {
             config = config.with_connect_deadline(Duration::from_millis(deadline));
         }
@@ -191,6 +203,11 @@ impl<'de> Deserialize<'de> for RedisConfig {
 #[serde(deny_unknown_fields)]
 struct File {
     url: String,
+    // Parameters of the URL that may also stand here.
+    pass_file: Option<String>,
+    ca: Option<String>,
+    cert: Option<String>,
+    key: Option<String>,
     connect_deadline_ms: Option<u64>,
     #[serde(flatten)]
     shared: FileSettings,
@@ -232,11 +249,21 @@ mod tests {
         assert_eq!(config.encoded.default_ttl, Some(Duration::from_secs(5)));
         assert_eq!(config.encoded.breaker.failures, 1);
         assert_eq!(config.connect_deadline, Duration::from_millis(1));
+        let config: RedisConfig = serde_json::from_str(
+            r#"{ "url": "redis://ann@h?protocol=resp2", "pass_file": "/run/a&b#ü 1" }"#,
+        )
+        .unwrap();
+        let path = std::path::Path::new("/run/a&b#ü 1");
+        assert!(matches!(&config.login.password, Password::File(file) if file == path));
+        assert!(config.login.protocol.is_some());
         for bad in [
             "{}",
             r#"{ "url": "redis://h", "ttl": 1 }"#,
             r#"{ "url": "redis://h", "max_connections": 1 }"#,
             r#"{ "url": ":secret@" }"#,
+            r#"{ "url": "redis://:secret@h", "pass_file": "/secret" }"#,
+            r#"{ "url": "redis://h?pass_file=/a", "pass_file": "/secret" }"#,
+            r#"{ "url": "redis://h", "ca": "/secret" }"#,
         ] {
             let error = serde_json::from_str::<RedisConfig>(bad).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
