@@ -71,7 +71,10 @@
 //! |---|---|---|
 //! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheSchema)]`, `#[derive(CacheFeeder)]` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
-//! | `redis` | no | `RedisBackend` |
+//! | `redis` | no | `RedisBackend` over one server |
+//! | `redis-cluster` | no | the same over a cluster |
+//! | `redis-sentinel` | no | the same over the master that sentinels name |
+//! | `redis-tls` | no | the same over TLS, by rustls and *ring*; `RedisTls` |
 //! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
 //! | `testing` | no | a manual clock, a faulty backend, a counting repository, the conformance suite |

@@ -36,8 +36,9 @@ pub use tls::RedisTls;
 /// Needs Redis 6 or newer, or a server that speaks its protocol and runs its scripts. Where the
 /// server knows a command that does the work of a script, that is sent instead, since it takes less
 /// of the server's time: leases on Redis 7, stores on Redis 8.4 and Valkey 8.1, releases on Redis
-/// 8.4 and Valkey 9. Which ones it knows is found out on each connection. One connection serves all callers of a tokio runtime (`enable_all()`). A task makes it at the first
-/// use, and again when it is lost. It ends with its runtime.
+/// 8.4 and Valkey 9. Which ones it knows is found out on each connection. One connection serves all
+/// callers of a tokio runtime (`enable_all()`). A task makes it at the first use, and again when it
+/// is lost. It ends with its runtime.
 ///
 /// ```no_run
 /// use cache_kit::CacheService;
@@ -57,8 +58,32 @@ pub use tls::RedisTls;
 /// wait, up to 10,000 of them. A background task finds out when the server is back, and sends them;
 /// until then their keys are not served. [`Encoded::health`] shows the state.
 ///
-/// Nothing is sent to a server that has become a replica, since it would refuse every invalidation.
-/// The task tests it by deleting the key for which it refused a write.
+/// Nothing is sent to a server that has become a replica, since it would refuse every invalidation,
+/// nor to one that says that another server keeps a key: it is a node of a cluster, and
+/// `redis+cluster://` has to be written. The task tests it by deleting the key that it refused. A
+/// cluster of one node can be used by `redis://`, too.
+///
+/// # Sentinels
+/// With `redis+sentinel://` the sentinels are asked for the master at every connection: each in turn,
+/// within its share of the connect deadline, and the one that named the master last comes first. The
+/// server must say that it is a master (`ROLE`; a user without that right goes on). While a
+/// connection lasts, one of them is asked again every second, and the connection ends when they name
+/// another master: the old one may go on to answer, if it only stood still during the failover.
+///
+/// A lost connection, a `PING` without an answer and a refused write lead to the new master, usually
+/// within a second of its promotion.
+///
+/// # TLS
+/// `rediss://`, or [`RedisConfig::with_tls`]: see [`RedisTls`](super::RedisTls). The certificate of
+/// every server must be for the host that is connected to, which is the host of the URL, or the one
+/// that a sentinel or a cluster names. Let these announce host names, or write their addresses into
+/// the certificates.
+///
+/// # Passwords and certificates that change
+/// The password, if it comes from a file or a function, and the certificates are read again for each
+/// connection. So change them here first and let the server accept both, or change them on the
+/// server and then here: until both agree, the repository answers, and the next try (every 500 ms)
+/// uses what is there by then.
 ///
 /// # Permissions that its user needs
 /// `GET`, `MGET`, `SET`, `DEL`, `GETRANGE`, `EVALSHA`, `SCRIPT LOAD` and `PING`, on the keys of its
@@ -71,6 +96,9 @@ pub use tls::RedisTls;
 /// On Redis 8.4 also `DELEX`, and on Valkey 9 `DELIFEQ`, without which a release is a script. A user
 /// that may not run scripts can store only there, and only under keys that have no entry.
 ///
+/// With sentinels also `ROLE`, without which a server is not asked whether it is a master. The user of
+/// the sentinels needs `SENTINEL GET-MASTER-ADDR-BY-NAME`.
+///
 /// A refusal affects only its own key. A refused look-up is a miss, and its load is not stored. A
 /// refused invalidation waits while the repository answers for its key, and is given up after an
 /// hour
@@ -81,6 +109,10 @@ pub use tls::RedisTls;
 /// # What fences cannot prevent
 /// A restart that brings deleted keys back from disk, and a failover to a replica that had not
 /// seen an invalidation. Both are bounded by the time to live, which is one hour by default.
+///
+/// During a failover the old master may acknowledge invalidations that are lost with it: of those
+/// that its replica had not received, and of those until it is left, about a second after the
+/// sentinels name the new one.
 pub type RedisBackend = Encoded<RedisStore>;
 
 impl Encoded<RedisStore> {

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Which crates a build has: a service that caches in memory pays for memory alone, and a feature
+# adds only what it names.
+set -eu
+cd "$(dirname "$0")/.."
+
+redis='redis|combine|tokio-util'
+crypto='ring|aws-lc.*|rustls.*|tokio-rustls|webpki.*|native-tls|tokio-native-tls|openssl.*|sha1.*|sha2|digest'
+tls='ring|aws-lc.*|rustls.*|tokio-rustls|webpki.*|native-tls|tokio-native-tls|openssl.*'
+
+# The crates of a build with the features $1, and those of them that match $2.
+check() {
+    crates=$(cargo tree -p cache-kit --no-default-features --features "$1" --edges normal \
+        --prefix none --format '{p}' | sed 's/ .*//' | sort -u)
+    count=$(echo "$crates" | wc -l)
+    echo "$count crates with ${1:-no features}"
+    if echo "$crates" | grep -E -x "$2"; then
+        echo "the crates above do not belong into a build with ${1:-no features}" >&2
+        exit 1
+    fi
+}
+
+check "" "$redis|$crypto"
+check derive,moka "$redis|$crypto"
+[ "$count" -le 60 ]
+check testing "$redis|$crypto"
+check codec "$redis|$crypto"
+check memcached "$redis|$tls"
+check redis "$tls"
+check redis-cluster "$tls"
+check redis-sentinel "$tls"
+# One implementation of TLS, which needs no cmake.
+check redis-tls 'aws-lc.*|native-tls|tokio-native-tls|openssl|openssl-sys|cmake'
