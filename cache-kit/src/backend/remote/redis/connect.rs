@@ -16,7 +16,7 @@ use super::said::{is_login, is_lost, said_of};
 #[cfg(feature = "redis-sentinel")]
 use super::sentinel::Watched;
 #[cfg(feature = "redis-tls")]
-use super::tls::RedisTls;
+use super::tls::{self, RedisTls};
 use crate::error::{Error, Result};
 
 pub(super) struct Connector {
@@ -44,8 +44,8 @@ pub(super) struct Access {
 pub(super) enum Failure {
     /// By the socket, or by the server's answer.
     Redis(RedisError),
-    /// The connection ended before there was an answer to the login.
-    Ended(RedisError),
+    /// The connection ended before there was an answer to the login; and what may be the reason.
+    Ended(RedisError, &'static str),
     /// In our own words.
     Said(Error),
 }
@@ -194,20 +194,23 @@ impl Access {
     ) -> std::result::Result<Connection, Failure> {
         #[cfg(not(feature = "redis-tls"))]
         let _ = server;
-        let connected = match socket {
+        let (connected, hint) = match socket {
             Address::Tcp(host, port) => {
                 let stream = dial::tcp(host, *port).await.map_err(RedisError::from)?;
                 #[cfg(feature = "redis-tls")]
                 if let Some(tls) = &self.tls {
                     let stream = tls.handshake(server, stream).await?;
-                    return Ok(Connection::login(stream, info).await?);
+                    let connected = Connection::login(stream, info).await;
+                    return connected.map_err(|error| Failure::of_login(error, tls::ENDED));
                 }
-                Connection::login(stream, info).await
+                let hint = "; a URL for a port with TLS begins with rediss://";
+                (Connection::login(stream, info).await, hint)
             }
             #[cfg(unix)]
             Address::Unix(path) => {
                 let stream = tokio::net::UnixStream::connect(path).await;
-                Connection::login(stream.map_err(RedisError::from)?, info).await
+                let stream = stream.map_err(RedisError::from)?;
+                (Connection::login(stream, info).await, "")
             }
             #[cfg(not(unix))]
             Address::Unix(_) => {
@@ -215,19 +218,23 @@ impl Access {
                 return Err(Error::ConfigError(words.into()).into());
             }
         };
-        connected.map_err(|error| match is_lost(&error) {
-            true => Failure::Ended(error),
-            false => Failure::Redis(error),
-        })
+        connected.map_err(|error| Failure::of_login(error, hint))
     }
 }
 
 impl Failure {
+    fn of_login(error: RedisError, hint: &'static str) -> Self {
+        match is_lost(&error) {
+            true => Self::Ended(error, hint),
+            false => Self::Redis(error),
+        }
+    }
+
     /// Whether another address of the server may answer.
     fn is_of_the_socket(&self) -> bool {
         match self {
             Self::Redis(error) => error.is_io_error(),
-            Self::Ended(_) => true,
+            Self::Ended(..) => true,
             Self::Said(_) => false,
         }
     }
@@ -236,11 +243,13 @@ impl Failure {
     pub(super) fn said(self, db: i64) -> Error {
         let error = match self {
             Self::Redis(error) => error,
-            // A server that expects TLS ends the connection, or answers with something else.
-            Self::Ended(error) => {
+            Self::Ended(error, hint) => {
+                #[cfg(feature = "redis-tls")]
+                if let Some(said) = tls::said_of(&error) {
+                    return said;
+                }
                 return Error::BackendError(format!(
-                    "redis: the connection ended at the login ({}); a URL for a port with TLS \
-                     begins with rediss://",
+                    "redis: the connection ended at the login ({}){hint}",
                     error.category()
                 ));
             }
@@ -251,7 +260,7 @@ impl Failure {
             return Error::BackendError(format!("redis: the server has no database {db}"));
         }
         #[cfg(feature = "redis-tls")]
-        if let Some(said) = super::tls::said_of(&error) {
+        if let Some(said) = tls::said_of(&error) {
             return said;
         }
         match said_of(&error, "the login") {

@@ -22,12 +22,10 @@ pub(super) struct Connection {
 
 struct Tasks {
     /// Sends and reads.
-    driver: Task,
+    driver: JoinHandle<()>,
     /// Ends the driver.
-    watch: OnceLock<Task>,
+    watch: OnceLock<JoinHandle<()>>,
 }
-
-struct Task(JoinHandle<()>);
 
 impl Connection {
     /// Logs in on an open socket.
@@ -41,7 +39,7 @@ impl Connection {
             .set_response_timeout(None);
         let (client, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
         let tasks = Tasks {
-            driver: Task(tokio::spawn(driver)),
+            driver: tokio::spawn(driver),
             watch: OnceLock::new(),
         };
         Ok(Self {
@@ -53,19 +51,22 @@ impl Connection {
     /// Ends the connection for all of its callers when `over` is done.
     #[cfg(feature = "redis-sentinel")]
     pub(super) fn end_after(&self, over: impl Future<Output = ()> + Send + 'static) {
-        let driver = self.tasks.driver.0.abort_handle();
+        let driver = self.tasks.driver.abort_handle();
         self.tasks.watch.get_or_init(|| {
-            Task(tokio::spawn(async move {
+            tokio::spawn(async move {
                 over.await;
                 driver.abort();
-            }))
+            })
         });
     }
 }
 
-impl Drop for Task {
+impl Drop for Tasks {
     fn drop(&mut self) {
-        self.0.abort();
+        self.driver.abort();
+        if let Some(watch) = self.watch.get() {
+            watch.abort();
+        }
     }
 }
 
@@ -90,7 +91,9 @@ impl ConnectionLike for Connection {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection").finish_non_exhaustive()
+        f.debug_struct("Connection")
+            .field("ended", &self.tasks.driver.is_finished())
+            .finish_non_exhaustive()
     }
 }
 

@@ -19,6 +19,11 @@ use super::connect::Failure;
 use super::login::{blocking, unreadable};
 use crate::error::{Error, Result};
 
+/// Why a connection may end between the handshake and the answer to the login: in TLS 1.3 the server
+/// looks at the client's certificate then, and its word about it may be lost.
+pub(super) const ENDED: &str =
+    "; the server may ask for a certificate of the client (`cert` and `key`), or refuse it";
+
 /// How a connection over TLS is made: which authorities are trusted, and the certificate of this
 /// client.
 ///
