@@ -157,7 +157,7 @@ pub trait ByteStore: Send + Sync + 'static {
         self.ping()
     }
 
-    /// The nodes, for [`Health`](super::Health). By default none.
+    /// The nodes, for [`Health`](crate::backend::Health). By default none.
     fn nodes(&self) -> Vec<NodeInfo> {
         Vec::new()
     }

@@ -103,7 +103,7 @@ pub use tls::RedisTls;
 /// refused invalidation waits while the repository answers for its key, and is given up after an
 /// hour
 /// ([`EncodedConfig::with_refused_invalidations`](super::EncodedConfig::with_refused_invalidations)).
-/// [`Health::last_refusal`](super::Health::last_refusal) names the command. A refused login is a
+/// [`Health::last_refusal`](crate::backend::Health::last_refusal) names the command. A refused login is a
 /// failure of the connection.
 ///
 /// # What fences cannot prevent
