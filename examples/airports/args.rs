@@ -15,9 +15,11 @@ usage: airports [--listen ADDR] [--database PATH] [--cache URL]
   --listen ADDR     where to listen (default 127.0.0.1:8080; port 0 takes a free one)
   --database PATH   the SQLite file to use, made if it is missing
                     (default: DATABASE_URL, else a temporary file)
-  --cache URL       memory://, or redis://[user][:password@]host[:port][/db] or
-                    memcached://host[:port],host[:port] to share it with other
-                    processes (default: CACHE_URL, else memory://)
+  --cache URL       memory://, with parameters as in memory://?capacity=20000&ttl=5m;
+                    or redis://[user][:password@]host[:port][/db] or any other
+                    form of Redis, or memcached://host[:port],host[:port], to
+                    share it with other processes (default: CACHE_URL, else
+                    memory://)
   --tour            start on a free port, show what the cache does, and end;
                     not 0 if one of its promises was broken
   --seed N          the tour's random choices (default 1)
@@ -29,6 +31,7 @@ routes:
   DELETE /airports/{icao}
   GET /stats                requests, database statements, cache statistics
   GET /healthz              whether it serves, and how the cache is doing
+  GET /readyz               whether the cache answers now
 ";
 
 /// What the program is asked to do.

@@ -23,6 +23,8 @@ pub(crate) enum ApiError {
     NoRoute,
     Method,
     Cache(cache_kit::Error),
+    /// The cache does not answer a readiness probe.
+    NotReady(cache_kit::Error),
     Database(sqlx::Error),
     /// One of our tasks ended without an answer.
     Broken,
@@ -47,7 +49,7 @@ impl ApiError {
                 }
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             },
-            Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady(_) | Self::Database(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -71,6 +73,7 @@ impl ApiError {
             }
             // An update whose invalidation could neither be made nor queued.
             Self::Cache(error) if error.kind() == ErrorKind::Backend => "the cache is unavailable",
+            Self::NotReady(_) => "the cache does not answer",
             Self::Cache(_) | Self::Database(_)
                 if self.status() == StatusCode::SERVICE_UNAVAILABLE =>
             {
@@ -82,7 +85,7 @@ impl ApiError {
 
     fn cause(&self) -> Option<Cause> {
         let text = match self {
-            Self::Cache(error) => format!("{error:?}"),
+            Self::Cache(error) | Self::NotReady(error) => format!("{error:?}"),
             Self::Database(error) => error.to_string(),
             Self::Broken => "a write did not end".into(),
             _ => return None,

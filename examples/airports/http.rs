@@ -60,6 +60,7 @@ impl App {
             )
             .route("/stats", get(stats))
             .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
             .fallback(async || ApiError::NoRoute)
             .method_not_allowed_fallback(async || ApiError::Method)
             .layer(DefaultBodyLimit::max(16 * 1024))
@@ -171,6 +172,13 @@ async fn stats(State(app): State<App>) -> Json<Value> {
 /// neither, and would lose the cache in memory.
 async fn healthz(State(app): State<App>) -> Json<Value> {
     Json(json!({ "status": "ok", "cache": app.cache.health() }))
+}
+
+/// Whether the cache answers now. A service that takes no traffic without its cache asks this; this one
+/// serves from the database.
+async fn readyz(State(app): State<App>) -> Result<Json<Value>, ApiError> {
+    app.cache.ping().await.map_err(ApiError::NotReady)?;
+    Ok(Json(json!({ "status": "ready" })))
 }
 
 async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {

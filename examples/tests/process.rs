@@ -118,7 +118,7 @@ fn what_it_cannot_start_with_is_said_without_a_password() {
     let cache = "redis://:hunter2@localhost:port";
     for (variable, url, named) in [
         ("DATABASE_URL", url, "DATABASE_URL"),
-        ("CACHE_URL", cache, "memory:// or redis://"),
+        ("CACHE_URL", cache, "the cache's URL: bad setting"),
     ] {
         let refused = run(airports(temporary.path())
             .args(["--listen", "127.0.0.1:0"])

@@ -1,8 +1,8 @@
 //! [`CacheBackend`]: where entries are kept.
 //!
 //! A backend looks up, grants leases, stores under them, and invalidates. It knows nothing about
-//! strategies, loads and policies for the time to live. Most users only choose one
-//! ([`InMemoryBackend`]).
+//! strategies, loads and policies for the time to live. Most users only choose one, such as
+//! [`InMemoryBackend`], or let a URL choose one ([`AnyBackend`]).
 //!
 //! # Leases and fences
 //!

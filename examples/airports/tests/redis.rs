@@ -111,6 +111,8 @@ async fn it_starts_and_answers_while_redis_is_dead() {
     assert_eq!(health["available"], false, "{health}");
     assert_eq!(health["pending_invalidations"], 2, "{health}");
     assert!(health["last_error"].is_string(), "{health}");
+    let ready = client.get("/readyz").await.unwrap();
+    assert_error(&ready, StatusCode::SERVICE_UNAVAILABLE);
     server.stop().await.unwrap();
 }
 
@@ -140,6 +142,8 @@ async fn a_redis_that_comes_back_serves_again_and_nothing_old() {
         .unwrap();
     let health = health(&mut client).await;
     assert_eq!(health["available"], true, "{health}");
+    let ready = client.get("/readyz").await.unwrap();
+    assert_eq!(ready.status, StatusCode::OK);
     assert_eq!(health["pending_invalidations"], 0, "{health}");
     server.stop().await.unwrap();
 }

@@ -210,9 +210,16 @@ async fn stats_count_requests_statements_and_hits() {
         json!({ "reads": 2, "writes": 1, "failed": 0 })
     );
     assert_eq!(stats["cache"]["hits"], 1, "{stats}");
-    let health = json!({ "kind": "memory", "available": true });
+    let health = json!({
+        "kind": "memory",
+        "available": true,
+        "pending_invalidations": 0,
+        "last_error": null,
+    });
     assert_eq!(stats["cache"]["health"], health);
     let healthz = client.get("/healthz").await.unwrap().json().unwrap();
     assert_eq!(healthz, json!({ "status": "ok", "cache": health }));
+    let readyz = client.get("/readyz").await.unwrap();
+    assert_eq!(readyz.json(), Some(json!({ "status": "ready" })));
     server.stop().await.unwrap();
 }

@@ -233,7 +233,7 @@ impl AnyBackend {
         }
     }
 
-    /// Asks the store now whether it answers, as [`Encoded::ping`](super::Encoded::ping) and
+    /// Asks the store now whether it answers, as `Encoded::ping` and
     /// `MemcachedBackend::ping` do. Memory answers at once, and needs no runtime.
     ///
     /// # Errors
