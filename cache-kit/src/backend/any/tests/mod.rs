@@ -1,5 +1,11 @@
 //! URLs and files: what is understood, and what is said about the rest.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed expectation is what a test is for"
+)]
+
 #[cfg(any(feature = "redis", feature = "memcached"))]
 mod remote;
 
