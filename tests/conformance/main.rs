@@ -348,6 +348,17 @@ mod chosen_redis_resp3 {
     cache_kit::conformance!(super::chosen_redis("resp3"));
 }
 
+fn chosen_redis_cluster(cluster: &'static RedisCluster) -> Harness<AnyBackend> {
+    let url = cluster.url();
+    Harness::remote(move || chosen(&url, '?', LARGEST_REMOTE))
+        .lease_lifetime(LEASE)
+        .largest_payload(LARGEST_REMOTE)
+}
+
+mod chosen_redis_cluster_of_three {
+    cache_kit::conformance!(super::chosen_redis_cluster(&super::CLUSTER));
+}
+
 fn chosen_memcached() -> Harness<AnyBackend> {
     let servers = [MemcachedServer::start(), MemcachedServer::start()];
     let url = MemcachedServer::url_of(&servers);

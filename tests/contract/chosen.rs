@@ -103,6 +103,8 @@ struct Seen {
     admitted: AtomicUsize,
     under_way: AtomicUsize,
     most_under_way: AtomicUsize,
+    /// After how many milliseconds each ping loses its connection; 0 is never.
+    lost_after: AtomicUsize,
 }
 
 /// A place in the queue of the store.
@@ -179,6 +181,11 @@ impl ByteStore for Narrow {
     }
 
     async fn ping(&self) -> Result<()> {
+        let after = self.seen.lost_after.load(Ordering::Relaxed);
+        if after > 0 {
+            tokio::time::sleep(Duration::from_millis(after as u64)).await;
+            return Err(Error::ConnectionLost("told to".into()));
+        }
         self.inner.ping().await
     }
 }
@@ -371,6 +378,13 @@ async fn a_ping_takes_no_longer_than_an_operation() {
         assert!(matches!(error, Error::Timeout(_)), "{error}");
         assert_eq!(begun.elapsed(), Duration::from_millis(500));
     }
+    // The second try has what the first has left.
+    let store = Narrow::default();
+    store.seen.lost_after.store(400, Ordering::Relaxed);
+    let slow = AnyBackend::custom(store, EncodedConfig::new());
+    let begun = Instant::now();
+    assert!(matches!(slow.ping().await, Err(Error::Timeout(_))));
+    assert_eq!(begun.elapsed(), Duration::from_millis(500));
     // A lost connection is replaced, and a refusal is an answer.
     shelf.make(Op::Ping, [Fate::Lost, Fate::Works]);
     backend.ping().await.unwrap();

@@ -153,14 +153,14 @@ fn remote<C: serde::de::DeserializeOwned>(
     url: String,
     mut settings: Vec<(String, Value)>,
 ) -> Result<C> {
-    // First alone, for its error in its own words.
-    let config = from_url(&url)?;
     if settings.is_empty() {
-        return Ok(config);
+        return from_url(&url);
     }
-    settings.push(("url".into(), Value::Text(url)));
+    settings.push(("url".into(), Value::Text(url.clone())));
     let file = MapDeserializer::new(settings.into_iter());
-    C::deserialize(file).map_err(|refused: Refused| refused.into())
+    // What is wrong with the URL alone is said in the words of `from_url`. It is not asked first, since
+    // a file may have what a URL lacks.
+    C::deserialize(file).or_else(|refused: Refused| from_url(&url).and(Err(refused.into())))
 }
 
 impl<'u> Parts<'u> {

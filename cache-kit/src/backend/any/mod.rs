@@ -60,7 +60,7 @@ use store::AnyStore;
 /// | URL | backend | feature |
 /// |---|---|---|
 /// | `memory://` | [`InMemoryBackend`] | |
-/// | `redis://[user][:password@]host[:port][/db]`, `unix:///path`, and whatever else `RedisConfig::from_url` takes | `RedisBackend` | `redis` |
+/// | `redis://[user][:password@]host[:port][/db]`, `unix:///path`, and the other forms that `RedisConfig::from_url` takes: `redis+cluster://`, `redis+sentinel://`, each with `rediss`, and with `valkey` for `redis` | `RedisBackend` | `redis`, and `redis-cluster`, `redis-sentinel`, `redis-tls` |
 /// | `memcached://host[:port][,host[:port]…]`, `memcached:///path` | `MemcachedBackend` | `memcached` |
 ///
 /// Parameters follow a question mark, with `&` between them: `memory://?capacity=10000&ttl=5m`. Each
@@ -84,7 +84,7 @@ use store::AnyStore;
 /// | `breaker_first_pause`, `breaker_longest_pause` | duration | remote |
 /// | `max_connections` | number for each runtime and server | Memcached |
 ///
-/// Redis has further ones, such as `protocol`. Defaults and bounds are those of the setters of the
+/// Redis has further ones: see `RedisConfig::from_url`. Defaults and bounds are those of the setters of the
 /// same names: of [`InMemoryBuilder`](super::InMemoryBuilder), of `EncodedConfig`, and of the
 /// configuration of each store. A value out of bounds is clamped as by the setter.
 ///

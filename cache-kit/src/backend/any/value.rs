@@ -30,7 +30,11 @@ pub(super) struct Refused(String);
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
-        Self::ConfigError(format!("cache settings: {}", refused.0))
+        // One of our own errors has the prefix of its kind by now.
+        let said = refused.0.strip_prefix("bad setting: ");
+        Self::ConfigError(
+            said.map_or_else(|| format!("cache settings: {}", refused.0), str::to_owned),
+        )
     }
 }
 

@@ -194,6 +194,19 @@ mod redis {
         }
     }
 
+    /// One half of a pair in the URL, the other beside it.
+    #[cfg(feature = "redis-tls")]
+    #[test]
+    fn what_a_url_lacks_may_be_in_the_file() {
+        let text = r#"{ "url": "rediss://h?cert=/c", "key": "/k", "default_ttl_ms": 1 }"#;
+        let own = serde_json::from_str::<RedisConfig>(text);
+        let any = file(text).map(|config| match config.chosen {
+            Chosen::Redis(config) => shown(&*config),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(any.ok(), own.ok().map(|config| shown(&config)));
+    }
+
     #[test]
     fn no_output_holds_the_password() {
         let url = "redis://ann:hunter2@localhost:7000/3?ttl=5m";

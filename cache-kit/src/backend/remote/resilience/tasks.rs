@@ -53,7 +53,8 @@ impl<S: ByteStore> GuardedStore<S> {
     /// is open; an answer closes it then. Neither an answer nor its absence is counted otherwise: a
     /// store that answers pings and no commands must still be left alone.
     pub(in super::super) async fn ping(&self) -> Result<()> {
-        self.shared.answer(|| self.inner().ping()).await?;
+        let answer = self.shared.answer(|| self.inner().ping());
+        within(self.shared.policy.deadline, pin!(answer)).await?;
         if self.shared.is_troubled() {
             let now = self.shared.now();
             self.shared.change(|state| {
