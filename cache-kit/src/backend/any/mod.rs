@@ -102,7 +102,7 @@ use store::AnyStore;
 /// `cache.backend().ping()`, and answers 200 for `Ok` and 503, with the text of the error, for
 /// `Err`. In Axum:
 ///
-/// ```ignore
+/// ```text
 /// async fn ready(State(app): State<App>) -> Result<&'static str, (StatusCode, String)> {
 ///     let answered = app.cache.backend().ping().await;
 ///     answered.map(|()| "ready").map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
