@@ -9,6 +9,8 @@
     reason = "a benchmark that cannot run says why"
 )]
 
+mod bare;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -20,8 +22,8 @@ use cache_kit_tests::bench::{
     Line, USERS, User, article, compare, heads, hit, median, micros, miss, on_runtimes, throughput,
     user, users,
 };
-use cache_kit_tests::servers::RedisServer;
-use redis::aio::MultiplexedConnection;
+use cache_kit_tests::servers::{RedisCluster, RedisServer};
+use redis::aio::ConnectionLike;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
@@ -33,31 +35,6 @@ const BATCHES: usize = 201;
 const MOST: u64 = 100_000;
 
 type Service = CacheService<RedisBackend>;
-
-async fn bare_get(mut connection: MultiplexedConnection, id: u64) {
-    let key = format!("bare:{id}");
-    let bytes: Vec<u8> = redis::cmd("GET")
-        .arg(key)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    black_box(postcard::from_bytes::<User>(&bytes).unwrap());
-}
-
-/// A miss without leases: a look-up, and after its answer a store.
-async fn bare_miss(mut connection: MultiplexedConnection, id: u64) {
-    let key = format!("bare:miss:{id}");
-    let none: Option<Vec<u8>> = redis::cmd("GET")
-        .arg(&key)
-        .query_async(&mut connection)
-        .await
-        .unwrap();
-    assert!(none.is_none());
-    let value = postcard::to_stdvec(&user(id)).unwrap();
-    let mut set = redis::cmd("SET");
-    set.arg(&key).arg(value).arg("PX").arg(3_600_000);
-    set.query_async::<()>(&mut connection).await.unwrap();
-}
 
 /// How many microseconds a call takes if `tasks` tasks share the calls for all users.
 async fn shared<F>(tasks: u64, call: impl Fn(u64) -> F + Clone + Send + 'static) -> f64
@@ -125,39 +102,16 @@ async fn miss_many<T: CacheEntity<Key = u64>>(
     assert!(!outcomes.iter().any(Outcome::is_hit));
 }
 
-async fn bare_mget<T: DeserializeOwned>(connection: &mut MultiplexedConnection, ids: &[u64]) {
-    let keys: Vec<String> = ids.iter().map(|id| format!("bare:{id}")).collect();
-    let values: Vec<Vec<u8>> = redis::cmd("MGET")
-        .arg(keys)
-        .query_async(connection)
-        .await
-        .unwrap();
-    let decode = |bytes: &Vec<u8>| postcard::from_bytes::<T>(bytes).unwrap();
-    black_box(values.iter().map(decode).collect::<Vec<_>>());
-}
-
-async fn set_bare<T: Serialize>(
-    connection: &mut MultiplexedConnection,
-    row: impl Fn(u64) -> T,
-    ids: &[u64],
-) {
-    for id in ids {
-        let bytes = postcard::to_stdvec(&row(*id)).unwrap();
-        let mut set = redis::cmd("SET");
-        set.arg(format!("bare:{id}")).arg(bytes);
-        set.query_async::<()>(connection).await.unwrap();
-    }
-}
-
 /// Compares a call for many rows with one command for them.
-async fn batches<T>(
+async fn batches<T, C>(
     service: &Service,
-    connection: &mut MultiplexedConnection,
+    connection: &mut C,
     row: impl Fn(u64) -> T,
     what: &str,
     line: Line,
 ) where
     T: CacheEntity<Key = u64> + Serialize + DeserializeOwned,
+    C: ConnectionLike,
 {
     let ids: Vec<u64> = (0..USERS).collect();
     let mut rows = InMemoryRepository::new();
@@ -165,11 +119,11 @@ async fn batches<T>(
         rows.insert(*id, row(*id));
     }
     ask(service, &rows, &ids).await;
-    set_bare(connection, &row, &ids).await;
+    bare::set(connection, &row, &ids).await;
     let bytes = postcard::to_stdvec(&row(USERS / 2)).unwrap().len();
     let medians = compare(
         BATCHES,
-        async || micros(bare_mget::<T>(connection, &ids)).await,
+        async || micros(bare::mget::<T>(connection, &ids)).await,
         async || micros(hit_many::<T>(service, &ids)).await,
     );
     let medians = medians.await;
@@ -181,79 +135,138 @@ async fn batches<T>(
     );
 }
 
-#[tokio::main]
-async fn main() {
-    let server = RedisServer::start();
-    let backend = RedisBackend::new(RedisConfig::from_url(&server.url()).unwrap()).unwrap();
-    let service = CacheService::new(backend);
-    let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
-    let ids: Vec<u64> = (0..USERS).collect();
-    let users = Arc::new(users());
-    ask(&service, &users, &ids).await;
-    set_bare(&mut connection, user, &ids).await;
-
+/// Compares hits of single keys.
+async fn hits<C>(service: &Service, connection: &C, lines: &[(u64, f64)])
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
     println!("hits a second, median of {ROUNDS} rounds");
     println!("{:>6} {}", "tasks", heads("bare GET", "execute"));
     let get = {
         let connection = connection.clone();
-        move |_, id| bare_get(connection.clone(), id)
+        move |_, id| bare::get(connection.clone(), id)
     };
     let hits = {
         let service = service.clone();
         move |_, id| hit(service.clone(), id)
     };
-    for (tasks, line) in [(1, 0.95), (16, 1.0), (64, 1.2), (256, 1.4)] {
+    for (tasks, line) in lines {
         let medians = compare(
             ROUNDS,
-            async || throughput(tasks, get.clone()).await,
-            async || throughput(tasks, hits.clone()).await,
+            async || throughput(*tasks, get.clone()).await,
+            async || throughput(*tasks, hits.clone()).await,
         );
         let medians = medians.await;
-        let verdict = Line::AtLeast(line).verdict(medians.ratio);
+        let verdict = Line::AtLeast(*line).verdict(medians.ratio);
         println!("{tasks:>6} {medians} {verdict}");
     }
+}
 
-    let medians = compare(
-        ROUNDS,
-        async || on_runtimes(1, 16, hits.clone()).await,
-        async || on_runtimes(4, 4, hits.clone()).await,
-    );
-    let medians = medians.await;
-    println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
-    println!("{}", medians.in_words("one runtime", "four"));
-
+/// Compares misses of single keys. `flush` empties the servers.
+async fn misses<C>(service: &Service, connection: &C, lines: &[(u64, f64)], flush: impl Fn())
+where
+    C: ConnectionLike + Clone + Send + Sync + 'static,
+{
     println!("\na miss, in µs, median of {ROUNDS} rounds of {USERS}");
     println!("{:>6} {}", "tasks", heads("GET, SET", "execute"));
     let bare = {
         let connection = connection.clone();
-        move |id| bare_miss(connection.clone(), id)
+        move |id| bare::miss(connection.clone(), id)
     };
+    let users = Arc::new(users());
     let ours = {
-        let (service, users) = (service.clone(), Arc::clone(&users));
+        let service = service.clone();
         move |id| {
             let (service, users) = (service.clone(), Arc::clone(&users));
             async move { miss(&service, &users, id).await }
         }
     };
-    for (tasks, line) in [(1, 1.4), (16, 1.8)] {
+    for (tasks, line) in lines {
         let medians = compare(
             ROUNDS,
             async || {
-                server.flush();
-                shared(tasks, bare.clone()).await
+                flush();
+                shared(*tasks, bare.clone()).await
             },
             async || {
-                server.flush();
-                shared(tasks, ours.clone()).await
+                flush();
+                shared(*tasks, ours.clone()).await
             },
         );
         let medians = medians.await;
-        let verdict = Line::AtMost(line).verdict(medians.ratio);
+        let verdict = Line::AtMost(*line).verdict(medians.ratio);
         println!("{tasks:>6} {medians} {verdict}");
     }
+    flush();
+}
 
-    server.flush();
+fn service(url: &str) -> Service {
+    CacheService::new(RedisBackend::new(RedisConfig::from_url(url).unwrap()).unwrap())
+}
+
+/// `-- server` or `-- cluster` compares only that.
+#[tokio::main]
+async fn main() {
+    let wanted = |what: &str| {
+        let mut words = std::env::args()
+            .skip(1)
+            .filter(|word| !word.starts_with('-'));
+        words.all(|word| word == what)
+    };
+    if wanted("server") {
+        one_server().await;
+    }
+    if wanted("cluster") {
+        println!("\na cluster of three, beside the client's own");
+        cluster().await;
+    }
+}
+
+async fn cluster() {
+    let cluster = RedisCluster::with(3, 0, &RedisServer::options());
+    let service = service(&cluster.url());
+    let nodes = cluster.nodes().iter().map(RedisServer::url);
+    let client = redis::cluster::ClusterClient::new(nodes).unwrap();
+    let mut connection = client.get_async_connection().await.unwrap();
+    let ids: Vec<u64> = (0..USERS).collect();
+    ask(&service, &users(), &ids).await;
+    bare::set(&mut connection, user, &ids).await;
+    hits(&service, &connection, &[(1, 0.9), (16, 0.9), (256, 1.0)]).await;
+    let flush = || cluster.nodes().iter().for_each(RedisServer::flush);
+    misses(&service, &connection, &[(1, 1.4), (16, 1.8)], flush).await;
+    let line = Line::AtMost(1.2);
+    batches(&service, &mut connection, user, "users", line).await;
+    batches(&service, &mut connection, article, "articles", line).await;
+}
+
+async fn one_server() {
+    let server = RedisServer::start();
+    let service = service(&server.url());
+    let client = redis::Client::open(format!("{}?protocol=resp3", server.url())).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let ids: Vec<u64> = (0..USERS).collect();
+    ask(&service, &users(), &ids).await;
+    bare::set(&mut connection, user, &ids).await;
+    let lines = [(1, 0.95), (16, 1.0), (64, 1.2), (256, 1.4)];
+    hits(&service, &connection, &lines).await;
+
+    let calls = {
+        let service = service.clone();
+        move |_, id| hit(service.clone(), id)
+    };
+    let medians = compare(
+        ROUNDS,
+        async || on_runtimes(1, 16, calls.clone()).await,
+        async || on_runtimes(4, 4, calls.clone()).await,
+    );
+    let medians = medians.await;
+    println!("\nhits a second of 16 tasks on runtimes of one thread, median of {ROUNDS} rounds");
+    println!("{}", medians.in_words("one runtime", "four"));
+
+    misses(&service, &connection, &[(1, 1.4), (16, 1.8)], || {
+        server.flush()
+    })
+    .await;
     let (small, medium) = (Line::AtMost(1.2), Line::AtMost(1.1));
     batches(&service, &mut connection, user, "users", small).await;
     batches(&service, &mut connection, article, "articles", medium).await;
@@ -261,7 +274,7 @@ async fn main() {
     let mut took = Vec::new();
     for _ in 0..ROUNDS {
         server.flush();
-        took.push(micros(miss_many(&service, &users, &ids)).await / 1_000.0);
+        took.push(micros(miss_many(&service, &users(), &ids)).await / 1_000.0);
     }
     println!("\n{USERS} misses in one call, in ms, median of {ROUNDS}");
     println!("execute_many {:.1}", median(took));
