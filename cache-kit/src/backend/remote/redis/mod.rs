@@ -63,6 +63,15 @@ pub use tls::RedisTls;
 /// `redis+cluster://` has to be written. The task tests it by deleting the key that it refused. A
 /// cluster of one node can be used by `redis://`, too.
 ///
+/// # A cluster
+/// With `redis+cluster://`, each key is sent to the node that keeps its slot; batches and concurrent
+/// look-ups are sent to each node in one go. Each node has its own breaker: one that is away affects
+/// only its own keys. A node that no longer keeps a key says who does (`MOVED`, `ASK`), and the
+/// command goes on there, up to 8 times. A task asks the nodes for the whole list
+/// (`CLUSTER SLOTS`) at the first use, after a redirection, and while a node fails, every 100 ms at
+/// most, so that a promoted replica is found as soon as any node knows it. Nothing is ever read from
+/// a replica. [`Encoded::health`] has every node with its role, breaker and queue.
+///
 /// # Sentinels
 /// With `redis+sentinel://` the sentinels are asked for the master at every connection: each in turn,
 /// within its share of the connect deadline, and the one that named the master last comes first. The
@@ -96,7 +105,8 @@ pub use tls::RedisTls;
 /// On Redis 8.4 also `DELEX`, and on Valkey 9 `DELIFEQ`, without which a release is a script. A user
 /// that may not run scripts can store only there, and only under keys that have no entry.
 ///
-/// With sentinels also `ROLE`, without which a server is not asked whether it is a master. The user of
+/// In a cluster also `CLUSTER SLOTS`, and `ASKING` for keys that are on their way to another node. With
+/// sentinels also `ROLE`, without which a server is not asked whether it is a master. The user of
 /// the sentinels needs `SENTINEL GET-MASTER-ADDR-BY-NAME`.
 ///
 /// A refusal affects only its own key. A refused look-up is a miss, and its load is not stored. A
@@ -110,9 +120,9 @@ pub use tls::RedisTls;
 /// A restart that brings deleted keys back from disk, and a failover to a replica that had not
 /// seen an invalidation. Both are bounded by the time to live, which is one hour by default.
 ///
-/// During a failover the old master may acknowledge invalidations that are lost with it: of those
-/// that its replica had not received, and of those until it is left, about a second after the
-/// sentinels name the new one.
+/// During a failover of a cluster or of sentinels the old master may acknowledge invalidations that are lost with it: of those
+/// that its replica had not received, and of those until it is left: about a second after the
+/// sentinels name the new one, or when it learns that another node has its slots.
 pub type RedisBackend = Encoded<RedisStore>;
 
 impl Encoded<RedisStore> {
