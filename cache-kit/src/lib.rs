@@ -64,6 +64,7 @@
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: where entries are kept, and the protocol of leases and fences.
 //! - [`observability`]: what the cache did, for one call or for all.
+//! - [`operating`]: what to set up, to watch and to expect of a remote store.
 //!
 //! # Features
 //!
@@ -128,6 +129,10 @@ pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
 #[cfg(all(any(doc, doctest), feature = "derive"))]
 #[doc = include_str!("guide.md")]
 pub mod guide {}
+
+#[cfg(all(any(doc, doctest), feature = "redis", feature = "memcached"))]
+#[doc = include_str!("operating.md")]
+pub mod operating {}
 
 /// The code in the README compiles and runs.
 #[cfg(all(doctest, feature = "derive", feature = "redis"))]

@@ -18,6 +18,7 @@ mod failover;
 mod failures;
 mod late;
 mod logins;
+mod operating;
 mod processes;
 mod protocol;
 mod refusals;
