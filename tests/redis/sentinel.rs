@@ -9,7 +9,9 @@ use cache_kit::CacheStrategy::{Fresh, Refresh};
 use cache_kit::backend::{Invalidated, RedisBackend};
 use cache_kit::{CacheExpander, CacheService, Source};
 use cache_kit_tests::calls::{answers_from_the_repository, serves_again};
-use cache_kit_tests::servers::{Authority, Proxy, RedisServer, Reply, Trick, Watched, eventually};
+use cache_kit_tests::servers::{
+    Authority, Proxy, RedisServer, Reply, Trick, Watched, eventually, eventually_async,
+};
 use cache_kit_tests::{Gated, Row};
 
 use super::{PATIENCE, Service, call, config, service, service_by_default};
@@ -365,12 +367,15 @@ async fn a_master_that_stands_still_is_replaced_and_left_when_it_goes_on() {
     let idle = service_by_default(&watched.url());
     let database = database();
     hits(&idle, &database).await;
+    assert!(format!("{:?}", idle.backend().byte_store()).contains("connections: 1"));
     let (service, _) = fails_over(&watched, RedisServer::stop).await;
     database.set("k", 2);
     assert_eq!(
         service.invalidate::<Row>(&"k".to_owned()).await.unwrap(),
         Invalidated::Done
     );
+    let left = || format!("{:?}", idle.backend().byte_store()).contains("connections: 0");
+    eventually_async("it has left the old master, without a call", LIMIT, left).await;
     let [old, _] = watched.servers();
     old.cont();
     let (_, seen) = call(&idle, &database, "k", Refresh).await.unwrap();

@@ -346,7 +346,7 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open = {
             let state = self.homes.lock();
-            let open = |home: &&Home| matches!(home.door, Door::Open(..));
+            let open = |home: &&Home| matches!(&home.door, Door::Open(_, connection, _) if !connection.has_ended());
             state.homes.iter().filter(open).count()
         };
         f.debug_struct("Link")

@@ -48,6 +48,11 @@ impl Connection {
         })
     }
 
+    /// Whether nothing can be sent on it any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.tasks.driver.is_finished()
+    }
+
     /// Ends the connection for all of its callers when `over` is done.
     #[cfg(feature = "redis-sentinel")]
     pub(super) fn end_after(&self, over: impl Future<Output = ()> + Send + 'static) {
@@ -92,7 +97,7 @@ impl ConnectionLike for Connection {
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
-            .field("ended", &self.tasks.driver.is_finished())
+            .field("ended", &self.has_ended())
             .finish_non_exhaustive()
     }
 }
