@@ -1,8 +1,10 @@
 //! [`Connection`]: a connection to a server, and how its socket is opened.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
 use ::redis::{
@@ -10,7 +12,7 @@ use ::redis::{
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 
 /// A connection that many callers use. The tasks behind it end with the last clone, whatever is
 /// unanswered by then.
@@ -104,16 +106,31 @@ impl fmt::Debug for Connection {
 
 /// Opens a socket to the first of the host's addresses that answers; all are tried at once.
 pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    for address in tokio::net::lookup_host((host, port)).await? {
-        attempts.spawn(TcpStream::connect(address));
-    }
-    let mut last = None;
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other).and_then(|opened| opened) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => last = Some(error),
+    let addresses = tokio::net::lookup_host((host, port)).await?;
+    let mut attempts: Vec<_> = addresses
+        .map(|address| Box::pin(TcpStream::connect(address)))
+        .collect();
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
+    poll_fn(|cx| {
+        let mut opened = None;
+        attempts.retain_mut(|attempt| match attempt.as_mut().poll(cx) {
+            _ if opened.is_some() => false,
+            Poll::Pending => true,
+            Poll::Ready(Ok(stream)) => {
+                opened = Some(stream);
+                false
+            }
+            Poll::Ready(Err(error)) => {
+                last = error;
+                false
+            }
+        });
+        match opened {
+            Some(stream) => Poll::Ready(Some(stream)),
+            None if attempts.is_empty() => Poll::Ready(None),
+            None => Poll::Pending,
         }
-    }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the host has no address")))
+    })
+    .await
+    .ok_or(last)
 }
