@@ -23,6 +23,7 @@ mod processes;
 mod protocol;
 mod refusals;
 mod sentinel;
+mod storm;
 mod tls;
 
 use cache_kit::CacheService;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cache_kit::CacheStrategy::{Bypass, Fresh, Invalidate, Refresh};
-use cache_kit::backend::{AnyBackend, Invalidated};
+use cache_kit::backend::{AnyBackend, Invalidated, NodeRole};
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheService, Error, SharedFeeder, Source};
 use cache_kit_tests::calls::{
@@ -274,4 +274,29 @@ pub async fn a_ping_asks_the_server_now<S: Server>() {
     tokio::time::timeout(limit, back)
         .await
         .expect("it answers again");
+}
+
+pub async fn health_names_the_servers_and_what_they_do<S: Server>() {
+    let servers: Vec<S> = (0..S::SERVERS).map(|_| S::start()).collect();
+    let url = S::url_of(&servers);
+    let service = service::<S>(&url);
+    let database = Gated::open();
+    database.set("k", 1);
+    call(&service, &database, "k", Refresh).await.unwrap();
+    let health = S::health(&service);
+    assert_eq!(health.nodes.len(), S::SERVERS, "{health:?}");
+    for node in &health.nodes {
+        assert!(url.contains(&node.name), "{node:?} of {url}");
+        assert!(node.available && node.role == NodeRole::Primary, "{node:?}");
+        assert_eq!((node.pending_invalidations, &node.last_error), (0, &None));
+    }
+    for server in &servers {
+        server.kill();
+    }
+    answers_from_the_repository(&service, &database).await;
+    let health = S::health(&service);
+    let waiting = health.nodes.iter().map(|node| node.pending_invalidations);
+    assert_eq!(waiting.sum::<usize>(), 1, "{health:?}");
+    let failed = health.nodes.iter().filter(|node| node.last_error.is_some());
+    assert_eq!(failed.count(), 1, "the server of the key: {health:?}");
 }

@@ -101,6 +101,7 @@ macro_rules! on {
                 task a_queue_that_is_full_is_an_error_and_not_silence,
                 task a_failed_invalidation_fences_the_loads_of_this_process,
                 task a_ping_asks_the_server_now,
+                task health_names_the_servers_and_what_they_do,
             }
             stories! { $server fences:
                 task a_slow_load_never_undoes_an_invalidation_elsewhere,

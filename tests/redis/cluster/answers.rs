@@ -88,6 +88,7 @@ async fn an_answer_that_passes_costs_one_look_up() {
         "CLUSTERDOWN The cluster is down",
         "LOADING Redis is loading the dataset in memory",
         "MASTERDOWN Link with MASTER is down",
+        "READONLY You can't write against a read only replica.",
         "BUSY Redis is busy running a script",
         "OOM command not allowed when used memory > 'maxmemory'.",
         "ERR something new",

@@ -3,7 +3,6 @@
 mod answers;
 mod failover;
 mod slots;
-mod storm;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -13,6 +13,7 @@ use super::link::{Answered, Failure, Link};
 use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
 use crate::answers::all_failed;
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
+use crate::backend::{NodeInfo, NodeRole};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
 
@@ -226,6 +227,14 @@ impl ByteStore for MemcachedStore {
             Ok(()) | Err(Failure::Refused(_)) => Ok(()),
             Err(failure) => Err(self.said(failure)),
         }
+    }
+
+    fn nodes(&self) -> Vec<NodeInfo> {
+        vec![NodeInfo {
+            number: Some(0),
+            name: self.server().to_owned(),
+            role: NodeRole::Primary,
+        }]
     }
 }
 

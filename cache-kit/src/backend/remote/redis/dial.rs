@@ -111,7 +111,7 @@ pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
         .map(|address| Box::pin(TcpStream::connect(address)))
         .collect();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    poll_fn(|cx| {
+    let opened = poll_fn(|cx| {
         let mut opened = None;
         attempts.retain_mut(|attempt| match attempt.as_mut().poll(cx) {
             _ if opened.is_some() => false,
@@ -131,6 +131,9 @@ pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
             None => Poll::Pending,
         }
     })
-    .await
-    .ok_or(last)
+    .await;
+    let stream = opened.ok_or(last)?;
+    // Commands are written whole, and must not wait for the answers to those before them.
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

@@ -143,8 +143,9 @@ impl<'s> Session<'s> {
         #[cfg(feature = "redis-cluster")]
         let name = if self.asking_refused { "ASKING" } else { name };
         let said = said_of(error, name);
+        // In a cluster, another node has the key by now, and the map will say so.
         let is_one = matches!(self.servers, Servers::One(..));
-        if is_demoted(error) || is_one && is_elsewhere(error) {
+        if is_one && (is_demoted(error) || is_elsewhere(error)) {
             self.link.demote(number, key, said.clone());
         } else if is_lost(error) || is_login(error) {
             self.link.replace(number);

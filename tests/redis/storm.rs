@@ -1,5 +1,5 @@
-//! Requests that are dropped at any moment, on a cluster whose slots move: no answer may reach
-//! another caller.
+//! Requests that are dropped at any moment: no answer may reach another caller. On one server, and on
+//! a cluster whose slots move meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +8,8 @@ use std::time::Duration;
 use cache_kit::backend::ByteStore;
 use cache_kit_tests::servers::{RedisCluster, RedisServer};
 use tokio::task::JoinSet;
+
+use super::{Service, service_by_default};
 
 const KEYS: usize = 200;
 const TASKS: usize = 64;
@@ -29,30 +31,28 @@ fn value(n: usize) -> Vec<u8> {
     format!("value of {n} {}", "x".repeat(n * 7)).into_bytes()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_reaches_another_caller() {
+fn put(server: &RedisServer, n: usize) {
+    let reply = server.command(&[b"SET".as_slice(), key(n).as_bytes(), &value(n)]);
+    assert!(reply.is_ok(), "{reply:?}");
+}
+
+/// Asks for values and drops most of the requests, until enough were dropped. Calls `meanwhile` again
+/// and again.
+async fn storm(service: Service, meanwhile: impl Fn() + Send + 'static) {
     let wanted = dropped_at_least();
-    let cluster = RedisCluster::with(3, 0, &RedisServer::options());
-    let backend = super::service(&cluster);
-    for n in 0..KEYS {
-        let node = cluster.node_of(&key(n));
-        let reply = node.command(&[b"SET".as_slice(), key(n).as_bytes(), &value(n)]);
-        assert!(reply.is_ok(), "{reply:?}");
-    }
     let dropped = Arc::new(AtomicUsize::new(0));
     let ended = Arc::new(AtomicBool::new(false));
     let mut tasks = JoinSet::new();
     for task in 0..TASKS {
-        let (service, dropped, ended) = (backend.clone(), Arc::clone(&dropped), Arc::clone(&ended));
+        let (service, dropped, ended) = (service.clone(), Arc::clone(&dropped), Arc::clone(&ended));
         tasks.spawn(async move {
             let store = service.backend().byte_store();
             let random = &mut fastrand::Rng::with_seed(task as u64);
             let mut right = 0;
             while !ended.load(Ordering::Relaxed) {
-                let count = if random.u8(..4) == 0 {
-                    random.usize(2..6)
-                } else {
-                    1
+                let count = match random.u8(..4) {
+                    0 => random.usize(2..6),
+                    _ => 1,
                 };
                 let numbers: Vec<usize> = (0..count).map(|_| random.usize(..KEYS)).collect();
                 let keys: Vec<String> = numbers.iter().map(|n| key(*n)).collect();
@@ -78,24 +78,42 @@ async fn no_answer_reaches_another_caller() {
             right
         });
     }
-    let mover = {
-        let (dropped, ended) = (Arc::clone(&dropped), Arc::clone(&ended));
-        tokio::task::spawn_blocking(move || {
-            while dropped.load(Ordering::Relaxed) < wanted {
-                let key = key(fastrand::usize(..KEYS));
-                let from = cluster.node_of(&key).port();
-                let to = fastrand::usize(..cluster.nodes().len());
-                if cluster.nodes()[to].port() != from {
-                    let moved = cluster.begin_move(&key, to);
-                    moved.keys();
-                    moved.end();
-                }
-            }
-            ended.store(true, Ordering::Relaxed);
-            cluster
-        })
-    };
+    let watch = tokio::task::spawn_blocking(move || {
+        while dropped.load(Ordering::Relaxed) < wanted {
+            meanwhile();
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
     let right: usize = tasks.join_all().await.into_iter().sum();
-    drop(mover.await.unwrap());
+    watch.await.unwrap();
     assert!(right > TASKS, "{right} were answered");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_one_server_no_answer_reaches_another_caller() {
+    let server = RedisServer::start();
+    (0..KEYS).for_each(|n| put(&server, n));
+    let service = service_by_default(&server.url());
+    storm(service, || {
+        std::thread::park_timeout(Duration::from_millis(1))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_cluster_no_answer_reaches_another_caller() {
+    let cluster = RedisCluster::with(3, 0, &RedisServer::options());
+    (0..KEYS).for_each(|n| put(cluster.node_of(&key(n)), n));
+    let service = service_by_default(&cluster.url());
+    storm(service, move || {
+        let key = key(fastrand::usize(..KEYS));
+        let from = cluster.node_of(&key).port();
+        let to = fastrand::usize(..cluster.nodes().len());
+        if cluster.nodes()[to].port() != from {
+            let moved = cluster.begin_move(&key, to);
+            moved.keys();
+            moved.end();
+        }
+    })
+    .await;
 }
