@@ -67,6 +67,11 @@ pub(crate) struct Flights<L, V> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
 
+impl Tick {
+    /// Before anything happened.
+    pub(crate) const BEGINNING: Self = Self(0);
+}
+
 /// What a caller knows about its key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct View {

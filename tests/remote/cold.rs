@@ -11,7 +11,7 @@ use cache_kit::{
     SharedFeeder, Source,
 };
 use cache_kit_tests::calls::{PATIENCE, call, is_hit, service, spawn};
-use cache_kit_tests::servers::{Command, Server, Trick};
+use cache_kit_tests::servers::{Command, Server, Trick, eventually_async};
 use cache_kit_tests::{Gated, Row};
 use serde::{Deserialize, Serialize};
 
@@ -244,6 +244,35 @@ pub async fn a_thousand_tasks_on_a_key_of_a_cold_cache_make_one_load<S: Server>(
     for task in tasks {
         let (_, seen) = task.await.unwrap().unwrap();
         assert_eq!(seen, Some(3));
+    }
+    assert_eq!(gated.loads(), 1);
+}
+
+/// A load that takes longer than a process waits for the lease of another one.
+pub async fn callers_of_a_cold_cache_join_a_load_that_is_running<S: Server>() {
+    let server = S::start();
+    let proxy = server.proxy();
+    let backend = S::backend(&server.url_through(&proxy), |encoded| {
+        encoded.with_operation_deadline(PATIENCE)
+    });
+    let service: CacheService<S::Backend> = CacheExpander::new(backend.unwrap())
+        .with_lease_wait(Duration::ZERO)
+        .into();
+    cool::<S>(&service, &Gated::open()).await;
+    let gated = Gated::closed();
+    gated.set("slow", 5);
+    let mut callers = vec![spawn(&service, &gated, "slow", Refresh)];
+    // Its lease has been granted.
+    gated.entered(1).await;
+    let get = S::COMMANDS.get.0;
+    let before = proxy.seen(get);
+    callers.extend((0..3).map(|_| spawn(&service, &gated, "slow", Refresh)));
+    let looked = || proxy.seen(get) >= before + 3;
+    eventually_async("they look", PATIENCE, looked).await;
+    gated.let_through(10);
+    for caller in callers {
+        let (_, seen) = caller.await.unwrap().unwrap();
+        assert_eq!(seen, Some(5));
     }
     assert_eq!(gated.loads(), 1);
 }

@@ -81,6 +81,7 @@ macro_rules! on {
                 task a_stale_entry_of_a_cold_cache_stands_in_for_a_failed_load,
                 task a_cold_cache_that_refuses_leases_is_looked_up_again,
                 threads a_thousand_tasks_on_a_key_of_a_cold_cache_make_one_load,
+                threads callers_of_a_cold_cache_join_a_load_that_is_running,
             }
             stories! { $server limits:
                 task an_entity_larger_than_its_type_allows_is_served_and_not_stored,

@@ -77,13 +77,13 @@ pub(super) struct Miss {
 }
 
 impl Miss {
-    /// A key of a cold cache: there is probably nothing, which the lease finds out. Counts as looked up
-    /// when the call began, so that it looks up after all where it must have seen something.
+    /// A key of a cold cache: there is probably nothing, which the lease finds out. Where another call
+    /// of this process has a lease, it looks up after all.
     pub(super) fn unseen(slot: usize, take: Take, began: Tick) -> Self {
         Self {
             view: Some(View {
                 began,
-                looked: began,
+                looked: Tick::BEGINNING,
                 seen: None,
             }),
             // A lease may be taken over a stale entry.
