@@ -26,6 +26,7 @@ mod identity;
 mod left_behind;
 mod listeners;
 mod memory;
+mod nodes;
 mod one_load;
 mod oracle;
 mod retries;

@@ -10,6 +10,7 @@ mod tasks;
 mod timer;
 mod unconfirmed;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::byte_store::{ByteStore, Limits};
 use crate::backend::Health;
+use crate::backend::NodeInfo;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, CacheMetrics};
@@ -185,12 +187,19 @@ impl<S: ByteStore> Shared<S> {
     /// How the store is doing, and each of its nodes.
     fn health(&self) -> Health {
         let nodes = self.store.nodes();
+        let waiting: Vec<Box<str>> = self.lock().pending.keys().map(Box::from).collect();
+        // The store may be the user's, and is not called under the lock.
+        let mut pending: BTreeMap<usize, usize> = BTreeMap::new();
+        for key in &waiting {
+            *pending.entry(self.store.node_of(key)).or_default() += 1;
+        }
         let state = self.lock();
         let mut health = state.health();
-        health.nodes = nodes
-            .into_iter()
-            .map(|node| state.health_of(node, |key| self.store.node_of(key)))
-            .collect();
+        let of_node = |node: NodeInfo| {
+            let pending = node.number.and_then(|number| pending.get(&number));
+            state.health_of(node, pending.copied().unwrap_or(0))
+        };
+        health.nodes = nodes.into_iter().map(of_node).collect();
         health
     }
 

@@ -24,14 +24,10 @@ pub(crate) struct Pending {
 struct Waiting {
     /// Its number. It tells whether the key was invalidated again while this one was being sent.
     number: u64,
-    /// Set if the store has refused it.
-    refused: Option<Refused>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Refused {
-    since: Timestamp,
-    tried: Timestamp,
+    /// When it was last sent, if it was.
+    tried: Option<Timestamp>,
+    /// Since when the store refuses it, if it does.
+    refused: Option<Timestamp>,
 }
 
 /// Whether a command for a key may be sent.
@@ -76,8 +72,8 @@ impl Pending {
         let number = self.last;
         if let Some(waiting) = self.waiting.get_mut(key) {
             waiting.number = number;
-            if let Some(refused) = &mut waiting.refused {
-                refused.since = now;
+            if let Some(since) = &mut waiting.refused {
+                *since = now;
             }
             return true;
         }
@@ -86,6 +82,7 @@ impl Pending {
         }
         let waiting = Waiting {
             number,
+            tried: None,
             refused: None,
         };
         self.waiting.insert(key.into(), waiting);
@@ -99,6 +96,7 @@ impl Pending {
             Some(Waiting {
                 refused: None,
                 number,
+                ..
             }) => Way::After(*number),
             Some(_) => Way::Withheld,
         }
@@ -146,25 +144,28 @@ impl Pending {
         refused.count()
     }
 
-    /// The next queued invalidations to send, of the keys that are `sent` at present. A refused one is
-    /// retried after `pause`.
-    pub(crate) fn batch(
-        &self,
-        most: usize,
-        now: Timestamp,
-        pause: Duration,
-        sent: impl Fn(&str) -> bool,
-    ) -> Vec<(Box<str>, u64)> {
-        let due = |waiting: &Waiting| {
-            waiting
-                .refused
-                .is_none_or(|refused| now >= refused.tried.after(pause))
+    /// The queued invalidations that are due, those first that were tried longest ago. A refused one
+    /// is due again after `pause`.
+    pub(crate) fn due(&self, now: Timestamp, pause: Duration) -> Vec<(Box<str>, u64)> {
+        let is_due = |waiting: &&Waiting| {
+            let tried = waiting.refused.and(waiting.tried);
+            tried.is_none_or(|tried| now >= tried.after(pause))
         };
-        let next = self.waiting.iter();
-        next.filter(|(key, waiting)| due(waiting) && sent(key))
-            .take(most)
+        let due = self.waiting.iter();
+        let mut due: Vec<_> = due.filter(|(_, waiting)| is_due(waiting)).collect();
+        due.sort_by_key(|(_, waiting)| waiting.tried);
+        due.into_iter()
             .map(|(key, waiting)| (key.clone(), waiting.number))
             .collect()
+    }
+
+    /// These are sent now.
+    pub(crate) fn sending(&mut self, batch: &[(Box<str>, u64)], now: Timestamp) {
+        for (key, _) in batch {
+            if let Some(waiting) = self.waiting.get_mut(key) {
+                waiting.tried = Some(now);
+            }
+        }
     }
 
     /// What was sent under this number has reached the store, unless the key was invalidated again
@@ -185,17 +186,16 @@ impl Pending {
     /// The store refuses to delete what is under `key`.
     pub(crate) fn refuse(&mut self, key: &str, now: Timestamp) {
         if let Some(waiting) = self.waiting.get_mut(key) {
-            let since = waiting.refused.map_or(now, |refused| refused.since);
-            waiting.refused = Some(Refused { since, tried: now });
+            waiting.refused = waiting.refused.or(Some(now));
+            waiting.tried = Some(now);
         }
     }
 
     /// Gives up what the store has refused for `patience`.
     pub(crate) fn give_up(&mut self, now: Timestamp, patience: Duration) -> Vec<Box<str>> {
         let out = |waiting: &Waiting| {
-            waiting
-                .refused
-                .is_some_and(|refused| now >= refused.since.after(patience))
+            let since = waiting.refused;
+            since.is_some_and(|since| now >= since.after(patience))
         };
         let given_up = self.waiting.extract_if(|_, waiting| out(waiting));
         given_up.map(|(key, _)| key).collect()
@@ -213,7 +213,7 @@ mod tests {
     const PAUSE: Duration = Duration::from_millis(500);
 
     fn all(pending: &Pending) -> Vec<(Box<str>, u64)> {
-        pending.batch(5, at(0), PAUSE, |_| true)
+        pending.due(at(0), PAUSE)
     }
 
     fn sent(pending: &mut Pending, batch: &[(Box<str>, u64)]) {
@@ -235,13 +235,10 @@ mod tests {
         );
         assert_eq!(pending.way("b"), Way::After(2));
         assert_eq!((pending.len(), pending.refused()), (2, 1));
-        assert_eq!(
-            pending.batch(5, at(499), PAUSE, |_| true),
-            [("b".into(), 2)]
-        );
-        assert_eq!(pending.batch(5, at(500), PAUSE, |_| true).len(), 2);
+        assert_eq!(pending.due(at(499), PAUSE), [("b".into(), 2)]);
+        assert_eq!(pending.due(at(500), PAUSE).len(), 2);
         pending.refuse("a", at(500));
-        assert_eq!(pending.batch(5, at(999), PAUSE, |_| true).len(), 1);
+        assert_eq!(pending.due(at(999), PAUSE).len(), 1);
         let patience = Duration::from_secs(1);
         assert!(pending.give_up(at(999), patience).is_empty());
         assert_eq!(pending.give_up(at(1_000), patience), [Box::from("a")]);
@@ -250,6 +247,19 @@ mod tests {
             pending.is_voided("a", 0),
             "its leases are worthless all the same"
         );
+    }
+
+    #[test]
+    fn what_was_tried_longest_ago_is_next() {
+        let mut pending = Pending::new(10);
+        for key in ["a", "b", "c"] {
+            pending.queue(key, at(0), at(100));
+        }
+        let [c, a, b] =
+            ["c", "a", "b"].map(|key| (Box::from(key), pending.number(key).unwrap_or(0)));
+        pending.sending(std::slice::from_ref(&a), at(1));
+        pending.sending(std::slice::from_ref(&b), at(2));
+        assert_eq!(pending.due(at(3), PAUSE), [c, a, b]);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use super::{ResiliencePolicy, tasks};
 use crate::backend::{Health, NodeHealth, NodeInfo};
 use crate::clock::Timestamp;
 
+/// Failures that a node has shown so long ago say nothing of it.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
+
 pub(super) struct State {
     breakers: BreakerPolicy,
     /// By the number that the store gives to each; those that have had no trouble may be missing.
@@ -24,6 +27,8 @@ pub(super) struct State {
 pub(super) struct Node {
     pub(super) breaker: Breaker,
     pub(super) last_error: Option<String>,
+    /// When the last of its commands failed.
+    failed: Timestamp,
     /// The task that finds out whether the node answers while commands are given up.
     pub(super) ping: Post,
 }
@@ -127,12 +132,14 @@ impl State {
         }
         if let Some(error) = told.refusal.or(told.failure) {
             of_node.last_error = Some(error.to_string());
+            of_node.failed = now;
         }
         if told.failure.is_some() {
             of_node.breaker.failed(now, fastrand::f64());
         }
         if told.alive {
             self.pending.forget(now);
+            self.nodes.iter_mut().for_each(|node| node.forget(now));
         }
         if let Some(refusal) = told.refusal {
             self.last_refusal = Some(refusal.to_string());
@@ -153,10 +160,8 @@ impl State {
         }
     }
 
-    /// The health of one node. `node_of` says which node keeps a key.
-    pub(super) fn health_of(&self, info: NodeInfo, node_of: impl Fn(&str) -> usize) -> NodeHealth {
-        let own = |key: &&str| Some(node_of(key)) == info.number;
-        let pending = self.pending.keys().filter(own).count();
+    /// The health of one node, of whose keys so many wait.
+    pub(super) fn health_of(&self, info: NodeInfo, pending: usize) -> NodeHealth {
         let known = info.number.and_then(|number| self.nodes.get(number));
         NodeHealth {
             name: info.name,
@@ -167,28 +172,15 @@ impl State {
         }
     }
 
-    /// What the task that looks after the store does next. `node_of` says which node keeps a key.
-    pub(super) fn next_step(
-        &mut self,
-        task: u64,
-        now: Timestamp,
-        node_of: impl Fn(&str) -> usize,
-    ) -> tasks::Step {
+    /// What the task that looks after the store does next.
+    pub(super) fn next_step(&mut self, task: u64, now: Timestamp) -> tasks::Step {
         if !self.recovery.beat(task, now) {
             return tasks::Step::End;
         }
-        let sent = |key: &str| self.is_closed(node_of(key));
-        let (most, pause) = (tasks::BATCH, tasks::REFUSED_PAUSE);
-        let batch = self.pending.batch(most, now, pause, sent);
-        if !batch.is_empty() {
-            return tasks::Step::Send(batch);
-        }
         let open = self.open();
-        if !open.is_empty() {
-            return tasks::Step::Ping(open);
-        }
-        if self.pending.len() > 0 {
-            return tasks::Step::Wait;
+        if self.pending.len() > 0 || !open.is_empty() {
+            let due = self.pending.due(now, tasks::REFUSED_PAUSE);
+            return tasks::Step::Work { due, open };
         }
         // Under the same lock under which callers check for a task, so that no invalidation is left
         // without one.
@@ -202,7 +194,17 @@ impl Node {
         Self {
             breaker: Breaker::new(breaker),
             last_error: None,
+            failed: Timestamp::from_millis(0),
             ping: Post::default(),
+        }
+    }
+
+    /// Forgets failures that have not opened the breaker and are long past: the node may have no keys
+    /// any more, so that no command will tell.
+    fn forget(&mut self, now: Timestamp) {
+        if self.breaker.is_closed() && now >= self.failed.after(FORGOTTEN_AFTER) {
+            self.breaker.succeeded();
+            self.last_error = None;
         }
     }
 }

@@ -2,7 +2,7 @@
 //! queued, the other finds out whether it answers at all.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,12 +29,12 @@ pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// What the recovering task does next.
 pub(super) enum Step {
-    /// Asks these nodes whether they are back.
-    Ping(Vec<usize>),
-    /// Sends invalidations that wait.
-    Send(Vec<(Box<str>, u64)>),
-    /// Waits until what was refused may be sent again.
-    Wait,
+    /// Sends invalidations that are due, and asks the nodes whose breakers are open whether they are
+    /// back.
+    Work {
+        due: Vec<(Box<str>, u64)>,
+        open: Vec<usize>,
+    },
     /// There is nothing left to do, or another task does it.
     End,
 }
@@ -80,16 +80,21 @@ impl<S: ByteStore> GuardedStore<S> {
         let store = self.clone();
         runtime.spawn(async move {
             let answer = store.shared.ping(node).await;
+            let Err(error) = answer else {
+                return;
+            };
+            let now = store.shared.now();
+            store.shared.change(|state| {
+                // If this runtime stood still, another task may know better by now.
+                if !duty.office.post(state).beat(duty.task, now) {
+                    return;
+                }
+                let node = state.node(node);
+                node.breaker.trip(now, fastrand::f64());
+                node.last_error = Some(error.to_string());
+            });
             drop(duty);
-            if let Err(error) = answer {
-                let now = store.shared.now();
-                store.shared.change(|state| {
-                    let node = state.node(node);
-                    node.breaker.trip(now, fastrand::f64());
-                    node.last_error = Some(error.to_string());
-                });
-                store.recover();
-            }
+            store.recover();
         });
     }
 }
@@ -106,13 +111,22 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
         for key in given_up {
             shared.notify(&key, &CacheEvent::InvalidationGivenUp);
         }
-        let node_of = |key: &str| shared.store.node_of(key);
-        let step = shared.change(|state| state.next_step(duty.task, now, node_of));
+        let step = shared.change(|state| state.next_step(duty.task, now));
         let well = match step {
             Step::End => return,
-            Step::Wait => false,
-            Step::Ping(nodes) => shared.ask(nodes).await,
-            Step::Send(batch) => shared.send(batch).await,
+            Step::Work { due, open } => {
+                // The store may be the user's, and is not called under the lock.
+                let sent = due
+                    .into_iter()
+                    .filter(|(key, _)| !open.contains(&shared.store.node_of(key)));
+                let batch: Vec<_> = sent.take(BATCH).collect();
+                let sending = async { !batch.is_empty() && shared.send(batch).await };
+                let asking = async { !open.is_empty() && shared.ask(open).await };
+                // A node that is asked must not wait for one that does not take what is sent.
+                let work: [Pin<Box<dyn Future<Output = bool> + Send>>; 2] =
+                    [Box::pin(sending), Box::pin(asking)];
+                join(work.into_iter(), usize::MAX).await.contains(&true)
+            }
         };
         drop(shared);
         // Many processes may wait for one store; jitter keeps them from asking all at once.
@@ -164,6 +178,8 @@ impl<S: ByteStore> Shared<S> {
     /// Sends invalidations that wait, each node's within the deadline of a command; `false` if no
     /// node answers.
     async fn send(&self, batch: Vec<(Box<str>, u64)>) -> bool {
+        let now = self.now();
+        self.change(|state| state.pending.sending(&batch, now));
         let mut parts: BTreeMap<usize, Vec<_>> = BTreeMap::new();
         for waiting in batch {
             let node = self.store.node_of(&waiting.0);
