@@ -1,10 +1,10 @@
 //! Nodes that die, stand still and come back.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cache_kit::CacheStrategy::Refresh;
 use cache_kit::Source;
-use cache_kit::backend::Invalidated;
+use cache_kit::backend::{Invalidated, RedisBackend, RedisConfig};
 use cache_kit_tests::calls::{call, is_hit};
 use cache_kit_tests::servers::{RedisCluster, RedisServer};
 use cache_kit_tests::{Gated, Row};
@@ -176,6 +176,31 @@ async fn a_node_that_stands_still_delays_its_own_keys_only() {
     never_notice(&service, &database, &others).await;
     cluster.primaries()[1].cont();
     settles(&service, &database, &ids, 1).await;
+}
+
+/// A primary that stands still closes no connection and answers nothing: every command to it is
+/// dropped at its deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_stands_still_is_left_for_its_replica() {
+    let cluster = RedisCluster::start();
+    let config = RedisConfig::from_url(&cluster.url()).unwrap();
+    // So short that connecting never fails by itself.
+    let short = Duration::from_millis(40);
+    let config = config.set(|encoded| encoded.with_operation_deadline(short));
+    let service = Service::new(RedisBackend::new(config).unwrap());
+    let ids = ids(60);
+    let database = database(&ids);
+    settles(&service, &database, &ids, 1).await;
+    let own = kept_by(&cluster, &ids, 0);
+    cluster.primaries()[0].stop();
+    for id in &own {
+        database.set(id, 2);
+        service.invalidate::<Row>(id).await.unwrap();
+    }
+    cluster.wait_until_promoted(cluster.replica_of(0));
+    settles(&service, &database, &own, 2).await;
+    cluster.primaries()[0].cont();
+    settles(&service, &database, &own, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -142,7 +142,13 @@ impl<'s> Session<'s> {
         let number = self.usable.number;
         #[cfg(feature = "redis-cluster")]
         let name = if self.asking_refused { "ASKING" } else { name };
-        let said = said_of(error, name);
+        let said = match self.servers {
+            #[cfg(feature = "redis-cluster")]
+            Servers::Cluster(_) if is_elsewhere(error) => {
+                Error::BackendError(format!("redis cluster: {name} was redirected to nowhere"))
+            }
+            _ => said_of(error, name),
+        };
         // In a cluster, another node has the key by now, and the map will say so.
         let is_one = matches!(self.servers, Servers::One(..));
         if is_one && (is_demoted(error) || is_elsewhere(error)) {

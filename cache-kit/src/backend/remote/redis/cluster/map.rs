@@ -115,6 +115,20 @@ impl<L> Map<L> {
         Ok(map)
     }
 
+    /// The map with a node that may keep no slots yet.
+    ///
+    /// # Errors
+    /// That of `link`.
+    pub(super) fn joined<E>(
+        &self,
+        place: &Place,
+        link: impl Fn(&Place) -> Result<L, E>,
+    ) -> Result<Self, E> {
+        let mut map = self.clone();
+        map.number(place, &link)?;
+        Ok(map)
+    }
+
     /// The number of the node at `place`, with a link from now on.
     fn number<E>(
         &mut self,
@@ -224,6 +238,18 @@ mod tests {
         let numbers = [4, 5, 6, 7].map(|slot| moved.number_of(slot));
         assert_eq!(numbers, [1, 2, 3, 1]);
         assert_eq!(ports(&moved), [(1, 1), (2, 2), (3, 9)]);
+    }
+
+    #[test]
+    fn a_node_that_joins_has_a_link_until_the_next_answer() {
+        let link = |_: &Place| Ok::<u32, Infallible>(0);
+        let map = Map::empty().after(halves(1, 2), link).unwrap();
+        let joined = map.joined(&at(9), link).unwrap();
+        assert_eq!(ports(&joined), [(1, 1), (2, 2), (3, 9)]);
+        assert_eq!(
+            ports(&joined.after(halves(1, 2), link).unwrap()),
+            [(1, 1), (2, 2)]
+        );
     }
 
     #[test]

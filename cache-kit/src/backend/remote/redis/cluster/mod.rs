@@ -23,6 +23,7 @@ use super::ping::ping;
 use crate::backend::{NodeInfo, NodeRole};
 use crate::error::{Error, Result};
 use crate::timer;
+use crate::together::join;
 
 use map::{Map, NOBODY};
 use refresh::Refresh;
@@ -109,8 +110,7 @@ impl Cluster {
         };
         if moved {
             self.shared.refresh_soon();
-            let link = self.shared.moved(slot, &place)?;
-            return Ok(link.map(|link| Hop::To { link, asking }));
+            self.shared.moved(slot, &place)?;
         }
         let link = self.shared.link_to(&place)?;
         Ok(Some(Hop::To { link, asking }))
@@ -124,9 +124,13 @@ impl Cluster {
     /// Asks every node for an answer.
     pub(super) async fn ping(&self) -> Result<()> {
         let map = self.shared.refreshed().await?;
-        for (_, place, link) in map.nodes() {
-            ping(link).await.map_err(|error| named(error, place))?;
-        }
+        let ask = |(_, place, link): (u16, &Host, &Arc<Link>)| {
+            let (place, link) = (place.clone(), Arc::clone(link));
+            async move { ping(&link).await.map_err(|error| named(error, &place)) }
+        };
+        let asked: Vec<_> = map.nodes().map(ask).collect();
+        let answers = join(asked.into_iter(), usize::MAX).await;
+        answers.into_iter().collect::<Result<()>>()?;
         complete(&map)
     }
 
@@ -141,9 +145,10 @@ impl Cluster {
             Some((_, link)) => Arc::clone(link),
             None => return Ok(()),
         };
+        let mut silent = Silent(Some(&self.shared));
         let answer = ping(&link).await;
-        if answer.is_err() {
-            self.shared.refresh_soon();
+        if answer.is_ok() {
+            silent.0 = None;
         }
         answer
     }
@@ -187,28 +192,30 @@ impl Shared {
         Ok(Link::over(Connector::to_node(&self.config, host, *port)?))
     }
 
-    /// A server has said that `slot` is at `place`. The link to there.
-    fn moved(&self, slot: u16, place: &Host) -> Result<Option<Arc<Link>>> {
-        let known = self.map();
-        let is_known = |map: &Map<Link>| {
-            let node = map.node(map.number_of(slot));
-            node.filter(|(known, _)| *known == place)
-                .map(|(_, link)| Arc::clone(link))
-        };
-        if let Some(link) = is_known(&known) {
-            return Ok(Some(link));
+    /// A server has said that `slot` is at `place`.
+    fn moved(&self, slot: u16, place: &Host) -> Result<()> {
+        let map = self.map();
+        let node = map.node(map.number_of(slot));
+        if node.is_some_and(|(known, _)| known == place) {
+            return Ok(());
         }
-        self.change(|map| map.moved(slot, place, |place| self.connects(place)))?;
-        Ok(is_known(&self.map()))
+        self.change(|map| map.moved(slot, place, |place| self.connects(place)))
     }
 
-    /// The link to the node at `place`, to which a key is on its way. If the node is not known yet,
-    /// it has a link for this command alone.
+    /// The link to the node at `place`. One that is not known yet, since it has no slots, has a link
+    /// until the cluster is asked again.
     fn link_to(&self, place: &Host) -> Result<Arc<Link>> {
-        let map = self.map();
-        let known = map.nodes().find(|(_, known, _)| *known == place);
-        match known {
-            Some((_, _, link)) => Ok(Arc::clone(link)),
+        let known = |map: &Map<Link>| {
+            let node = map.nodes().find(|(_, known, _)| *known == place);
+            node.map(|(_, _, link)| Arc::clone(link))
+        };
+        if let Some(link) = known(&self.map()) {
+            return Ok(link);
+        }
+        self.change(|map| map.joined(place, |place| self.connects(place)))?;
+        match known(&self.map()) {
+            Some(link) => Ok(link),
+            // The cluster has been asked meanwhile.
             None => self.connects(place).map(Arc::new),
         }
     }
@@ -220,6 +227,18 @@ impl Shared {
             .nodes()
             .find(|(_, _, known)| std::ptr::eq(Arc::as_ptr(known), link));
         node.map_or_else(String::new, |(_, (host, _), _)| host.clone())
+    }
+}
+
+/// A node that may be silent. Unless it answers, the cluster is asked whether another one has taken
+/// its place: a command to a silent node is dropped at its deadline, and has no other end.
+struct Silent<'s>(Option<&'s Arc<Shared>>);
+
+impl Drop for Silent<'_> {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0 {
+            shared.refresh_soon();
+        }
     }
 }
 

@@ -62,10 +62,19 @@ impl Refresh {
         Some(state.last)
     }
 
+    /// Whether no later task has begun, because this one stood still.
+    fn is_last(&self, task: u64) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last == task
+    }
+
     fn end(&self, task: u64, error: Option<Error>) {
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.running &= state.last != task;
+            if state.last != task {
+                return;
+            }
+            state.running = false;
         }
         self.ended.send_replace((task, error));
     }
@@ -189,7 +198,11 @@ impl Task {
     async fn run(mut self) {
         let shared = Arc::clone(&self.shared);
         self.outcome = shared.ask().await.and_then(|ranges| {
-            shared.change(|map| map.after(ranges, |place| shared.connects(place)))
+            // What this task has heard may be older than what a later one has.
+            match shared.refresh.is_last(self.number) {
+                true => shared.change(|map| map.after(ranges, |place| shared.connects(place))),
+                false => Ok(()),
+            }
         });
     }
 }
