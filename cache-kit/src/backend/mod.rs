@@ -19,6 +19,7 @@ mod inmemory;
 #[cfg(feature = "codec")]
 mod remote;
 mod types;
+mod value;
 
 use std::future::Future;
 use std::sync::Weak;

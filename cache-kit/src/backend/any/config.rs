@@ -10,13 +10,13 @@ use super::parameters::MEMCACHED;
 use super::parameters::MEMORY;
 #[cfg(feature = "redis")]
 use super::parameters::REDIS;
-#[cfg(any(feature = "redis", feature = "memcached"))]
-use super::value::Refused;
-use super::value::Value;
 #[cfg(feature = "memcached")]
 use crate::backend::MemcachedConfig;
 #[cfg(feature = "redis")]
 use crate::backend::RedisConfig;
+#[cfg(any(feature = "redis", feature = "memcached"))]
+use crate::backend::value::Refused;
+use crate::backend::value::Value;
 use crate::error::{Error, Result};
 
 /// Which backend to use, and how. `Debug` hides passwords.

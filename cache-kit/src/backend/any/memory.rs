@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::parameters::MEMORY;
-use super::value::Value;
+use crate::backend::value::Value;
 use crate::backend::{Engine, InMemoryBackend};
 use crate::error::{Error, Result};
 

@@ -10,7 +10,6 @@ mod parameters;
 mod store;
 #[cfg(all(test, not(cache_kit_model)))]
 mod tests;
-mod value;
 
 use std::fmt;
 

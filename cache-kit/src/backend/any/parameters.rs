@@ -1,7 +1,7 @@
 //! The parameters of a URL and the settings of a file: which there are, and what each wants.
 
 use super::duration::millis;
-use super::value::Value;
+use crate::backend::value::{Value, is_word};
 use crate::error::{Error, Result};
 
 /// A setting that can stand in a URL and in a file.
@@ -255,9 +255,4 @@ impl Kind {
             Self::Word(words) => words.into(),
         }
     }
-}
-
-fn is_word(name: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    !name.is_empty() && name.bytes().all(fits)
 }

@@ -36,7 +36,7 @@ pub use config::EncodedConfig;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 pub(super) use config::connect_deadline;
 #[cfg(any(feature = "redis", feature = "memcached"))]
-pub(super) use file::FileSettings;
+pub(super) use file::{FileSettings, read_file};
 use recent::Recent;
 use sendings::{Sendings, is_of};
 

@@ -167,6 +167,8 @@ mod redis {
             ("redis://h?ttl=5m#hunter2", THEIRS),
             ("redis://:hunter2@h:port?ttl=5m", THEIRS),
             ("redis:", THEIRS),
+            ("unix:///s?pass=p4ss&hunter2", THEIRS),
+            ("unix:///s?ttl=5m&pass=p4ss&hunter2=", THEIRS),
         ] {
             let refused = refusal(url);
             assert!(refused.contains(said), "{url}: {refused}");

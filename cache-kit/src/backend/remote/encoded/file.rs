@@ -1,10 +1,13 @@
-//! [`FileSettings`]: the settings of every remote backend, as a configuration file has them.
+//! [`FileSettings`]: the settings of every remote backend, as a configuration file has them; and how
+//! such a file is read.
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 
 use super::EncodedConfig;
+use crate::backend::value::{Value, is_word};
 
 /// The settings that every remote backend reads from its file. Flatten it into the struct of the
 /// whole file, which refuses what is unknown.
@@ -59,6 +62,38 @@ impl FileSettings {
             .map_or(default.longest_pause, millis);
         config.with_breaker_pauses(first, longest)
     }
+}
+
+/// Reads the file of a remote backend. No error shows a value, as those of serde do: one in the wrong
+/// place may be a password.
+pub(in crate::backend::remote) fn read_file<'de, F: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<F, D::Error> {
+    let Value::Map(settings) = Value::deserialize(deserializer)? else {
+        return Err(D::Error::custom("the cache wants a map with a `url`"));
+    };
+    if settings.iter().any(|(name, _)| !is_word(name)) {
+        return Err(D::Error::custom("unknown setting"));
+    }
+    F::deserialize(Value::Map(settings.clone())).map_err(|refused| {
+        let said = refused.to_string();
+        // A flattened struct does not know which of its settings is wrong.
+        let wrong = settings.iter().find(|setting| !is_read::<F>(setting));
+        let name = wrong.map(|(name, _)| format!("`{name}`"));
+        D::Error::custom(match name.filter(|name| !said.contains(name)) {
+            Some(name) => format!("{name}: {said}"),
+            None => said,
+        })
+    })
+}
+
+/// Whether a file could have this setting. All but the `url` may be left out.
+fn is_read<F: DeserializeOwned>(setting: &(String, Value)) -> bool {
+    let mut file = vec![setting.clone()];
+    if setting.0 != "url" {
+        file.push(("url".into(), Value::Text(String::new())));
+    }
+    F::deserialize(Value::Map(file)).is_ok()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline};
+use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline, read_file};
 use crate::error::{Error, Result};
 
 const DEFAULT_PORT: u16 = 11_211;
@@ -229,7 +229,7 @@ impl fmt::Debug for Address {
 
 impl<'de> Deserialize<'de> for MemcachedConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let file = File::deserialize(deserializer)?;
+        let file: File = read_file(deserializer)?;
         let mut config = Self::from_url(&file.url).map_err(serde::de::Error::custom)?;
         if let Some(deadline) = file.connect_deadline_ms {
             config = config.with_connect_deadline(Duration::from_millis(deadline));
@@ -343,6 +343,15 @@ mod tests {
         assert_eq!(config.connect_deadline, Duration::from_secs(3_600));
         for bad in ["{}", r#"{ "url": "memcached://h", "ttl": 1 }"#] {
             assert!(serde_json::from_str::<MemcachedConfig>(bad).is_err());
+        }
+        // A value in the wrong place may be a password.
+        for bad in [
+            r#""memcached://hunter2""#,
+            r#"{ "url": "memcached://h", "max_connections": "hunter2" }"#,
+            r#"{ "url": "memcached://h", "operation_deadline_ms": "hunter2" }"#,
+        ] {
+            let error = serde_json::from_str::<MemcachedConfig>(bad).unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
         }
     }
 }

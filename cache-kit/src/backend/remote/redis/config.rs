@@ -11,7 +11,7 @@ use super::address::Topology;
 use super::login::{Login, Password};
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
-use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline};
+use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline, read_file};
 use crate::error::Result;
 
 /// Which Redis server to use, and how. `Debug` hides the password.
@@ -178,7 +178,7 @@ impl fmt::Debug for RedisConfig {
 
 impl<'de> Deserialize<'de> for RedisConfig {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let file = File::deserialize(deserializer)?;
+        let file: File = read_file(deserializer)?;
         let mut url = file.url;
         for (name, value) in [
             ("pass_file", file.pass_file),
@@ -264,9 +264,36 @@ mod tests {
             r#"{ "url": "redis://:secret@h", "pass_file": "/secret" }"#,
             r#"{ "url": "redis://h?pass_file=/a", "pass_file": "/secret" }"#,
             r#"{ "url": "redis://h", "ca": "/secret" }"#,
+            r#""redis://:secret@h""#,
+            r#"["redis://:secret@h"]"#,
+            r#"{ "redis://:secret@h": 1 }"#,
+            r#"{ "url": ["redis://:secret@h"] }"#,
+            r#"{ "url": "redis://h", "operation_deadline_ms": "secret" }"#,
+            r#"{ "url": "redis://h", "connect_deadline_ms": "secret" }"#,
+            r#"{ "url": "redis://h", "store_proof": "secret" }"#,
+            r#"{ "url": "redis://h", "pass_file": { "secret": 1 } }"#,
         ] {
             let error = serde_json::from_str::<RedisConfig>(bad).unwrap_err();
             assert!(!error.to_string().contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_of_the_wrong_type_is_named() {
+        for (setting, said) in [
+            (
+                r#""operation_deadline_ms": "secret""#,
+                "`operation_deadline_ms`: a value has the wrong type; expected u64",
+            ),
+            (
+                r#""pass_file": 4711"#,
+                "`pass_file`: a value has the wrong type; expected a string",
+            ),
+            (r#""ttl": "secret""#, "unknown field `ttl`"),
+        ] {
+            let file = format!(r#"{{ "url": "redis://h", "default_ttl_ms": 1, {setting} }}"#);
+            let error = serde_json::from_str::<RedisConfig>(&file).unwrap_err();
+            assert!(error.to_string().starts_with(said), "{error}");
         }
     }
 }

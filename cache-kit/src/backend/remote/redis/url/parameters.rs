@@ -3,6 +3,7 @@
 use ::redis::ProtocolVersion;
 
 use super::{Form, Kind, decoded, refused};
+use crate::backend::value::is_word;
 use crate::error::{Error, Result};
 
 /// What follows the question mark, decoded.
@@ -15,7 +16,11 @@ impl Parameters {
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let Some(name) = allowed.iter().find(|known| **known == name) else {
-                return Err(unknown(name, query, &allowed, form));
+                // A password that is not percent-encoded goes on in what looks like a parameter.
+                let is_secret =
+                    query.contains('@') || seen.iter().any(|(known, _)| known.contains("pass"));
+                let named = Some(name).filter(|name| !is_secret && is_word(name));
+                return Err(unknown(named, &allowed, form));
             };
             if seen.iter().any(|(known, _)| known == name) {
                 return Err(refused(&format!("parameter `{name}` is given twice")));
@@ -55,21 +60,15 @@ impl Parameters {
     }
 }
 
-fn unknown(name: &str, query: &str, allowed: &[&str], form: Form) -> Error {
-    // If the question mark belongs to a password, the rest of the password follows it.
-    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    let named = !query.contains('@') && !name.is_empty() && name.bytes().all(is_word);
+fn unknown(name: Option<&str>, allowed: &[&str], form: Form) -> Error {
     let hint = match name {
-        "db" if form.kind == Kind::Single => {
+        Some("db") if form.kind == Kind::Single => {
             "; the database stands in the path, as in redis://host/5"
         }
-        "ca" | "cert" | "key" if form.kind != Kind::Unix => "; TLS begins with rediss",
+        Some("ca" | "cert" | "key") if form.kind != Kind::Unix => "; TLS begins with rediss",
         _ => "",
     };
-    let name = match named {
-        true => format!(" `{name}`"),
-        false => String::new(),
-    };
+    let name = name.map(|name| format!(" `{name}`")).unwrap_or_default();
     let allowed = allowed.join(", ");
     refused(&format!(
         "unknown parameter{name}; allowed: {allowed}{hint}"

@@ -103,6 +103,9 @@ fn no_part_of_a_password_is_repeated() {
         "redis://u:1234#hunter2@h",
         "redis://h?pass=hunter2",
         "unix:///s?passw=hunter2",
+        "unix:///s?pass=p4ss&hunter2",
+        "unix:///s?db=1&pass=p4ss&hunter2=&x",
+        "redis://h?pass_file=/run/a&hunter2",
         "redis://h/hunter2",
         "redis://:hunter2/x@h",
         "redis://:hunter2%@h",
@@ -207,6 +210,14 @@ fn a_master_has_a_name_and_its_sentinels_a_login() {
         (
             "redis+sentinel://a/m/n",
             "redis+sentinel://host/master-name/5",
+        ),
+        (
+            "redis+sentinel://a/m?sentinel_pass=p4ss&w0rd",
+            "unknown parameter; allowed: sentinel_user",
+        ),
+        (
+            "redis+sentinel://a/m?sentinel_pass=p4ss&key",
+            "pass_file, protocol ",
         ),
         (
             "redis+sentinel://a/m?sentinel_passw=1",

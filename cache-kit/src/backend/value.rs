@@ -1,4 +1,5 @@
-//! [`Value`]: a setting of a configuration file before it is known which backend reads it.
+//! [`Value`]: a setting of a configuration file before it is known which backend reads it. It may be a
+//! password in the wrong place, so no error shows one.
 
 use std::fmt;
 
@@ -184,6 +185,12 @@ impl<'de> Deserializer<'de> for Value {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
         unit_struct seq tuple tuple_struct map struct identifier ignored_any
     }
+}
+
+/// Whether a name may be repeated in an error. A password in the wrong place is rarely one.
+pub(super) fn is_word(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    !name.is_empty() && name.bytes().all(fits)
 }
 
 /// The one variant that a map names, with its content.
