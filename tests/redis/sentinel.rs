@@ -1,6 +1,7 @@
 //! A master that sentinels watch over, and what a failover costs.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -172,6 +173,31 @@ async fn a_replica_that_a_sentinel_names_is_not_used() {
     trick();
     let url = watched.url_over([behind.port(), watched.sentinels()[0].port()]);
     hits(&patient(&url, Duration::from_secs(5)), &database).await;
+}
+
+/// As a sentinel does that is cut off with the old master.
+#[tokio::test]
+async fn a_silent_master_leaves_time_for_what_another_sentinel_names() {
+    let watched = Watched::options().start();
+    let sentinel = &watched.sentinels()[0];
+    let cut_off = Proxy::in_front_of(sentinel.addr());
+    // It accepts, and never answers.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let named = ["127.0.0.1".to_owned(), port.to_string()];
+    let named = Reply::Array(named.map(|word| Reply::Bulk(word.into())).into()).to_bytes();
+    let trick = || {
+        let is_asked = |command: &cache_kit_tests::servers::Command| command.is("SENTINEL");
+        cut_off.on_next(is_asked, Trick::ReplaceAnswer(named.clone()));
+    };
+    let database = database();
+    trick();
+    let url = watched.url_over([cut_off.port()]);
+    let said = refusal(&patient(&url, Duration::from_secs(1)), &database).await;
+    assert!(said.contains("sentinels name does not answer"), "{said}");
+    trick();
+    let url = watched.url_over([cut_off.port(), sentinel.port()]);
+    hits(&patient(&url, Duration::from_secs(6)), &database).await;
 }
 
 #[tokio::test]

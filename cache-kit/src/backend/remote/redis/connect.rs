@@ -106,11 +106,7 @@ impl Connector {
     }
 
     fn late(&self) -> Error {
-        let hint = if self.access.is_encrypted() {
-            ": is it the server's port for TLS?"
-        } else {
-            ""
-        };
+        let hint = self.access.hint_of_silence();
         Error::BackendError(format!(
             "redis: no connection within {:?}{hint}",
             self.deadline
@@ -135,6 +131,14 @@ impl Access {
         return self.tls.is_some();
         #[cfg(not(feature = "redis-tls"))]
         return false;
+    }
+
+    /// What may be the reason if a server accepts a connection and does not answer.
+    pub(super) fn hint_of_silence(&self) -> &'static str {
+        match self.is_encrypted() {
+            true => ": is it the server's port for TLS?",
+            false => "",
+        }
     }
 
     /// Connects to a server and logs in; errors are in our own words.

@@ -74,7 +74,8 @@ pub use tls::RedisTls;
 ///
 /// # Sentinels
 /// With `redis+sentinel://` the sentinels are asked for the master at every connection: each in turn,
-/// within its share of the connect deadline, and the one that named the master last comes first. The
+/// within its share of the connect deadline, and the one that named the master last comes first. A
+/// master that does not answer leaves time for the others, which may name another one. The
 /// server must say that it is a master (`ROLE`; a user without that right goes on). While a
 /// connection lasts, one of them is asked again every second, and the connection ends when they name
 /// another master: the old one may go on to answer, if it only stood still during the failover.

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::redis::{RedisError, RedisResult, Value};
 
@@ -22,6 +22,8 @@ pub(super) struct Watched {
     sentinels: Mutex<Vec<Host>>,
     master: String,
     access: Access,
+    /// For all of them, and the master.
+    deadline: Duration,
     /// How long one sentinel may take, so that a silent one leaves time for the others and the
     /// master.
     share: Duration,
@@ -40,6 +42,7 @@ impl Watched {
             sentinels: Mutex::new(sentinels.hosts.clone()),
             master: sentinels.master.clone(),
             access,
+            deadline,
             share: deadline / shares.saturating_add(1),
         }
     }
@@ -47,23 +50,27 @@ impl Watched {
     /// Connects to the master that the sentinels name. A sentinel may be the last to know, so the
     /// next one is asked if the server is none.
     pub(super) async fn open(self: &Arc<Self>, access: &Access) -> Result<Connection> {
-        let hosts = self.sentinels();
+        let (begun, hosts) = (Instant::now(), self.sentinels());
         let (count, mut tried) = (hosts.len(), Vec::new());
         let (mut unknown, mut silent, mut refused) = (0, None, None);
-        for host in hosts {
+        for (place, host) in hosts.into_iter().enumerate() {
             match self.ask(&host).await {
                 Ok(Named::At(master)) if tried.contains(&master) => {}
-                Ok(Named::At(master)) => match open_master(access, &master).await {
-                    Ok(connection) => {
-                        self.prefer(&host);
-                        connection.end_after(Arc::clone(self).until_another_than(master));
-                        return Ok(connection);
+                Ok(Named::At(master)) => {
+                    let limit = self.left(begun, count - place - 1);
+                    let opened = tokio::time::timeout(limit, open_master(access, &master)).await;
+                    match opened.unwrap_or_else(|_| Err(silent_master(access))) {
+                        Ok(connection) => {
+                            self.prefer(&host);
+                            connection.end_after(Arc::clone(self).until_another_than(master));
+                            return Ok(connection);
+                        }
+                        Err(error) => {
+                            refused = Some(error);
+                            tried.push(master);
+                        }
                     }
-                    Err(error) => {
-                        refused = Some(error);
-                        tried.push(master);
-                    }
-                },
+                }
                 Ok(Named::Unknown) => unknown += 1,
                 Err(error) => silent = Some(error),
             }
@@ -152,6 +159,15 @@ impl Watched {
         answered.unwrap_or_else(|_| Err(backend_error("it does not answer in its time")))
     }
 
+    /// How long a master may take, while this many sentinels have not been asked: one of them may name
+    /// another one. The last one ends a little before the deadline, so that its error is told.
+    fn left(&self, begun: Instant, others: usize) -> Duration {
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        let spared = self.share.saturating_mul(others) + self.share / 8;
+        let left = self.deadline.saturating_sub(begun.elapsed());
+        left.saturating_sub(spared).max(self.share / 2)
+    }
+
     fn prefer(&self, host: &Host) {
         let mut sentinels = self.lock();
         if let Some(place) = sentinels.iter().position(|known| known == host) {
@@ -189,6 +205,13 @@ async fn open_master(access: &Access, master: &Address) -> Result<Connection> {
         Err(error) if is_refused(&error) => Ok(connection),
         Err(error) => Err(said_of(&error, "ROLE")),
     }
+}
+
+fn silent_master(access: &Access) -> Error {
+    let hint = access.hint_of_silence();
+    backend_error(&format!(
+        "the master that the sentinels name does not answer in its time{hint}"
+    ))
 }
 
 fn is_master(role: &[Value]) -> bool {
