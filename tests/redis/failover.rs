@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use cache_kit::CacheService;
 use cache_kit::CacheStrategy::Refresh;
-use cache_kit::backend::Invalidated;
+use cache_kit::backend::{Invalidated, NodeRole, RedisBackend};
+use cache_kit_tests::calls::serves_again;
 use cache_kit_tests::servers::{Proxy, RedisServer};
 use cache_kit_tests::{Gated, Row};
 
-use super::{call, service_by_default};
+use super::{PATIENCE, Service, call, config, service_by_default};
 
 /// How long it may take to find the new master. Some hundred milliseconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -48,4 +50,39 @@ async fn an_old_master_that_became_a_replica_is_left() {
     {
         assert!(begun.elapsed() < LIMIT, "{:?}", here.backend().health());
     }
+}
+
+/// A service with few calls would need minutes for the failures that open a breaker.
+#[tokio::test]
+async fn calls_leave_a_replica_without_the_breaker() {
+    let (old, new) = (RedisServer::start(), RedisServer::start());
+    let address = Proxy::in_front_of(old.addr());
+    let database = Gated::open();
+    database.set("k", 1);
+    let config = config(&old.url_through(&address)).set(|encoded| {
+        encoded
+            .with_operation_deadline(PATIENCE)
+            .with_breaker_failures(u32::MAX)
+    });
+    let service: Service = CacheService::new(RedisBackend::new(config).unwrap());
+    let role = || {
+        service
+            .backend()
+            .health()
+            .nodes
+            .first()
+            .map(|node| node.role)
+    };
+    old.become_replica_of(&new);
+    // A store that is refused: nothing is queued, which would be tried again in the background.
+    call(&service, &database, "k", Refresh).await.unwrap();
+    assert_eq!(role(), Some(NodeRole::Replica));
+    address.redirect(new.addr());
+    serves_again::<RedisServer>(&service, &database, "k", 1).await;
+    assert_eq!(role(), Some(NodeRole::Primary));
+    let health = service.backend().health();
+    assert!(
+        health.available && health.last_error.is_none(),
+        "{health:?}"
+    );
 }

@@ -7,6 +7,7 @@ use tokio::runtime::{Handle, Id};
 use tokio::sync::{oneshot, watch};
 
 use super::connect::Connector;
+use super::demoted::{Demoted, prove};
 use super::dial::Connection;
 use super::dialect::Dialect;
 use crate::error::{Error, Result};
@@ -39,14 +40,6 @@ struct State {
     demoted: Option<Demoted>,
 }
 
-/// A server that is not to be used.
-struct Demoted {
-    /// A key that it refused.
-    key: Arc<str>,
-    /// The error of every command until it has proved to take this key.
-    error: Error,
-}
-
 struct Home {
     runtime: Id,
     door: Door,
@@ -68,6 +61,8 @@ enum Found {
     Stranger,
     Usable(Usable),
     Wait(watch::Receiver<Option<Result<()>>>),
+    /// The server is not to be used, and the caller must find out whether that is still so.
+    Prove(Arc<str>),
     /// There is no connection; the caller must make it, under this number.
     Make(Attempt, watch::Receiver<Option<Result<()>>>),
 }
@@ -95,6 +90,10 @@ impl Link {
                 Found::Stranger => {
                     self.settle(&runtime);
                     known = true;
+                    continue;
+                }
+                Found::Prove(key) => {
+                    Box::pin(prove(self, &key)).await?;
                     continue;
                 }
                 Found::Wait(opened) => opened,
@@ -146,8 +145,8 @@ impl Link {
 
     fn find(&self, id: Id) -> Result<Found> {
         let mut state = self.homes.lock();
-        if let Some(demoted) = &state.demoted {
-            return Err(demoted.error.clone());
+        if let Some(demoted) = &mut state.demoted {
+            return demoted.turn().map(Found::Prove);
         }
         let last = state.last + 1;
         let Some(home) = state.homes.iter_mut().find(|home| home.runtime == id) else {
@@ -190,17 +189,14 @@ impl Link {
         }
     }
 
-    /// The server is a replica, or one of several that keep the keys. Nothing is sent until `prove`
-    /// shows otherwise.
+    /// The server is a replica, or one of several that keep the keys. Nothing else is sent until
+    /// `prove` shows otherwise, which the next caller tries, and the ping of a breaker.
     pub(super) fn demote(&self, number: u64, key: &str, error: Error) {
         let mut state = self.homes.lock();
         if state.opened(number).is_none() {
             return;
         }
-        state.demoted = Some(Demoted {
-            key: key.into(),
-            error,
-        });
+        state.demoted = Some(Demoted::new(key, error));
         let doors: Vec<Door> = state.homes.iter_mut().filter_map(Home::leave).collect();
         drop(state);
         drop(doors);
@@ -209,10 +205,7 @@ impl Link {
     /// A key that was refused, if the server is not to be used.
     pub(super) fn demoted(&self) -> Option<Arc<str>> {
         let state = self.homes.lock();
-        state
-            .demoted
-            .as_ref()
-            .map(|demoted| Arc::clone(&demoted.key))
+        state.demoted.as_ref().map(Demoted::key)
     }
 
     /// A connection that no other caller uses, made by a task, to test a server that was not to be

@@ -6,6 +6,7 @@ mod cluster;
 mod config;
 mod connect;
 mod connection;
+mod demoted;
 mod dial;
 mod dialect;
 mod fences;
@@ -60,8 +61,8 @@ pub use tls::RedisTls;
 ///
 /// Nothing is sent to a server that has become a replica, since it would refuse every invalidation,
 /// nor to one that says that another server keeps a key: it is a node of a cluster, and
-/// `redis+cluster://` has to be written. The task tests it by deleting the key that it refused. A
-/// cluster of one node can be used by `redis://`, too.
+/// `redis+cluster://` has to be written. It is tested by deleting the key that it refused: by the task,
+/// and by the next call, one every 500 ms at most. A cluster of one node can be used by `redis://`, too.
 ///
 /// # A cluster
 /// With `redis+cluster://`, each key is sent to the node that keeps its slot; batches and concurrent

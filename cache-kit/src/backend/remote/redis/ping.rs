@@ -1,10 +1,11 @@
-//! Finds out whether a server answers, and whether one that was a replica takes writes again.
+//! Finds out whether a server answers.
 
 use ::redis::RedisResult;
 
 use super::connection::Link;
+use super::demoted::prove;
 use super::said::{is_login, is_lost, said_of};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Asks the server behind `link` for an answer.
 pub(super) async fn ping(link: &Link) -> Result<()> {
@@ -27,23 +28,6 @@ pub(super) async fn ping(link: &Link) -> Result<()> {
         unanswered.answered();
     }
     answer.map_err(|error| said_of(&error, "PING"))
-}
-
-/// Finds out whether a server that was a replica takes writes. The key is one of ours, whose
-/// deletion or store the server refused.
-async fn prove(link: &Link, key: &str) -> Result<()> {
-    let mut connection = link.apart().await?;
-    let deleted: RedisResult<()> = ::redis::cmd("DEL")
-        .arg(key)
-        .query_async(&mut connection)
-        .await;
-    match deleted.map_err(|error| said_of(&error, "DEL")) {
-        Ok(()) | Err(Error::BackendRefused(_)) => {
-            link.promoted();
-            Ok(())
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// A ping. A connection that gives no answer to it is replaced: it may be one that the network has
