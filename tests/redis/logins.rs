@@ -1,13 +1,15 @@
 //! Passwords that change while the service runs.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use cache_kit::CacheStrategy::{Fresh, Refresh};
 use cache_kit::backend::RedisBackend;
 use cache_kit::{CacheService, Error};
 use cache_kit_tests::Gated;
 use cache_kit_tests::calls::{answers_from_the_repository, is_hit, serves_again};
-use cache_kit_tests::servers::{RedisServer, room};
+use cache_kit_tests::servers::{RedisServer, eventually, room};
 
 use super::{PATIENCE, Service, call, config, service_by_default};
 
@@ -129,6 +131,42 @@ async fn a_password_is_asked_for_at_each_connection() {
             .contains("asking for the password panicked"),
         "{error}"
     );
+}
+
+/// A token service that hangs must not take a thread for every attempt to connect.
+#[tokio::test]
+async fn a_password_that_does_not_come_is_asked_for_once() {
+    let (server, database) = scene();
+    let (tell, told) = std::sync::mpsc::channel::<String>();
+    let (told, asked) = (Mutex::new(told), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&asked);
+    let url = format!("redis://app@127.0.0.1:{}", server.port());
+    let config = config(&url)
+        .with_password(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let _ = told.lock().unwrap().recv();
+            Ok("first".to_owned())
+        })
+        .with_connect_deadline(Duration::from_millis(20))
+        .set(|encoded| {
+            encoded
+                .with_operation_deadline(PATIENCE)
+                .with_breaker_failures(u32::MAX)
+        });
+    let service: Service = CacheService::new(RedisBackend::new(config).unwrap());
+    for _ in 0..50 {
+        let error = call(&service, &database, "k", Fresh).await.unwrap_err();
+        assert!(
+            error.to_string().contains("no connection within"),
+            "{error}"
+        );
+    }
+    eventually("it is asked for", PATIENCE, || {
+        asked.load(Ordering::SeqCst) > 0
+    });
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    drop(tell);
+    serves_again::<RedisServer>(&service, &database, "k", 1).await;
 }
 
 /// It is not ignored, as if the login were that of the default user.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 
 use super::address::Topology;
+use super::aside::Aside;
 use super::login::{Login, Password};
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
@@ -82,8 +83,8 @@ impl RedisConfig {
 
     /// Asks for the password before each connection, instead of taking one from the URL: for one
     /// that changes while the service runs, such as a token. `password` runs where it may block,
-    /// within the connect deadline. Its error, which should not contain a password, is that of
-    /// connecting.
+    /// within the connect deadline, and never twice at a time: while it hangs, no connection is made.
+    /// Its error, which should not contain a password, is that of connecting, whatever its kind.
     ///
     /// A new password is used by the next connection. A connection that the server has accepted
     /// goes on, until the server closes it or asks for a login again.
@@ -92,6 +93,7 @@ impl RedisConfig {
         password: impl Fn() -> Result<String> + Send + Sync + 'static,
     ) -> Self {
         self.login.password = Password::Asked(Arc::new(password));
+        self.login.aside = Aside::default();
         self
     }
 
@@ -99,6 +101,7 @@ impl RedisConfig {
     /// break at its end does not count. In a URL this is `pass_file=/path`.
     pub fn with_password_file(mut self, path: impl AsRef<Path>) -> Self {
         self.login.password = Password::File(path.as_ref().to_owned());
+        self.login.aside = Aside::default();
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ::redis::{ProtocolVersion, RedisConnectionInfo};
 
+use super::aside::Aside;
 use crate::error::{Error, Result};
 
 /// What is said to a server first.
@@ -14,6 +15,8 @@ use crate::error::{Error, Result};
 pub(super) struct Login {
     pub(super) user: Option<String>,
     pub(super) password: Password,
+    /// How the password is asked for.
+    pub(super) aside: Aside,
     pub(super) db: i64,
     /// RESP3 if the server speaks it, where it is not chosen.
     pub(super) protocol: Option<ProtocolVersion>,
@@ -57,7 +60,7 @@ impl Login {
             info = info.set_username(user);
         }
         // The client sends a user only with a password. The server takes any if it asks for none.
-        let password = match self.password.now().await? {
+        let password = match self.password.now(&self.aside).await? {
             None if self.user.is_some() => Some(String::new()),
             password => password,
         };
@@ -69,13 +72,13 @@ impl Login {
 }
 
 impl Password {
-    async fn now(&self) -> Result<Option<String>> {
+    async fn now(&self, aside: &Aside) -> Result<Option<String>> {
         match self {
             Self::None => Ok(None),
             Self::Text(password) => Ok(Some(password.clone())),
             Self::File(path) => {
                 let path = path.clone();
-                let read = blocking("the password file", move || {
+                let read = aside.run("the password file", move || {
                     std::fs::read_to_string(path).map_err(|error| unreadable("pass_file", &error))
                 });
                 let text = read.await?;
@@ -90,22 +93,10 @@ impl Password {
             }
             Self::Asked(ask) => {
                 let ask = Arc::clone(ask);
-                blocking("the password", move || ask()).await.map(Some)
+                aside.run("the password", move || ask()).await.map(Some)
             }
         }
     }
-}
-
-/// Runs what may block, such as reading a file, outside of the runtime's tasks.
-pub(super) async fn blocking<O: Send + 'static>(
-    what: &str,
-    work: impl FnOnce() -> Result<O> + Send + 'static,
-) -> Result<O> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
-        Err(Error::BackendError(format!(
-            "redis: asking for {what} panicked, or its runtime has ended"
-        )))
-    })
 }
 
 /// The file of a parameter cannot be read. Its path may be a secret that was put into the wrong

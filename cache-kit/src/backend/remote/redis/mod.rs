@@ -1,6 +1,7 @@
 //! [`RedisBackend`]: entries in Redis, shared by all processes that use it.
 
 mod address;
+mod aside;
 #[cfg(feature = "redis-cluster")]
 mod cluster;
 mod config;

@@ -15,8 +15,9 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{self, AlertDescription, CertificateError, ClientConfig, RootCertStore};
 
 use super::address::Address;
+use super::aside::Aside;
 use super::connect::Failure;
-use super::login::{blocking, unreadable};
+use super::login::unreadable;
 use crate::error::{Error, Result};
 
 /// Why a connection may end between the handshake and the answer to the login: in TLS 1.3 the server
@@ -54,6 +55,8 @@ pub struct RedisTls {
     roots: Option<Pem>,
     /// A certificate with those that sign it, and its key.
     client: Option<(Pem, Pem)>,
+    /// How the files are read.
+    aside: Aside,
 }
 
 #[derive(Clone)]
@@ -105,7 +108,8 @@ impl RedisTls {
         let name = ServerName::try_from(host.clone())
             .map_err(|_| config_error("the host is no name that a certificate can have"))?;
         let settings = self.clone();
-        let config = blocking("the certificates", move || settings.client_config()).await?;
+        let read = move || settings.client_config();
+        let config = self.aside.run("the certificates", read).await?;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await;
         stream.map_err(|error| match error.kind() {
