@@ -93,10 +93,25 @@ impl Password {
             }
             Self::Asked(ask) => {
                 let ask = Arc::clone(ask);
-                aside.run("the password", move || ask()).await.map(Some)
+                let asked = move || ask().map_err(|error| not_told(&error));
+                aside.run("the password", asked).await.map(Some)
             }
         }
     }
+}
+
+/// The user's function has failed. Its kind of error says nothing of the server, which has neither
+/// refused anything nor is set up wrongly.
+fn not_told(error: &Error) -> Error {
+    let text = match error {
+        Error::BackendError(text)
+        | Error::ConnectionLost(text)
+        | Error::BackendRefused(text)
+        | Error::ConfigError(text)
+        | Error::Timeout(text) => text.clone(),
+        error => error.to_string(),
+    };
+    Error::BackendError(format!("redis: the password: {text}"))
 }
 
 /// The file of a parameter cannot be read. Its path may be a secret that was put into the wrong
@@ -116,5 +131,33 @@ impl fmt::Debug for Password {
             Self::File(_) => "from a file",
             Self::Asked(_) => "asked for",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_error_of_a_function_is_one_of_the_server() {
+        let text = || "no token".to_owned();
+        for error in [
+            Error::BackendError(text()),
+            Error::BackendRefused(text()),
+            Error::ConnectionLost(text()),
+            Error::ConfigError(text()),
+            Error::Timeout(text()),
+            Error::RepositoryError(text()),
+        ] {
+            let login = Login {
+                password: Password::Asked(Arc::new(move || Err(error.clone()))),
+                ..Login::default()
+            };
+            let Err(Error::BackendError(said)) = login.now().await.map(|_| ()) else {
+                panic!("a failure of connecting");
+            };
+            assert!(said.starts_with("redis: the password: "), "{said}");
+            assert!(said.ends_with("no token"), "{said}");
+        }
     }
 }
