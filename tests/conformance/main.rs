@@ -13,12 +13,12 @@ mod broken;
 mod byte_store;
 mod tiered;
 
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use cache_kit::backend::{
     AnyBackend, CacheBackend, Encoded, EncodedConfig, Engine, InMemoryBackend, MemcachedBackend,
-    MemcachedConfig, RedisBackend, RedisConfig, RedisTls,
+    MemcachedConfig, RedisBackend, RedisConfig,
 };
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
@@ -124,62 +124,97 @@ mod bytes_in_a_map_of_the_example {
     cache_kit::conformance!(super::bytes_in_a_map());
 }
 
-/// A separate server for every behaviour; it lives as long as the harness that made it.
-fn redis<S: Server>(protocol: &str) -> Harness<RedisBackend> {
-    let server = S::start();
-    let url = format!("{}?protocol={protocol}", server.url());
+/// A backend that is made of a URL.
+trait FromUrl: CacheBackend {
+    /// With [`short_leases`], and the largest values.
+    fn from_url(url: &str, largest: usize) -> Self;
+}
+
+impl FromUrl for RedisBackend {
+    fn from_url(url: &str, largest: usize) -> Self {
+        let config = RedisConfig::from_url(url).unwrap();
+        let config = config.set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
+        Self::new(config).unwrap()
+    }
+}
+
+impl FromUrl for MemcachedBackend {
+    fn from_url(url: &str, largest: usize) -> Self {
+        let config = MemcachedConfig::from_url(url).unwrap();
+        let config = config.set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
+        Self::new(config).unwrap()
+    }
+}
+
+/// The backend that a URL chooses, with [`short_leases`] as its parameters.
+impl FromUrl for AnyBackend {
+    fn from_url(url: &str, largest: usize) -> Self {
+        let mark = if url.contains('?') { '&' } else { '?' };
+        let millis = LEASE.as_millis();
+        let url = format!(
+            "{url}{mark}lease_lifetime={millis}ms&max_value_bytes={largest}&operation_deadline=30s"
+        );
+        Self::from_url(&url).unwrap()
+    }
+}
+
+/// The servers live as long as the harness.
+fn over<B: FromUrl>(servers: impl Send + Sync + 'static, url: String) -> Harness<B> {
     Harness::remote(move || {
-        let _alive = &server;
-        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
-        RedisBackend::new(config).unwrap()
+        let _alive = &servers;
+        B::from_url(&url, LARGEST_REMOTE)
     })
     .lease_lifetime(LEASE)
     .largest_payload(LARGEST_REMOTE)
 }
 
+/// A separate server for every behaviour.
+fn redis<S: Server, B: FromUrl>(protocol: &str) -> Harness<B> {
+    let server = S::start();
+    let url = format!("{}?protocol={protocol}", server.url());
+    over(server, url)
+}
+
 mod redis_resp2 {
-    cache_kit::conformance!(super::redis::<super::RedisServer>("resp2"));
+    cache_kit::conformance!(super::redis::<super::RedisServer, super::RedisBackend>(
+        "resp2"
+    ));
 }
 
 mod redis_resp3 {
-    cache_kit::conformance!(super::redis::<super::RedisServer>("resp3"));
+    cache_kit::conformance!(super::redis::<super::RedisServer, super::RedisBackend>(
+        "resp3"
+    ));
 }
 
 mod redis_newer {
-    cache_kit::conformance!(super::redis::<super::NewerRedis>("resp3"));
+    cache_kit::conformance!(super::redis::<super::NewerRedis, super::RedisBackend>(
+        "resp3"
+    ));
 }
 
-/// A configuration with its own roots and a certificate of the client.
-fn redis_tls() -> Harness<RedisBackend> {
+/// With its own roots and a certificate of the client.
+fn redis_tls<B: FromUrl>() -> Harness<B> {
     let authority = Authority::new();
     let identity = authority.issue();
     let server = RedisServer::options()
         .tls(&authority)
         .asks_clients()
         .start();
-    let tls = RedisTls::new()
-        .with_ca_file(authority.file())
-        .with_client_files(&identity.certificate, &identity.key);
-    let url = format!("rediss://localhost:{}", server.tls_port());
-    Harness::remote(move || {
-        let _alive = (&server, &authority);
-        let config = RedisConfig::from_url(&url).unwrap().with_tls(tls.clone());
-        RedisBackend::new(config.set(short_leases)).unwrap()
-    })
-    .lease_lifetime(LEASE)
-    .largest_payload(LARGEST_REMOTE)
+    let url = format!(
+        "rediss://localhost:{}?ca={}&cert={}&key={}",
+        server.tls_port(),
+        authority.file().display(),
+        identity.certificate.display(),
+        identity.key.display(),
+    );
+    over((server, authority), url)
 }
 
-fn redis_unix() -> Harness<RedisBackend> {
+fn redis_unix<B: FromUrl>() -> Harness<B> {
     let server = RedisServer::options().unix_socket().start();
     let url = format!("unix://{}?db=1", server.socket().display());
-    Harness::remote(move || {
-        let _alive = &server;
-        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
-        RedisBackend::new(config).unwrap()
-    })
-    .lease_lifetime(LEASE)
-    .largest_payload(LARGEST_REMOTE)
+    over(server, url)
 }
 
 /// Servers for all behaviours that run at a time, since they are slow to agree. They end with the
@@ -191,43 +226,37 @@ impl<T: Send + Sync + 'static> Shared<T> {
         Self(Mutex::new(Weak::new()))
     }
 
-    fn harness(
+    fn harness<B: FromUrl>(
         &self,
         start: impl FnOnce() -> T,
         url: impl FnOnce(&T) -> String,
-    ) -> Harness<RedisBackend> {
+    ) -> Harness<B> {
         let mut place = self.0.lock().unwrap();
         let servers = place.upgrade().unwrap_or_else(|| Arc::new(start()));
         *place = Arc::downgrade(&servers);
-        let config = RedisConfig::from_url(&url(&servers)).unwrap();
-        let config = config.set(short_leases);
-        Harness::remote(move || {
-            let _alive = &servers;
-            RedisBackend::new(config.clone()).unwrap()
-        })
-        .lease_lifetime(LEASE)
-        .largest_payload(LARGEST_REMOTE)
+        let url = url(&servers);
+        over(servers, url)
     }
 }
 
 mod redis_tls_with_own_roots_and_a_certificate {
-    cache_kit::conformance!(super::redis_tls());
+    cache_kit::conformance!(super::redis_tls::<super::RedisBackend>());
 }
 
 mod redis_unix_socket {
-    cache_kit::conformance!(super::redis_unix());
+    cache_kit::conformance!(super::redis_unix::<super::RedisBackend>());
 }
 
-fn redis_sentinel() -> Harness<RedisBackend> {
+fn redis_sentinel<B: FromUrl>() -> Harness<B> {
     static SERVERS: Shared<Watched> = Shared::new();
     SERVERS.harness(|| Watched::options().sentinels(3).start(), Watched::url)
 }
 
 mod redis_sentinel_with_a_replica {
-    cache_kit::conformance!(super::redis_sentinel());
+    cache_kit::conformance!(super::redis_sentinel::<super::RedisBackend>());
 }
 
-fn redis_sentinel_tls() -> Harness<RedisBackend> {
+fn redis_sentinel_tls<B: FromUrl>() -> Harness<B> {
     static SERVERS: Shared<(Watched, Authority)> = Shared::new();
     let start = || {
         let authority = Authority::new();
@@ -237,10 +266,10 @@ fn redis_sentinel_tls() -> Harness<RedisBackend> {
 }
 
 mod redis_sentinel_over_tls {
-    cache_kit::conformance!(super::redis_sentinel_tls());
+    cache_kit::conformance!(super::redis_sentinel_tls::<super::RedisBackend>());
 }
 
-fn redis_cluster_tls() -> Harness<RedisBackend> {
+fn redis_cluster_tls<B: FromUrl>() -> Harness<B> {
     static SERVERS: Shared<(RedisCluster, Authority)> = Shared::new();
     let start = || {
         let authority = Authority::new();
@@ -251,24 +280,16 @@ fn redis_cluster_tls() -> Harness<RedisBackend> {
 }
 
 mod redis_cluster_over_tls {
-    cache_kit::conformance!(super::redis_cluster_tls());
+    cache_kit::conformance!(super::redis_cluster_tls::<super::RedisBackend>());
 }
 
-/// One cluster for all behaviours: six servers are slow to agree. Every behaviour has keys of its own.
-static CLUSTER: LazyLock<RedisCluster> = LazyLock::new(RedisCluster::start);
-
-fn redis_cluster(cluster: &'static RedisCluster) -> Harness<RedisBackend> {
-    let url = cluster.url();
-    Harness::remote(move || {
-        let config = RedisConfig::from_url(&url).unwrap().set(short_leases);
-        RedisBackend::new(config).unwrap()
-    })
-    .lease_lifetime(LEASE)
-    .largest_payload(LARGEST_REMOTE)
+fn redis_cluster<B: FromUrl>() -> Harness<B> {
+    static SERVERS: Shared<RedisCluster> = Shared::new();
+    SERVERS.harness(RedisCluster::start, RedisCluster::url)
 }
 
 mod redis_cluster_of_three {
-    cache_kit::conformance!(super::redis_cluster(&super::CLUSTER));
+    cache_kit::conformance!(super::redis_cluster::<super::RedisBackend>());
 }
 
 /// Memcached counts whole seconds, and adds one so that no lease ends early.
@@ -277,31 +298,30 @@ const LEASE_OF_MEMCACHED: Duration = Duration::from_secs(2);
 /// Below a server's default limit.
 const LARGEST_OF_MEMCACHED: usize = 1_000_000;
 
-fn memcached(servers: Vec<MemcachedServer>) -> Harness<MemcachedBackend> {
+fn memcached<B: FromUrl>(servers: Vec<MemcachedServer>) -> Harness<B> {
     let url = MemcachedServer::url_of(&servers);
     Harness::remote(move || {
         let _alive = &servers;
-        let config = MemcachedConfig::from_url(&url).unwrap();
-        let config =
-            config.set(|encoded| short_leases(encoded).with_max_value_bytes(LARGEST_OF_MEMCACHED));
-        MemcachedBackend::new(config).unwrap()
+        B::from_url(&url, LARGEST_OF_MEMCACHED)
     })
     .lease_lifetime(LEASE_OF_MEMCACHED)
     .largest_payload(LARGEST_OF_MEMCACHED)
 }
 
 mod memcached_one_server {
-    cache_kit::conformance!(super::memcached(vec![super::MemcachedServer::start()]));
+    cache_kit::conformance!(super::memcached::<super::MemcachedBackend>(vec![
+        super::MemcachedServer::start()
+    ]));
 }
 
 mod memcached_three_servers {
-    cache_kit::conformance!(super::memcached(
+    cache_kit::conformance!(super::memcached::<super::MemcachedBackend>(
         (0..3).map(|_| super::MemcachedServer::start()).collect()
     ));
 }
 
 mod memcached_unix_socket {
-    cache_kit::conformance!(super::memcached(vec![
+    cache_kit::conformance!(super::memcached::<super::MemcachedBackend>(vec![
         super::MemcachedServer::options().unix_socket().start()
     ]));
 }
@@ -320,58 +340,46 @@ mod chosen_memory_moka {
     cache_kit::conformance!(super::chosen_memory("memory://?engine=moka"));
 }
 
-/// [`short_leases`], as the parameters of a URL.
-fn chosen(url: &str, mark: char, largest: usize) -> AnyBackend {
-    let millis = LEASE.as_millis();
-    let url = format!(
-        "{url}{mark}lease_lifetime={millis}ms&max_value_bytes={largest}&operation_deadline=30s"
-    );
-    AnyBackend::from_url(&url).unwrap()
-}
-
-fn chosen_redis(protocol: &str) -> Harness<AnyBackend> {
-    let server = RedisServer::start();
-    let url = format!("{}?protocol={protocol}", server.url());
-    Harness::remote(move || {
-        let _alive = &server;
-        chosen(&url, '&', LARGEST_REMOTE)
-    })
-    .lease_lifetime(LEASE)
-    .largest_payload(LARGEST_REMOTE)
-}
-
 mod chosen_redis_resp2 {
-    cache_kit::conformance!(super::chosen_redis("resp2"));
+    cache_kit::conformance!(super::redis::<super::RedisServer, super::AnyBackend>(
+        "resp2"
+    ));
 }
 
 mod chosen_redis_resp3 {
-    cache_kit::conformance!(super::chosen_redis("resp3"));
+    cache_kit::conformance!(super::redis::<super::RedisServer, super::AnyBackend>(
+        "resp3"
+    ));
 }
 
-fn chosen_redis_cluster(cluster: &'static RedisCluster) -> Harness<AnyBackend> {
-    let url = cluster.url();
-    Harness::remote(move || chosen(&url, '?', LARGEST_REMOTE))
-        .lease_lifetime(LEASE)
-        .largest_payload(LARGEST_REMOTE)
+mod chosen_redis_tls_with_own_roots_and_a_certificate {
+    cache_kit::conformance!(super::redis_tls::<super::AnyBackend>());
+}
+
+mod chosen_redis_unix_socket {
+    cache_kit::conformance!(super::redis_unix::<super::AnyBackend>());
+}
+
+mod chosen_redis_sentinel_with_a_replica {
+    cache_kit::conformance!(super::redis_sentinel::<super::AnyBackend>());
+}
+
+mod chosen_redis_sentinel_over_tls {
+    cache_kit::conformance!(super::redis_sentinel_tls::<super::AnyBackend>());
 }
 
 mod chosen_redis_cluster_of_three {
-    cache_kit::conformance!(super::chosen_redis_cluster(&super::CLUSTER));
+    cache_kit::conformance!(super::redis_cluster::<super::AnyBackend>());
 }
 
-fn chosen_memcached() -> Harness<AnyBackend> {
-    let servers = [MemcachedServer::start(), MemcachedServer::start()];
-    let url = MemcachedServer::url_of(&servers);
-    Harness::remote(move || {
-        let _alive = &servers;
-        chosen(&url, '?', LARGEST_OF_MEMCACHED)
-    })
-    .lease_lifetime(LEASE_OF_MEMCACHED)
-    .largest_payload(LARGEST_OF_MEMCACHED)
+mod chosen_redis_cluster_over_tls {
+    cache_kit::conformance!(super::redis_cluster_tls::<super::AnyBackend>());
 }
 
 mod chosen_memcached_two_servers {
-    cache_kit::conformance!(super::chosen_memcached());
+    cache_kit::conformance!(super::memcached::<super::AnyBackend>(
+        (0..2).map(|_| super::MemcachedServer::start()).collect()
+    ));
 }
 
 /// The example of a custom store, with its type erased.
