@@ -89,6 +89,12 @@ async fn one_of_three_stops_and_only_its_keys_are_loaded_uncached() {
     let waiting = backend.health().pending_invalidations;
     assert_eq!(waiting, three.kept_by(1).count());
     assert_eq!(healths[1].pending_invalidations, waiting, "{healths:?}");
+    let nodes = backend.health().nodes;
+    let names: Vec<_> = three.servers.iter().map(MemcachedServer::name).collect();
+    assert!(nodes.iter().map(|node| &node.name).eq(&names), "{nodes:?}");
+    let available: Vec<_> = nodes.iter().map(|node| node.available).collect();
+    assert_eq!(available, [true, false, true], "{nodes:?}");
+    assert_eq!(nodes[1].pending_invalidations, waiting, "{nodes:?}");
 
     three.servers[1].cont();
     for id in three.kept_by(1) {
