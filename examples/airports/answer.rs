@@ -16,6 +16,8 @@ use crate::entity::Airport;
 
 /// Where the answer came from: `hit`, `loaded`, `shared`, `stale` or `none`.
 pub(crate) const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+/// How many airports of a list the cache had.
+pub(crate) const X_CACHE_HITS: HeaderName = HeaderName::from_static("x-cache-hits");
 /// How old a cached answer is, in milliseconds.
 pub(crate) const X_CACHE_AGE: HeaderName = HeaderName::from_static("x-cache-age");
 /// The failures that the call worked around: `read`, `store`, `invalidation-pending`, separated by
@@ -148,10 +150,64 @@ impl IntoResponse for Answer {
             headers.insert(X_CACHE_AGE, HeaderValue::from(millis));
         }
         tell_degraded(headers, self.degraded);
-        let timing = format!("lookup;dur={:.4}", self.took.as_secs_f64() * 1e3);
-        if let Ok(timing) = HeaderValue::try_from(timing) {
-            headers.insert(SERVER_TIMING, timing);
+        tell_time(headers, self.took);
+        response
+    }
+}
+
+fn tell_time(headers: &mut HeaderMap, took: Duration) {
+    let timing = format!("lookup;dur={:.4}", took.as_secs_f64() * 1e3);
+    if let Ok(timing) = HeaderValue::try_from(timing) {
+        headers.insert(SERVER_TIMING, timing);
+    }
+}
+
+/// The cache's answer to a request for many airports: a list in the order of the request, with null
+/// for an airport that there is not.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    airports: Vec<Option<Arc<Airport>>>,
+    /// `Hit` if the cache had all of them, otherwise that of the first which it had not.
+    origin: Origin,
+    hits: usize,
+    degraded: Degraded,
+    took: Duration,
+}
+
+impl Answers {
+    pub(crate) fn new(
+        airports: Vec<Option<Arc<Airport>>>,
+        outcomes: &[Outcome],
+        took: Duration,
+    ) -> Self {
+        let mut degraded = Degraded::default();
+        for more in outcomes.iter().map(Outcome::degraded) {
+            degraded.read |= more.read;
+            degraded.store |= more.store;
+            degraded.invalidation_pending |= more.invalidation_pending;
+            degraded.repository |= more.repository;
         }
+        let origins = || outcomes.iter().map(Origin::from);
+        let missed = origins().find(|origin| *origin != Origin::Hit);
+        Self {
+            airports,
+            origin: missed.unwrap_or(Origin::Hit),
+            hits: origins().filter(|origin| *origin == Origin::Hit).count(),
+            degraded,
+            took,
+        }
+    }
+}
+
+impl IntoResponse for Answers {
+    fn into_response(self) -> Response {
+        let airports: Vec<_> = self.airports.iter().map(Option::as_deref).collect();
+        let mut response = Json(airports).into_response();
+        let headers = response.headers_mut();
+        headers.insert(X_CACHE, HeaderValue::from_static(self.origin.name()));
+        headers.insert(X_CACHE_HITS, HeaderValue::from(self.hits));
+        tell_degraded(headers, self.degraded);
+        tell_time(headers, self.took);
         response
     }
 }

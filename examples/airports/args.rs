@@ -29,6 +29,7 @@ routes:
   GET /airports/{icao}      one airport; `cache-control: no-cache` asks the database
   PUT /airports/{icao}      change name, city or elevation: {\"name\": \"…\"}
   DELETE /airports/{icao}
+  GET /airports?icao=A,B    up to 200 airports, with one look-up and one query
   GET /stats                requests, database statements, cache statistics
   GET /healthz              whether it serves, and how the cache is doing
   GET /readyz               whether the cache answers now

@@ -43,6 +43,17 @@ impl Cache {
         self.service.execute(feeder, airports, strategy).await
     }
 
+    /// [`CacheService::execute_many`] with the default strategy.
+    pub(crate) async fn execute_many(
+        &self,
+        feeders: &mut Vec<GetAirportFeeder>,
+        airports: &AirportRepository,
+    ) -> cache_kit::Result<Vec<Outcome>> {
+        self.service
+            .execute_many(feeders, airports, CacheStrategy::Refresh)
+            .await
+    }
+
     /// [`CacheService::invalidate`].
     pub(crate) async fn invalidate(&self, icao: &String) -> cache_kit::Result<Invalidated> {
         self.service.invalidate::<Airport>(icao).await
@@ -64,15 +75,24 @@ impl Cache {
         })
     }
 
-    /// Which cache it is, and its health as this process sees it.
+    /// Which cache it is, and its health and that of its servers, as this process sees them.
     pub(crate) fn health(&self) -> Value {
         let backend = self.service.backend();
         let health = backend.health();
+        let nodes = health.nodes.iter().map(|node| {
+            json!({
+                "name": node.name,
+                "role": node.role.as_str(),
+                "available": node.available,
+                "pending_invalidations": node.pending_invalidations,
+            })
+        });
         json!({
             "kind": backend.kind(),
             "available": health.available,
             "pending_invalidations": health.pending_invalidations,
             "last_error": health.last_error,
+            "nodes": nodes.collect::<Vec<_>>(),
         })
     }
 

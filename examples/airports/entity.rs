@@ -46,6 +46,19 @@ impl GetAirport {
             Err(NotIcao)
         }
     }
+
+    /// The most airports of one request.
+    const MOST: usize = 200;
+
+    /// Reads the ids of a query, `icao=EDDF,EGLL`: 1 to 200.
+    pub(crate) fn parse_many(query: &str) -> Result<Vec<Self>, NotIcao> {
+        let ids = query.strip_prefix("icao=").ok_or(NotIcao)?.split(',');
+        let requests = ids.map(Self::parse).collect::<Result<Vec<_>, _>>()?;
+        if requests.len() > Self::MOST {
+            return Err(NotIcao);
+        }
+        Ok(requests)
+    }
 }
 
 /// The id is not an ICAO code.
@@ -116,6 +129,25 @@ mod tests {
             "airport:EDDF",
         ] {
             assert_eq!(GetAirport::parse(id).err(), Some(NotIcao), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_has_1_to_200_ids() {
+        let parsed = GetAirport::parse_many("icao=EDDF,egll").unwrap();
+        let ids: Vec<_> = parsed.iter().map(|request| &request.icao).collect();
+        assert_eq!(ids, ["EDDF", "EGLL"]);
+        let many = |count| format!("icao={}", vec!["EDDF"; count].join(","));
+        assert_eq!(
+            GetAirport::parse_many(&many(200)).map(|ids| ids.len()),
+            Ok(200)
+        );
+        for query in ["", "icao=", "iata=EDDF", "icao=EDDF,", &many(201)] {
+            assert_eq!(
+                GetAirport::parse_many(query).err(),
+                Some(NotIcao),
+                "{query}"
+            );
         }
     }
 

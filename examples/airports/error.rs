@@ -56,7 +56,9 @@ impl ApiError {
 
     fn message(&self) -> &'static str {
         match self {
-            Self::NotIcao => "an airport's id is its ICAO code: four letters",
+            Self::NotIcao => {
+                "an airport's id is its ICAO code: four letters; ?icao= takes 1 to 200"
+            }
             Self::Body(JsonRejection::JsonSyntaxError(_)) => "the body is not JSON",
             Self::Body(JsonRejection::JsonDataError(_)) => {
                 "the body may have name, city (texts) and elevation (a number), nothing else"

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::extract::rejection::{JsonRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -17,9 +17,9 @@ use cache_kit::backend::Invalidated;
 use cache_kit::observability::Degraded;
 use serde_json::{Value, json};
 
-use crate::answer::{Answer, tell_degraded};
+use crate::answer::{Answer, Answers, tell_degraded};
 use crate::cache::Cache;
-use crate::entity::{AirportChange, GetAirport, NotIcao};
+use crate::entity::{AirportChange, GetAirport, GetAirportFeeder, NotIcao};
 use crate::error::{ApiError, Cause};
 use crate::repository::{AirportRepository, may_be_committed};
 
@@ -54,6 +54,7 @@ impl App {
 
     pub(crate) fn router(self) -> Router {
         Router::new()
+            .route("/airports", get(read_airports))
             .route(
                 "/airports/{icao}",
                 get(read_airport).put(change_airport).delete(delete_airport),
@@ -136,6 +137,22 @@ async fn read_airport(
         _ => CacheStrategy::Refresh,
     };
     app.ask(request, strategy).await
+}
+
+/// `?icao=EDDF,EGLL`: one look-up and at most one query for all of them.
+async fn read_airports(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+) -> Result<Answers, ApiError> {
+    let mut feeders = GetAirport::parse_many(query.as_deref().unwrap_or_default())?
+        .into_iter()
+        .map(GetAirport::into_feeder)
+        .collect::<Vec<_>>();
+    let started = Instant::now();
+    let outcomes = app.cache.execute_many(&mut feeders, &app.airports).await?;
+    let took = started.elapsed();
+    let airports = feeders.into_iter().map(GetAirportFeeder::into_entity);
+    Ok(Answers::new(airports.collect(), &outcomes, took))
 }
 
 async fn change_airport(

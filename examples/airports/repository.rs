@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use cache_kit::repository::in_order;
 use cache_kit::{DataRepository, Error};
 use serde::{Deserialize, Serialize};
 use sqlx::query::Query;
@@ -71,6 +72,22 @@ impl AirportRepository {
         Ok(row)
     }
 
+    async fn load_many(&self, icaos: &[String]) -> Result<Vec<Airport>, sqlx::Error> {
+        self.counters.reads.fetch_add(1, Ordering::Relaxed);
+        self.faults.before_statement()?;
+        let marks = vec!["?"; icaos.len()].join(", ");
+        let sql = format!(
+            "SELECT icao, iata, name, city, country, elevation, lat, lon, tz \
+             FROM airports WHERE icao IN ({marks})"
+        );
+        let query = icaos
+            .iter()
+            .fold(sqlx::query_as(&sql), |query, icao| query.bind(icao));
+        let rows = query.fetch_all(&self.pool).await?;
+        self.faults.after(Statement::Read).await;
+        Ok(rows)
+    }
+
     /// Changes a row and commits; `false` if there is no such row.
     pub(crate) async fn update(
         &self,
@@ -122,6 +139,13 @@ impl DataRepository<Airport> for AirportRepository {
         let row = self.load(icao).await;
         self.count_failure(&row);
         row.map_err(Error::repository)
+    }
+
+    async fn fetch_by_ids(&self, icaos: &[String]) -> cache_kit::Result<Vec<Option<Airport>>> {
+        let rows = self.load_many(icaos).await;
+        self.count_failure(&rows);
+        let rows = rows.map_err(Error::repository)?;
+        Ok(in_order(icaos, rows))
     }
 }
 

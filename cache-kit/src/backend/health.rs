@@ -66,6 +66,16 @@ pub enum NodeRole {
     Replica,
 }
 
+impl NodeRole {
+    /// Its name in lower case, for a log or a health page: `primary`, `replica`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Replica => "replica",
+        }
+    }
+}
+
 impl Health {
     /// Sums up several stores: available if all are, the sum of each count, and the first of each
     /// text.

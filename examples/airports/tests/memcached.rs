@@ -45,6 +45,12 @@ async fn two_instances_share_two_servers_and_one_of_these_dies_and_comes_back() 
         "available": true,
         "pending_invalidations": 0,
         "last_error": null,
+        "nodes": servers.each_ref().map(|server| json!({
+            "name": server.name(),
+            "role": "primary",
+            "available": true,
+            "pending_invalidations": 0,
+        })),
     });
     assert_eq!(health(&mut at_a).await, expected);
 
@@ -59,7 +65,11 @@ async fn two_instances_share_two_servers_and_one_of_these_dies_and_comes_back() 
         let read = at_a.airport(icao, false).await.unwrap();
         assert_eq!(read.airport().unwrap().name, "Changed");
     }
-    assert_eq!(health(&mut at_a).await["pending_invalidations"], waiting);
+    let now = health(&mut at_a).await;
+    assert_eq!(now["pending_invalidations"], waiting, "{now}");
+    let of_each = |name: &str| [0, 1].map(|node| now["nodes"][node][name].clone());
+    assert_eq!(of_each("available"), [json!(false), json!(true)], "{now}");
+    assert_eq!(of_each("pending_invalidations"), [json!(waiting), json!(0)]);
 
     servers[0].restart();
     let back = async {

@@ -81,6 +81,12 @@ async fn two_instances_share_what_they_load_change_and_delete() {
         "available": true,
         "pending_invalidations": 0,
         "last_error": null,
+        "nodes": [{
+            "name": format!("127.0.0.1:{}", redis.port()),
+            "role": "primary",
+            "available": true,
+            "pending_invalidations": 0,
+        }],
     });
     assert_eq!(health(&mut at_a).await, expected);
     assert_eq!(health(&mut at_b).await, expected);
@@ -111,6 +117,12 @@ async fn it_starts_and_answers_while_redis_is_dead() {
     assert_eq!(health["available"], false, "{health}");
     assert_eq!(health["pending_invalidations"], 2, "{health}");
     assert!(health["last_error"].is_string(), "{health}");
+    let node = &health["nodes"][0];
+    assert_eq!(
+        (&node["available"], &node["pending_invalidations"]),
+        (&json!(false), &json!(2)),
+        "{health}"
+    );
     let ready = client.get("/readyz").await.unwrap();
     assert_error(&ready, StatusCode::SERVICE_UNAVAILABLE);
     server.stop().await.unwrap();

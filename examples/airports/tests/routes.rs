@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::{assert_error, serve, statements, x_cache};
 use crate::repository::Statements;
+use crate::tour::Reply;
 
 #[tokio::test]
 async fn the_second_read_is_a_hit_with_an_age() {
@@ -83,9 +84,33 @@ async fn what_is_missing_is_404() {
         StatusCode::NOT_FOUND,
     );
     assert_error(
-        &client.get("/airports").await.unwrap(),
+        &client.get("/airports/").await.unwrap(),
         StatusCode::NOT_FOUND,
     );
+    server.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_airports_cost_one_query_and_come_in_the_order_of_the_request() {
+    let (server, mut client) = serve().await;
+    client.airport("EGLL", false).await.unwrap();
+    let ids = ["EDDF", "ZZZZ", "egll"].map(String::from);
+    let told = |reply: &Reply| (x_cache(reply).to_owned(), reply.hits());
+
+    let read = client.airports(&ids).await.unwrap();
+    assert_eq!(told(&read), ("loaded".into(), Some(1)));
+    let airports = read.json().unwrap();
+    let icaos = [0, 1, 2].map(|place| airports[place]["icao"].clone());
+    assert_eq!(icaos, [json!("EDDF"), json!(null), json!("EGLL")]);
+    assert_eq!(statements(&server).reads, 2);
+
+    let read = client.airports(&ids[..1]).await.unwrap();
+    assert_eq!(told(&read), ("hit".into(), Some(1)));
+    assert_eq!(statements(&server).reads, 2);
+    for query in ["", "?icao=", "?icao=EDDF,", "?iata=FRA"] {
+        let reply = client.get(&format!("/airports{query}")).await.unwrap();
+        assert_error(&reply, StatusCode::BAD_REQUEST);
+    }
     server.stop().await.unwrap();
 }
 
@@ -215,6 +240,7 @@ async fn stats_count_requests_statements_and_hits() {
         "available": true,
         "pending_invalidations": 0,
         "last_error": null,
+        "nodes": [],
     });
     assert_eq!(stats["cache"]["health"], health);
     let healthz = client.get("/healthz").await.unwrap().json().unwrap();

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use crate::answer::{Origin, PENDING, SERVER_TIMING, X_CACHE, X_CACHE_DEGRADED};
+use crate::answer::{Origin, PENDING, SERVER_TIMING, X_CACHE, X_CACHE_DEGRADED, X_CACHE_HITS};
 use crate::entity::Airport;
 use crate::failure::Failure;
 
@@ -71,6 +71,12 @@ impl Client {
         .await
     }
 
+    /// Asks for many airports in one request.
+    pub(crate) async fn airports(&mut self, icaos: &[String]) -> Result<Reply, Failure> {
+        self.get(&format!("/airports?icao={}", icaos.join(",")))
+            .await
+    }
+
     /// Sends a `PUT` of a JSON value.
     pub(crate) async fn change(&mut self, icao: &str, change: &Value) -> Result<Reply, Failure> {
         let headers = &[(header::CONTENT_TYPE, "application/json")];
@@ -115,6 +121,16 @@ impl Reply {
     /// The value of `x-cache`; `None` on an error.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.headers.get(X_CACHE)?.to_str().ok()?.parse().ok()
+    }
+
+    /// Whether the service worked around a failure of its cache.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.headers.contains_key(X_CACHE_DEGRADED)
+    }
+
+    /// How many airports of a list the cache had.
+    pub(crate) fn hits(&self) -> Option<usize> {
+        self.headers.get(X_CACHE_HITS)?.to_str().ok()?.parse().ok()
     }
 
     /// Whether the answer says that other processes may not see the change yet.
