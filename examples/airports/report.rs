@@ -7,9 +7,10 @@ use crate::tour::Tally;
 
 const INTRODUCTION: &str = "\
 The airports of the world behind an HTTP service, client and server in one process: first
-one service with a cache in its memory, then two that share a cache in Redis. The database
-is an embedded SQLite file: no query crosses a network, so the time that the cache saves
-here is less than it would be. All times were measured in this run.
+one service with a cache in its memory, then two that share a cache in Redis, and two that
+share one in a Redis Cluster. The database is an embedded SQLite file: no query crosses a
+network, so the time that the cache saves here is less than it would be. All times were
+measured in this run.
 
 ";
 

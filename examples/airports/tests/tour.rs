@@ -19,7 +19,7 @@ async fn a_small_tour_keeps_every_promise() {
     let report = run(&SMALL, &mut Box::pin(pending())).await.unwrap();
     assert!(report.all_kept(), "{report}");
     let text = report.to_string();
-    assert_eq!(text.matches("\nok: ").count(), 22, "{text}");
+    assert_eq!(text.matches("\nok: ").count(), 31, "{text}");
     assert!(text.contains("embedded SQLite"), "{text}");
     assert!(
         text.lines().all(|line| line.chars().count() <= 100),
@@ -41,7 +41,9 @@ async fn without_a_redis_server_the_rest_is_shown_and_the_report_says_what_is_mi
         text.contains("\nleft out: ") && text.contains("redis-server"),
         "{text}"
     );
+    assert_eq!(text.matches("\nleft out: ").count(), 2, "{text}");
     assert!(!text.contains("Redis goes away"), "{text}");
+    assert!(!text.contains("cluster of three"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

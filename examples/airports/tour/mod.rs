@@ -18,10 +18,13 @@ pub(crate) use self::client::{Client, Reply};
 pub(crate) use self::tally::Tally;
 
 mod client;
+mod cluster;
+mod instances;
 mod open_files;
 mod outage;
 mod race;
 mod reads;
+mod redis_server;
 mod shared;
 mod stampede;
 mod tally;
@@ -46,7 +49,7 @@ pub(crate) struct Plan {
     /// Connections that ask for one cold airport at once; fewer if the system does not allow
     /// that many open files.
     pub(crate) stampede: usize,
-    /// The program to run for the part that needs a Redis server.
+    /// The program to run for the parts that need Redis servers.
     pub(crate) redis_server: &'static str,
 }
 
@@ -75,8 +78,8 @@ struct Tour<'a> {
     report: &'a mut Report,
 }
 
-/// Takes the tour: one service with a cache in its memory, then two that share one in Redis. They
-/// listen on free loopback ports, and are stopped at the end or when `stop` ends.
+/// Takes the tour: one service with a cache in its memory, then two that share one in Redis, then two
+/// over a cluster. They listen on free loopback ports, and are stopped at the end or when `stop` ends.
 pub(crate) async fn run(
     plan: &Plan,
     stop: &mut (impl Future<Output = ()> + Unpin),
@@ -85,6 +88,7 @@ pub(crate) async fn run(
     let mut report = Report::default();
     alone(plan, &mut report, stop).await?;
     shared::run(plan, &mut report, stop).await?;
+    cluster::run(plan, &mut report, stop).await?;
     report.ended_after(started.elapsed());
     Ok(report)
 }

@@ -7,16 +7,13 @@ use std::net::SocketAddr;
 
 use fastrand::Rng;
 
-use self::redis_server::RedisServer;
-use super::{ANY_PORT, Client, Plan, airports_by_popularity, statements, unless_stopped};
-use crate::cache::Cache;
-use crate::database::Location;
+use super::instances::Instances;
+use super::redis_server::RedisServer;
+use super::{Client, Plan, airports_by_popularity, unless_stopped};
 use crate::failure::Failure;
 use crate::report::Report;
-use crate::server::Server;
 
 mod outage;
-mod redis_server;
 mod sharing;
 
 const NO_REDIS: &str =
@@ -29,7 +26,7 @@ const AIRPORTS: usize = 200;
 struct Pair<'a> {
     plan: &'a Plan,
     redis: &'a mut RedisServer,
-    instances: &'a [Server; 2],
+    instances: &'a Instances,
     airports: Vec<String>,
     report: &'a mut Report,
 }
@@ -45,15 +42,7 @@ pub(super) async fn run(
         report.left_out(NO_REDIS);
         return Ok(());
     };
-    let directory = tempfile::Builder::new()
-        .prefix("cache-kit-airports-")
-        .tempdir()
-        .map_err(Failure::when("make a temporary directory"))?;
-    let file = Location::File(directory.path().join("airports.sqlite"));
-    // One after the other: the first one creates the database.
-    let first = Server::start(ANY_PORT, &file, Cache::open(&redis.url())?, false).await?;
-    let second = Server::start(ANY_PORT, &file, Cache::open(&redis.url())?, false).await?;
-    let instances = [first, second];
+    let instances = Instances::start(&redis.url()).await?;
     let pair = Pair {
         plan,
         redis: &mut redis,
@@ -62,16 +51,8 @@ pub(super) async fn run(
         report,
     };
     let visited = unless_stopped(visit(pair), stop).await;
-    let [first, second] = instances;
-    let stopped = [first.stop().await, second.stop().await, redis.stop()];
-    let removed = directory
-        .close()
-        .map_err(Failure::when("remove the temporary directory"));
+    let stopped = instances.stop().await.and(redis.stop());
     visited?;
-    let stopped = stopped
-        .into_iter()
-        .chain([removed])
-        .collect::<Result<(), _>>();
     report.promise(
         stopped.is_ok(),
         "both instances and their redis-server stopped, their files are gone",
@@ -89,25 +70,16 @@ async fn visit(mut pair: Pair<'_>) -> Result<(), Failure> {
 
 impl Pair<'_> {
     fn addresses(&self) -> [SocketAddr; 2] {
-        self.instances.each_ref().map(Server::address)
+        self.instances.addresses()
     }
 
     /// A connection to each instance.
     async fn clients(&self) -> Result<[Client; 2], Failure> {
-        let [first, second] = self.addresses();
-        Ok([
-            Client::connect(first).await?,
-            Client::connect(second).await?,
-        ])
+        self.instances.clients().await
     }
 
     /// Statements that both have sent so far.
     async fn queries(&self) -> Result<u64, Failure> {
-        let mut queries = 0;
-        for address in self.addresses() {
-            let of = statements(address).await?;
-            queries += of.reads + of.writes;
-        }
-        Ok(queries)
+        self.instances.queries().await
     }
 }

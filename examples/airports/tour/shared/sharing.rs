@@ -79,7 +79,7 @@ pub(super) async fn race(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let fenced = cache_counter(address, "fenced").await?;
     let icao = pair.airports[AIRPORTS].clone();
     let [mut slow, mut other] = pair.clients().await?;
-    let faults = pair.instances[0].app().airports().faults();
+    let faults = pair.instances.servers()[0].app().airports().faults();
     let mut held = faults.hold_next(Statement::Read);
     let slow_read = tokio::spawn({
         let icao = icao.clone();
@@ -130,6 +130,7 @@ pub(super) async fn stampede(pair: &mut Pair<'_>) -> Result<(), Failure> {
     let before = pair.queries().await?;
     let arrived = || -> u64 {
         pair.instances
+            .servers()
             .iter()
             .map(|instance| instance.app().requests())
             .sum()
@@ -140,7 +141,7 @@ pub(super) async fn stampede(pair: &mut Pair<'_>) -> Result<(), Failure> {
         clients.push(Client::connect(address).await?);
     }
     let arrived_before = arrived();
-    let [mut at_first, mut at_second] = pair.instances.each_ref().map(|instance| {
+    let [mut at_first, mut at_second] = pair.instances.servers().each_ref().map(|instance| {
         instance
             .app()
             .airports()

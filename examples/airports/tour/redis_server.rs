@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::failure::Failure;
@@ -26,17 +26,21 @@ pub(crate) struct RedisServer {
 impl RedisServer {
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// Below the range of ports for outgoing connections: a client that dials one of those while no
-    /// server listens there can be connected to itself.
-    const PORTS: std::ops::Range<u16> = 20_000..32_000;
-
     /// Starts `program` and waits until it answers; `None` if there is no such program.
     pub(crate) async fn start(program: &'static str) -> Result<Option<Self>, Failure> {
+        Self::start_with(program, &new_password(), "").await
+    }
+
+    /// The same with more lines in its configuration.
+    pub(crate) async fn start_with(
+        program: &'static str,
+        password: &str,
+        lines: &str,
+    ) -> Result<Option<Self>, Failure> {
         let (port, directory) = Self::prepare().map_err(Failure::when("prepare a redis-server"))?;
-        // With the password, only the tour gets in, and it notices if another server has the port.
-        let password = format!("{:016x}", fastrand::u64(..));
         let config = format!(
-            "bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave \"\"\nappendonly no\n"
+            "bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave \"\"\nappendonly no\n\
+             {lines}"
         );
         let started = fs::write(directory.path().join("redis.conf"), config)
             .and_then(|()| spawn(program, &directory));
@@ -49,7 +53,7 @@ impl RedisServer {
             child,
             directory,
             port,
-            password,
+            password: password.to_owned(),
         };
         server.came_up().await?;
         Ok(Some(server))
@@ -57,17 +61,28 @@ impl RedisServer {
 
     /// With the password in it.
     pub(crate) fn url(&self) -> String {
-        format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
+        format!("redis://:{}@{}", self.password, self.address())
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Makes it save its data, as servers with persistence do from time to time, and kills it.
     pub(crate) async fn save_and_kill(&mut self) -> Result<(), Failure> {
         let saved = self.command("SAVE").await;
-        match saved.map_err(Failure::when("save what Redis holds"))? {
-            reply if reply == "+OK" => {}
-            reply => return Err(Failure::when("save what Redis holds")(reply)),
-        }
-        self.kill().map_err(Failure::when("kill redis-server"))
+        saved.map_err(Failure::when("save what Redis holds"))?;
+        self.kill()
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        self.end().map_err(Failure::when("kill redis-server"))
     }
 
     /// Starts it again on the same port, with what it had when it was saved.
@@ -79,19 +94,13 @@ impl RedisServer {
 
     /// Kills it and removes its files.
     pub(crate) fn stop(mut self) -> Result<(), Failure> {
-        self.kill().map_err(Failure::when("kill redis-server"))?;
+        self.kill()?;
         fs::remove_dir_all(self.directory.path())
             .map_err(Failure::when("remove the files of redis-server"))
     }
 
     fn prepare() -> io::Result<(u16, TempDir)> {
-        let free = (0..100).find_map(|_| {
-            let port = fastrand::u16(Self::PORTS);
-            TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-                .ok()
-                .map(|_| port)
-        });
-        let port = free.ok_or(io::ErrorKind::AddrInUse)?;
+        let port = free_port()?;
         let directory = tempfile::Builder::new()
             .prefix("cache-kit-tour-redis-")
             .tempdir()?;
@@ -104,7 +113,7 @@ impl RedisServer {
             if self
                 .command("PING")
                 .await
-                .is_ok_and(|answer| answer == "+PONG")
+                .is_ok_and(|answer| answer == ["PONG"])
             {
                 return Ok(());
             }
@@ -120,20 +129,15 @@ impl RedisServer {
         }
     }
 
-    /// Sends a command and returns the first line of the answer.
-    async fn command(&self, command: &str) -> io::Result<String> {
+    /// Sends a command and returns the texts of the answer.
+    pub(crate) async fn command(&self, command: &str) -> io::Result<Vec<String>> {
         let talk = async {
             let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
             let mut stream = BufReader::new(stream);
             let words = format!("AUTH {}\r\n{command}\r\n", self.password);
             stream.write_all(words.as_bytes()).await?;
-            let mut lines = stream.lines();
-            let entered = lines.next_line().await?;
-            if entered.as_deref() != Some("+OK") {
-                return Err(io::ErrorKind::PermissionDenied.into());
-            }
-            let reply = lines.next_line().await?;
-            reply.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+            read_reply(&mut stream).await?;
+            read_reply(&mut stream).await
         };
         match tokio::time::timeout(Self::PATIENCE, talk).await {
             Ok(reply) => reply,
@@ -141,7 +145,7 @@ impl RedisServer {
         }
     }
 
-    fn kill(&mut self) -> io::Result<()> {
+    fn end(&mut self) -> io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
     }
@@ -150,8 +154,57 @@ impl RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         // It may be dead already, and there is no caller to report it to.
-        let _ = self.kill();
+        let _ = self.end();
     }
+}
+
+/// With a password, only the tour gets in, and it notices if another server has the port.
+pub(crate) fn new_password() -> String {
+    format!("{:016x}", fastrand::u64(..))
+}
+
+/// Below the range of ports for outgoing connections: a client that dials one of those while no
+/// server listens there can be connected to itself.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A loopback port on which nothing listens now.
+pub(crate) fn free_port() -> io::Result<u16> {
+    let free = (0..100).find_map(|_| {
+        let port = fastrand::u16(PORTS);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        listener.ok().map(|_| port)
+    });
+    free.ok_or_else(|| io::ErrorKind::AddrInUse.into())
+}
+
+/// Reads one reply as the texts in it. An error is one here, too.
+async fn read_reply(stream: &mut (impl AsyncBufRead + Unpin)) -> io::Result<Vec<String>> {
+    let mut texts = Vec::new();
+    let mut missing = 1;
+    while missing > 0 {
+        missing -= 1;
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        let line = line.trim_end();
+        let odd = || io::Error::new(io::ErrorKind::InvalidData, format!("odd reply: {line}"));
+        let Some((kind, rest)) = line.split_at_checked(1) else {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        match kind {
+            "+" | ":" => texts.push(rest.to_owned()),
+            "-" => return Err(io::Error::other(rest.to_owned())),
+            "$" => {
+                let length: usize = rest.parse().map_err(|_| odd())?;
+                let mut bytes = vec![0; length + 2];
+                stream.read_exact(&mut bytes).await?;
+                bytes.truncate(length);
+                texts.push(String::from_utf8_lossy(&bytes).into_owned());
+            }
+            "*" => missing += rest.parse::<usize>().map_err(|_| odd())?,
+            _ => return Err(odd()),
+        }
+    }
+    Ok(texts)
 }
 
 /// Runs `program` in `directory`.
@@ -174,7 +227,8 @@ mod tests {
     async fn nothing_is_left_of_a_server_that_is_dropped() {
         let server = RedisServer::start("redis-server").await.unwrap().unwrap();
         let (port, directory) = (server.port, server.directory.path().to_owned());
-        assert_eq!(server.command("PING").await.unwrap(), "+PONG");
+        assert_eq!(server.command("PING").await.unwrap(), ["PONG"]);
+        assert!(server.command("PONG").await.is_err());
         drop(server);
         assert!(!directory.exists());
         let refused = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
