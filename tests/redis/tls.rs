@@ -95,6 +95,8 @@ async fn what_is_wrong_with_a_certificate_is_said() {
             path.display()
         )
     };
+    // Two addresses, and nothing listens at the second one.
+    let by_name = |authority| trusting(authority).replace("127.0.0.1", "localhost");
     let mixed = Identity {
         certificate: ours.certificate.clone(),
         key: theirs.key.clone(),
@@ -110,6 +112,8 @@ async fn what_is_wrong_with_a_certificate_is_said() {
     for (url, words) in [
         (trusting(&stranger), "no authority that is trusted here"),
         (trusting(&authority), "asks for a certificate of the client"),
+        (by_name(&stranger), "no authority that is trusted here"),
+        (by_name(&authority), "a certificate of the client"),
         (
             with(&trusting(&authority), &theirs),
             "the client's certificate",

@@ -150,14 +150,17 @@ impl Access {
     /// Connects to a server and logs in.
     pub(super) async fn open(&self, address: &Address) -> std::result::Result<Connection, Failure> {
         let info = self.login.now().await?;
-        let mut last = None;
+        let mut told: Option<Failure> = None;
         for socket in address.each() {
             match self.greet(address, &socket, &info).await {
-                Err(failure) if failure.is_of_the_socket() => last = Some(failure),
+                // That nothing listens at the other address says less than the answer of this one.
+                Err(failure) if failure.is_of_the_socket() => {
+                    told = told.filter(|told| !told.is_refusal()).or(Some(failure));
+                }
                 connected => return connected,
             }
         }
-        Err(last.unwrap_or_else(|| Error::ConfigError("redis: no address".into()).into()))
+        Err(told.unwrap_or_else(|| Error::ConfigError("redis: no address".into()).into()))
     }
 
     async fn greet(
@@ -241,6 +244,11 @@ impl Failure {
             Self::Ended(..) => true,
             Self::Said(_) => false,
         }
+    }
+
+    /// Whether nothing listens at the address.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Redis(error) if error.is_connection_refusal())
     }
 
     /// In our own words, after a login to this database.
