@@ -59,7 +59,8 @@ pub use store::{MemcachedStore, MemcachedToken};
 /// A key never moves to another server: its own server would come back with entries that missed
 /// their invalidations. For the same reason all processes must have the same list. To change it,
 /// give the new processes a namespace of their own
-/// ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)).
+/// ([`CacheExpander::with_namespace`](crate::CacheExpander::with_namespace)), and end the old ones
+/// first: their invalidations do not reach what the new ones read.
 ///
 /// # Keys, times, sizes
 /// A key over 250 bytes, or with anything but printable ASCII, is replaced by its SHA-256. Every
