@@ -4,18 +4,13 @@ use std::net::TcpListener;
 
 use cache_kit::CacheStrategy::{Fresh, Invalidate, Refresh};
 use cache_kit::Source;
-use cache_kit::backend::{Invalidated, RedisBackend, RedisConfig};
+use cache_kit::backend::Invalidated;
 use cache_kit_tests::Row;
 use cache_kit_tests::calls::{call, is_hit};
 use cache_kit_tests::servers::{Command, Proxy, RedisCluster, RedisServer, Trick};
 
 use super::super::Service;
-use super::{database, ids, settles};
-
-fn service(url: &str) -> Service {
-    let config = RedisConfig::from_url(url).unwrap();
-    Service::new(RedisBackend::new(config).unwrap())
-}
+use super::{database, ids, service_at, settles};
 
 /// A cluster of one node, which every client reaches through the proxy.
 fn watched() -> (RedisCluster, Proxy, Service) {
@@ -24,7 +19,7 @@ fn watched() -> (RedisCluster, Proxy, Service) {
     let port = proxy.port().to_string();
     let reply = cluster.nodes()[0].command(&["CONFIG", "SET", "cluster-announce-port", &port]);
     assert!(reply.is_ok(), "{reply:?}");
-    let service = service(&format!("redis+cluster://127.0.0.1:{port}"));
+    let service = service_at(&format!("redis+cluster://127.0.0.1:{port}"));
     (cluster, proxy, service)
 }
 
@@ -123,7 +118,7 @@ async fn a_list_of_nodes_that_makes_no_sense_is_asked_for_again() {
 #[tokio::test]
 async fn a_server_that_is_no_cluster_says_so() {
     let server = RedisServer::start();
-    let service = service(&format!("redis+cluster://{}", server.addr()));
+    let service = service_at(&format!("redis+cluster://{}", server.addr()));
     let database = database(&ids(1));
     let error = call(&service, &database, "n0", Fresh).await.unwrap_err();
     assert!(error.to_string().contains("write redis://"), "{error}");
@@ -135,7 +130,7 @@ async fn a_seed_that_does_not_answer_is_passed_over() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let gone = cache_kit_tests::servers::free_port();
     let cluster = RedisCluster::with(1, 0, &RedisServer::options());
-    let service = service(&format!(
+    let service = service_at(&format!(
         "redis+cluster://{},127.0.0.1:{gone},{}",
         silent.local_addr().unwrap(),
         cluster.nodes()[0].addr(),
@@ -159,7 +154,7 @@ async fn a_user_with_the_rights_of_the_docs_and_no_others() {
         assert!(node.command(&rights).is_ok());
     }
     let url = cluster.url().replace("//", "//app:password@");
-    let service = service(&url);
+    let service = service_at(&url);
     let ids: Vec<String> = ["{s}a", "{s}b"].map(str::to_owned).into();
     let database = database(&ids);
     settles(&service, &database, &ids, 1).await;
@@ -193,7 +188,7 @@ async fn a_user_with_the_rights_of_the_docs_and_no_others() {
                 .is_ok()
         );
     }
-    let there = self::service(&url);
+    let there = service_at(&url);
     let error = call(&there, &database, "{s}a", Fresh).await.unwrap_err();
     assert!(
         error.to_string().contains("right to CLUSTER SLOTS"),

@@ -19,9 +19,17 @@ use super::Service;
 /// How long anything may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// A busy machine must not look like a node that is away.
+const DEADLINE: Duration = Duration::from_secs(3);
+
 /// A service of its own, as in another process.
 fn service(cluster: &RedisCluster) -> Service {
-    let config = RedisConfig::from_url(&cluster.url()).unwrap();
+    service_at(&cluster.url())
+}
+
+fn service_at(url: &str) -> Service {
+    let config = RedisConfig::from_url(url).unwrap();
+    let config = config.set(|encoded| encoded.with_operation_deadline(DEADLINE));
     Service::new(RedisBackend::new(config).unwrap())
 }
 
