@@ -65,7 +65,7 @@ impl<'s> Session<'s> {
         &mut self,
         command: &Cmd,
     ) -> Result<RedisResult<O>> {
-        let answer = command.query_async(&mut self.usable.connection).await;
+        let answer = self.once(command).await;
         #[cfg(feature = "redis-cluster")]
         if let (Err(error), Servers::Cluster(cluster)) = (&answer, self.servers)
             && let Some(hop) = Box::pin(cluster.hop(error, &self.link)).await?
@@ -73,6 +73,15 @@ impl<'s> Session<'s> {
             return Box::pin(self.redirected(cluster, hop, command)).await;
         }
         Ok(answer)
+    }
+
+    /// Sends a command to the server of the session.
+    async fn once<O: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<O> {
+        #[cfg(feature = "redis-cluster")]
+        if self.asking {
+            return Box::pin(self.ask(command)).await;
+        }
+        command.query_async(&mut self.usable.connection).await
     }
 
     /// Sends a command where it was redirected to.
@@ -88,10 +97,7 @@ impl<'s> Session<'s> {
                 self.usable = link.connection().await.inspect_err(|_| cluster.doubt())?;
                 (self.link, self.asking) = (link, asking);
             }
-            let answer = match self.asking {
-                true => self.ask(command).await,
-                false => command.query_async(&mut self.usable.connection).await,
-            };
+            let answer = self.once(command).await;
             let Err(error) = &answer else {
                 return Ok(answer);
             };

@@ -3,17 +3,15 @@
 use ::redis::{Value, from_redis_value};
 
 use super::slot::SLOTS;
-
-/// A host and a port.
-pub(super) type Place = (String, u16);
+use crate::backend::remote::redis::address::Host;
 
 /// A range of slots, and who keeps them.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) first: u16,
     pub(super) last: u16,
-    pub(super) primary: Place,
-    pub(super) replicas: Vec<Place>,
+    pub(super) primary: Host,
+    pub(super) replicas: Vec<Host>,
 }
 
 /// The ranges of an answer of the server at `asked`; `None` if it does not make sense. A server
@@ -46,7 +44,7 @@ fn one(range: Value, asked: &str) -> Option<Range> {
 }
 
 /// `None` for a server without a known address.
-fn place(node: Value, asked: &str) -> Option<Place> {
+fn place(node: Value, asked: &str) -> Option<Host> {
     let Value::Array(parts) = node else {
         return None;
     };
@@ -64,14 +62,14 @@ fn number(value: Value) -> Option<u16> {
 }
 
 /// The address in a redirection, such as `10.0.0.1:7000`; `asked` is the host that answered.
-pub(super) fn redirected(address: &str, asked: &str) -> Option<Place> {
+pub(super) fn redirected(address: &str, asked: &str) -> Option<Host> {
     let (host, port) = address.rsplit_once(':')?;
     let host = host.strip_prefix('[').unwrap_or(host);
     let host = host.strip_suffix(']').unwrap_or(host);
     place_of(host, port.parse().ok()?, asked)
 }
 
-fn place_of(host: &str, port: u16, asked: &str) -> Option<Place> {
+fn place_of(host: &str, port: u16, asked: &str) -> Option<Host> {
     let host = match host {
         "?" => return None,
         "" => asked,
@@ -109,7 +107,7 @@ mod tests {
         )
     }
 
-    fn at(host: &str, port: u16) -> Place {
+    fn at(host: &str, port: u16) -> Host {
         (host.to_owned(), port)
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::answer::{Place, Range};
+use super::answer::Range;
 use super::slot::SLOTS;
+use crate::backend::remote::redis::address::Host;
 
-/// The number of no node: of slots that nobody is known to keep.
+/// The number of no node, for slots whose node is not known.
 pub(super) const NOBODY: u16 = 0;
 
 /// What is known of a cluster. `L` is the link to a node.
@@ -15,11 +16,11 @@ pub(super) struct Map<L> {
     nodes: Vec<Node<L>>,
     /// The number of the node that keeps each slot.
     slots: Box<[u16]>,
-    replicas: Vec<Place>,
+    replicas: Vec<Host>,
 }
 
 pub(super) struct Node<L> {
-    pub(super) place: Place,
+    pub(super) place: Host,
     /// `None` while it keeps no slots.
     pub(super) link: Option<Arc<L>>,
 }
@@ -40,19 +41,19 @@ impl<L> Map<L> {
     }
 
     /// The node of this number, if it keeps any slots.
-    pub(super) fn node(&self, number: u16) -> Option<(&Place, &Arc<L>)> {
+    pub(super) fn node(&self, number: u16) -> Option<(&Host, &Arc<L>)> {
         let place = usize::from(number).checked_sub(1)?;
         let node = self.nodes.get(place)?;
         Some((&node.place, node.link.as_ref()?))
     }
 
     /// The nodes that keep slots, with their numbers.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = (u16, &Place, &Arc<L>)> {
+    pub(super) fn nodes(&self) -> impl Iterator<Item = (u16, &Host, &Arc<L>)> {
         let numbered = (1..).zip(&self.nodes);
         numbered.filter_map(|(number, node)| Some((number, &node.place, node.link.as_ref()?)))
     }
 
-    pub(super) fn replicas(&self) -> &[Place] {
+    pub(super) fn replicas(&self) -> &[Host] {
         &self.replicas
     }
 
@@ -69,7 +70,7 @@ impl<L> Map<L> {
     pub(super) fn after<E>(
         &self,
         ranges: Vec<Range>,
-        link: impl Fn(&Place) -> Result<L, E>,
+        link: impl Fn(&Host) -> Result<L, E>,
     ) -> Result<Self, E> {
         let mut map = Self {
             nodes: Vec::with_capacity(self.nodes.len()),
@@ -104,8 +105,8 @@ impl<L> Map<L> {
     pub(super) fn moved<E>(
         &self,
         slot: u16,
-        place: &Place,
-        link: impl Fn(&Place) -> Result<L, E>,
+        place: &Host,
+        link: impl Fn(&Host) -> Result<L, E>,
     ) -> Result<Self, E> {
         let mut map = self.clone();
         let number = map.number(place, &link)?;
@@ -121,8 +122,8 @@ impl<L> Map<L> {
     /// That of `link`.
     pub(super) fn joined<E>(
         &self,
-        place: &Place,
-        link: impl Fn(&Place) -> Result<L, E>,
+        place: &Host,
+        link: impl Fn(&Host) -> Result<L, E>,
     ) -> Result<Self, E> {
         let mut map = self.clone();
         map.number(place, &link)?;
@@ -130,11 +131,7 @@ impl<L> Map<L> {
     }
 
     /// The number of the node at `place`, with a link from now on.
-    fn number<E>(
-        &mut self,
-        place: &Place,
-        link: &impl Fn(&Place) -> Result<L, E>,
-    ) -> Result<u16, E> {
+    fn number<E>(&mut self, place: &Host, link: &impl Fn(&Host) -> Result<L, E>) -> Result<u16, E> {
         let known = self.nodes.iter().position(|node| node.place == *place);
         let at = known.unwrap_or(self.nodes.len());
         // A cluster has a thousand nodes at most.
@@ -179,7 +176,7 @@ mod tests {
 
     use super::*;
 
-    fn at(port: u16) -> Place {
+    fn at(port: u16) -> Host {
         ("h".to_owned(), port)
     }
 
@@ -205,7 +202,7 @@ mod tests {
     #[test]
     fn a_node_keeps_its_number_and_its_link_as_long_as_it_keeps_slots() {
         let links = Cell::new(0);
-        let link = |_: &Place| {
+        let link = |_: &Host| {
             links.set(links.get() + 1);
             Ok::<u32, Infallible>(links.get())
         };
@@ -231,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_slot_moves_alone() {
-        let link = |_: &Place| Ok::<u32, Infallible>(0);
+        let link = |_: &Host| Ok::<u32, Infallible>(0);
         let map = Map::empty().after(halves(1, 2), link).unwrap();
         let moved = map.moved(5, &at(2), link).unwrap();
         let moved = moved.moved(6, &at(9), link).unwrap();
@@ -242,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_node_that_joins_has_a_link_until_the_next_answer() {
-        let link = |_: &Place| Ok::<u32, Infallible>(0);
+        let link = |_: &Host| Ok::<u32, Infallible>(0);
         let map = Map::empty().after(halves(1, 2), link).unwrap();
         let joined = map.joined(&at(9), link).unwrap();
         assert_eq!(ports(&joined), [(1, 1), (2, 2), (3, 9)]);
@@ -254,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_slot_without_a_node_is_nobodys() {
-        let link = |_: &Place| Ok::<u32, Infallible>(0);
+        let link = |_: &Host| Ok::<u32, Infallible>(0);
         let map = Map::empty().after(vec![range(0, 9, 1)], link).unwrap();
         assert_eq!((map.number_of(9), map.number_of(10)), (1, NOBODY));
         assert!(!map.is_complete() && map.node(NOBODY).is_none());

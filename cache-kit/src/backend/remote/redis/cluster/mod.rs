@@ -16,7 +16,7 @@ use std::time::Duration;
 use ::redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::RedisConfig;
-use super::address::Host;
+use super::address::{Address, Host};
 use super::connect::Connector;
 use super::connection::Link;
 use super::ping::ping;
@@ -252,10 +252,7 @@ fn complete(map: &Map<Link>) -> Result<()> {
 }
 
 fn name_of((host, port): &Host) -> String {
-    match host.contains(':') {
-        true => format!("[{host}]:{port}"),
-        false => format!("{host}:{port}"),
-    }
+    Address::Tcp(host.clone(), *port).to_string()
 }
 
 /// Says which node has failed.

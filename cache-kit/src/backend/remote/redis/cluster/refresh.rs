@@ -29,8 +29,8 @@ const AT_ONCE: usize = 3;
 
 pub(super) struct Refresh {
     state: Mutex<State>,
-    /// The number of the last task that has ended, and what it failed with.
-    ended: watch::Sender<(u64, Option<Error>)>,
+    /// What the last task that has ended failed with. Every end is told.
+    ended: watch::Sender<Option<Error>>,
 }
 
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Refresh {
     pub(super) fn new() -> Self {
         Self {
             state: Mutex::default(),
-            ended: watch::Sender::new((0, None)),
+            ended: watch::Sender::new(None),
         }
     }
 
@@ -76,7 +76,7 @@ impl Refresh {
             }
             state.running = false;
         }
-        self.ended.send_replace((task, error));
+        self.ended.send_replace(error);
     }
 }
 
@@ -94,7 +94,7 @@ impl Shared {
         let mut ended = self.refresh.ended.subscribe();
         self.spawn(Duration::ZERO);
         let closed = ended.changed().await.is_err();
-        let failure = ended.borrow_and_update().1.clone();
+        let failure = ended.borrow_and_update().clone();
         match failure {
             Some(error) => Err(error),
             None if closed => Err(given_up()),
