@@ -84,6 +84,7 @@ where
                 stale_from: Timestamp::NEVER,
                 expires: Timestamp::NEVER,
                 load_millis: 0,
+                pinned: false,
             };
             let id = key(id);
             let text = CacheKey::<Item<K>>::new(&id).text().unwrap();

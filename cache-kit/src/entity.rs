@@ -82,9 +82,36 @@ pub trait CacheEntity: Storable + Send + Sync + 'static {
         None
     }
 
-    /// How long after its time to live an entry may still be served, stale, if a load fails.
-    /// `None`: it may not.
+    /// The largest part of its time to live by which an entry may be shortened at random, from `0.0`
+    /// to `1.0`, so that entries that were stored together do not expire together. As the settings
+    /// below, see [`FreshnessPolicy`](crate::FreshnessPolicy) for what it does and how a service or a
+    /// call overrides it.
+    fn cache_jitter() -> Option<f64> {
+        None
+    }
+
+    /// For how long after its time to live an entry is still answered, stale, while one load refreshes
+    /// it. `None`: it is not.
+    fn cache_stale_while_revalidate() -> Option<Duration> {
+        None
+    }
+
+    /// For how long an entry stands in, stale, for a load that fails, counted from the end of its time
+    /// to live and of [`cache_stale_while_revalidate`](Self::cache_stale_while_revalidate). `None`: it
+    /// does not.
     fn cache_stale_if_error() -> Option<Duration> {
+        None
+    }
+
+    /// How early an entry is refreshed before its time to live ends: `1.0` is a few load times. `None`:
+    /// not before it ends.
+    fn cache_refresh_ahead() -> Option<f64> {
+        None
+    }
+
+    /// How long a caller that has a stale entry waits for the load before it takes that entry. `None`:
+    /// until the load ends.
+    fn cache_answer_within() -> Option<Duration> {
         None
     }
 

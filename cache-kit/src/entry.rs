@@ -21,8 +21,11 @@ pub struct Entry<T: ?Sized> {
     pub stale_from: Timestamp,
     /// From then on it is expired: no answer of any kind may use it.
     pub expires: Timestamp,
-    /// How long its load took, in milliseconds. Stored with the entry; nothing uses it yet.
+    /// How long its load took, in milliseconds.
     pub load_millis: u32,
+    /// Whether the call that stored it has set its time to live, so that no reader's policy shortens
+    /// it.
+    pub pinned: bool,
 }
 
 /// The state of an [`Entry`] at one moment.
@@ -85,6 +88,7 @@ impl<T: Any + Send + Sync> Entry<T> {
             stale_from,
             expires,
             load_millis,
+            pinned,
         } = self;
         Entry {
             value: value.map(|value| value as Arc<dyn Any + Send + Sync>),
@@ -92,6 +96,7 @@ impl<T: Any + Send + Sync> Entry<T> {
             stale_from,
             expires,
             load_millis,
+            pinned,
         }
     }
 }
@@ -111,6 +116,7 @@ impl Entry<dyn Any + Send + Sync> {
             stale_from: self.stale_from,
             expires: self.expires,
             load_millis: self.load_millis,
+            pinned: self.pinned,
         })
     }
 }
@@ -124,6 +130,7 @@ impl<T: ?Sized> fmt::Debug for Entry<T> {
             .field("stale_from", &self.stale_from)
             .field("expires", &self.expires)
             .field("load_millis", &self.load_millis)
+            .field("pinned", &self.pinned)
             .finish()
     }
 }
@@ -140,6 +147,7 @@ mod tests {
             stale_from: Timestamp::from_millis(200),
             expires: Timestamp::from_millis(300),
             load_millis: 0,
+            pinned: false,
         };
         let at = |millis| entry.freshness(Timestamp::from_millis(millis));
         assert_eq!(at(50), Freshness::Fresh);
@@ -158,11 +166,12 @@ mod tests {
             stale_from: Timestamp::from_millis(2),
             expires: Timestamp::from_millis(3),
             load_millis: 4,
+            pinned: true,
         };
         let back = entry(Some(7)).erase().downcast::<u32>();
-        let back = back.map(|entry| (entry.value, entry.created, entry.expires, entry.load_millis));
-        let [created, expires] = [1, 3].map(Timestamp::from_millis);
-        assert_eq!(back, Some((Some(Arc::new(7)), created, expires, 4)));
+        let back = back.map(|entry| (entry.value, entry.created, entry.load_millis, entry.pinned));
+        let created = Timestamp::from_millis(1);
+        assert_eq!(back, Some((Some(Arc::new(7)), created, 4, true)));
         assert!(entry(Some(7)).erase().downcast::<u64>().is_none());
         assert!(entry(None).erase().downcast::<u64>().is_some());
     }
@@ -175,6 +184,7 @@ mod tests {
             stale_from: Timestamp::from_millis(1_200),
             expires: Timestamp::from_millis(1_300),
             load_millis: 0,
+            pinned: false,
         };
         let at = |millis| entry.freshness(Timestamp::from_millis(millis));
         assert_eq!((at(700), at(699)), (Freshness::Fresh, Freshness::Expired));
@@ -195,6 +205,7 @@ mod tests {
             stale_from: Timestamp::NEVER,
             expires: Timestamp::from_millis(10),
             load_millis: 0,
+            pinned: false,
         };
         assert_eq!(
             entry.freshness(Timestamp::from_millis(10)),

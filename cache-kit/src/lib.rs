@@ -118,7 +118,7 @@ pub use expander::CacheExpander;
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
 pub use key::CacheKey;
 pub use observability::{Outcome, Source};
-pub use policy::{OperationConfig, TtlPolicy};
+pub use policy::{FreshnessPolicy, OperationConfig, TtlPolicy};
 pub use repository::{DataRepository, InMemoryRepository};
 pub use service::CacheService;
 pub use strategy::CacheStrategy;

@@ -86,6 +86,7 @@ impl<B: CacheBackend> CacheBackend for Tiered<B> {
                 stale_from: Timestamp::NEVER,
                 expires: now.after(self.trust),
                 load_millis: 0,
+                pinned: false,
             };
             self.near.store(key, lease, near, now).await?;
         }

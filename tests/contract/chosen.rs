@@ -288,6 +288,7 @@ async fn a_lease_of_another_backend_is_an_error_in_its_own_place() {
         stale_from: Timestamp::NEVER,
         expires: Timestamp::NEVER,
         load_millis: 0,
+        pinned: false,
     };
     for (own, other) in [(&memory, &custom), (&custom, &memory)] {
         let entries = vec![

@@ -186,6 +186,7 @@ fn entry(version: u64) -> Entry<Row> {
         stale_from: Timestamp::NEVER,
         expires: Timestamp::NEVER,
         load_millis: 0,
+        pinned: false,
     }
 }
 

@@ -99,6 +99,7 @@ impl<T: CacheEntity> Codec<T> {
             generation: stamp.generation,
             absence: entry.value.is_none(),
             carries_key: self.carries_key,
+            pinned: entry.pinned,
             body_len,
         }
         .write(key, body);
@@ -136,6 +137,7 @@ impl<T: CacheEntity> Codec<T> {
                 stale_from: head.stale_from,
                 expires: head.expires,
                 load_millis: head.load_millis,
+                pinned: head.pinned,
             },
             stamp,
         }

@@ -6,7 +6,7 @@
 //! |---:|---:|---|---|
 //! | 0 | 4 | magic `CE 6B 69 74` | magic `31 94 96 8B` |
 //! | 4 | 1 | format version, 1 | the same |
-//! | 5 | 1 | flags: 1 absence, 2 carries its key | kind: `0F` lease, `F0` write |
+//! | 5 | 1 | flags: 1 absence, 2 carries its key, 4 pinned | kind: `0F` lease, `F0` write |
 //! | 6 | 2 | zero | zero |
 //! | 8 | 8 | write id, the fence | lease id, the fence |
 //! | 16 | 8 | schema fingerprint | when it was taken, ms |
@@ -66,6 +66,7 @@ const _: () = assert!(HEAD_LEN == 80 && FENCE_LEN == 16, "the layout is pinned")
 
 const ABSENCE: u8 = 1;
 const CARRIES_KEY: u8 = 2;
+const PINNED: u8 = 4;
 
 /// The bytes of one head.
 pub(super) type HeadBytes = [u8; HEAD_LEN];
@@ -84,6 +85,8 @@ pub(crate) struct EntryHead {
     pub(crate) absence: bool,
     /// The body begins with the full cache key.
     pub(crate) carries_key: bool,
+    /// No reader's policy shortens its time to live.
+    pub(crate) pinned: bool,
     /// The length of the envelope after the head.
     pub(crate) body_len: u32,
 }
@@ -136,6 +139,9 @@ impl EntryHead {
         if self.carries_key {
             flags |= CARRIES_KEY;
         }
+        if self.pinned {
+            flags |= PINNED;
+        }
         let mut head = [0; HEAD_LEN];
         put(&mut head, MAGIC_AT, ENTRY_MAGIC);
         put(&mut head, VERSION_AT, [VERSION]);
@@ -161,7 +167,7 @@ impl EntryHead {
         let flags = head[KIND_AT];
         let ours = take(head, MAGIC_AT) == ENTRY_MAGIC
             && head[VERSION_AT] == VERSION
-            && flags & !(ABSENCE | CARRIES_KEY) == 0
+            && flags & !(ABSENCE | CARRIES_KEY | PINNED) == 0
             && take(head, RESERVED_AT) == [0, 0]
             && take_u64(head, HEAD_SUM_AT) == seal::head(&head[..HEAD_SUM_AT], key);
         ours.then(|| Self {
@@ -175,6 +181,7 @@ impl EntryHead {
             generation: take_u64(head, GENERATION_AT),
             absence: flags & ABSENCE != 0,
             carries_key: flags & CARRIES_KEY != 0,
+            pinned: flags & PINNED != 0,
         })
     }
 
@@ -236,6 +243,7 @@ mod tests {
             stale_from: Timestamp::from_millis(2),
             expires: Timestamp::NEVER,
             load_millis: u32::MAX,
+            pinned: false,
             generation: 3,
             absence: true,
             carries_key: true,
@@ -259,6 +267,7 @@ mod tests {
             stale_from: Timestamp::NEVER,
             expires: Timestamp::NEVER,
             load_millis: 0,
+            pinned: false,
             generation: 0,
             absence: false,
             carries_key: false,
@@ -281,6 +290,7 @@ mod tests {
             stale_from: Timestamp::NEVER,
             expires: Timestamp::NEVER,
             load_millis: 0,
+            pinned: false,
             generation: 0,
             absence: false,
             carries_key: false,
@@ -291,7 +301,7 @@ mod tests {
             (MAGIC_AT, 0),
             (VERSION_AT, VERSION + 1),
             (VERSION_AT, 0),
-            (KIND_AT, 4),
+            (KIND_AT, 8),
             (KIND_AT, 0x80),
             (RESERVED_AT, 1),
             (RESERVED_AT + 1, 1),

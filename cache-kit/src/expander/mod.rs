@@ -23,6 +23,7 @@ use crate::flight::Flights;
 use crate::key::{CacheKey, Namespace};
 use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
 pub use crate::policy::OperationConfig;
+use crate::policy::{FreshnessPolicy, Rules};
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
 
@@ -69,6 +70,7 @@ pub struct CacheExpander<B: CacheBackend> {
     admitted: Admitted,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
+    freshness: FreshnessPolicy,
     namespace: Option<Namespace>,
     clock: Clock,
     load_deadline: Duration,
@@ -85,6 +87,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             admitted: Admitted::default(),
             listener: None,
             ttl_policy: TtlPolicy::Default,
+            freshness: FreshnessPolicy::default(),
             namespace: None,
             clock: Clock::system(),
             load_deadline: LOAD_DEADLINE,
@@ -104,6 +107,13 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// the backend.
     pub fn with_ttl_policy(mut self, policy: TtlPolicy) -> Self {
         self.ttl_policy = policy;
+        self
+    }
+
+    /// How fresh the answers are, where that differs from what their entities say. Default: as they
+    /// say.
+    pub fn with_freshness(mut self, policy: FreshnessPolicy) -> Self {
+        self.freshness = policy;
         self
     }
 
@@ -312,6 +322,15 @@ impl<B: CacheBackend> CacheExpander<B> {
             .map_err(|error| error.during("invalidate", key))
     }
 
+    /// What counts for a call with this `config`.
+    #[inline]
+    fn rules<'c>(&'c self, config: &'c OperationConfig) -> Rules<'c> {
+        Rules {
+            call: &config.freshness,
+            service: &self.freshness,
+        }
+    }
+
     /// A precise clock, read only if the listener wants durations.
     #[inline]
     fn stopwatch(&self) -> Option<Instant> {
@@ -341,6 +360,7 @@ impl<B: CacheBackend + fmt::Debug> fmt::Debug for CacheExpander<B> {
             .field("flights", &self.flights)
             .field("listens", &self.listener.is_some())
             .field("ttl_policy", &self.ttl_policy)
+            .field("freshness", &self.freshness)
             .field("namespace", &self.namespace)
             .field("clock", &self.clock)
             .field("load_deadline", &self.load_deadline)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::FreshnessPolicy;
+
 /// Settings of one call that override its service's. The default changes nothing.
 ///
 /// ```
@@ -18,6 +20,7 @@ pub struct OperationConfig {
     pub(crate) retries: u32,
     pub(crate) load_deadline: Option<Duration>,
     pub(crate) strict_invalidation: bool,
+    pub(crate) freshness: FreshnessPolicy,
 }
 
 impl OperationConfig {
@@ -44,6 +47,12 @@ impl OperationConfig {
     /// Default: the service's, 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = Some(deadline);
+        self
+    }
+
+    /// How fresh the answer must be, where that differs from the service's and the entity's settings.
+    pub fn with_freshness(mut self, policy: FreshnessPolicy) -> Self {
+        self.freshness = policy;
         self
     }
 

@@ -83,6 +83,17 @@ impl Ttl {
             ttl => Self::For(ttl),
         }
     }
+
+    /// Shortened by up to `fraction` of it; `random` is from zero to one.
+    pub(crate) fn jittered(self, fraction: Option<f64>, random: f64) -> Self {
+        match (self, fraction) {
+            (Self::For(ttl), Some(fraction)) => {
+                let less = ttl.mul_f64((fraction * random).clamp(0.0, 1.0));
+                Self::of(ttl.saturating_sub(less))
+            }
+            (ttl, _) => ttl,
+        }
+    }
 }
 
 /// The lifetime of an entity: set by the call, else the policy, the entity, or the backend.

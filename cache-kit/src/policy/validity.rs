@@ -16,11 +16,11 @@ pub(crate) struct Validity {
 impl Validity {
     /// That of an entity with this lifetime, and with the time after it for which it may be served
     /// stale; `None` if it is not stored.
-    pub(crate) fn of_entity(lifetime: Ttl, stale: Option<Duration>) -> Option<Self> {
+    pub(crate) fn of_entity(lifetime: Ttl, stale: Duration) -> Option<Self> {
         let fresh = bound(lifetime)?;
         Some(Self {
             fresh,
-            whole: fresh.saturating_add(stale.unwrap_or_default()),
+            whole: fresh.saturating_add(stale),
         })
     }
 
@@ -52,18 +52,15 @@ mod tests {
 
     #[test]
     fn stale_time_comes_after_the_lifetime() {
-        let validity = |lifetime, stale| Validity::of_entity(lifetime, stale);
+        let validity = Validity::of_entity;
         let of = |fresh, whole| Some(Validity { fresh, whole });
-        assert_eq!(validity(Ttl::For(HOUR), None), of(HOUR, HOUR));
+        assert_eq!(validity(Ttl::For(HOUR), Duration::ZERO), of(HOUR, HOUR));
+        assert_eq!(validity(Ttl::For(HOUR), MINUTE), of(HOUR, HOUR + MINUTE));
         assert_eq!(
-            validity(Ttl::For(HOUR), Some(MINUTE)),
-            of(HOUR, HOUR + MINUTE)
-        );
-        assert_eq!(
-            validity(Ttl::Unbounded, Some(MINUTE)),
+            validity(Ttl::Unbounded, MINUTE),
             of(Duration::MAX, Duration::MAX)
         );
-        assert_eq!(validity(Ttl::Unstored, Some(MINUTE)), None);
+        assert_eq!(validity(Ttl::Unstored, MINUTE), None);
     }
 
     #[test]

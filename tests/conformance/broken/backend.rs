@@ -338,6 +338,7 @@ impl CacheBackend for Broken {
                 stale_from: Timestamp::NEVER,
                 expires: Timestamp::NEVER,
                 load_millis: 0,
+                pinned: false,
             };
             Self::put(&self.inner, key, entry).await;
         }

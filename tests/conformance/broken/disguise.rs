@@ -27,5 +27,6 @@ pub(super) fn disguised<T: CacheEntity>(entry: Entry<Specimen>) -> Option<Entry<
         stale_from: entry.stale_from,
         expires: entry.expires,
         load_millis: entry.load_millis,
+        pinned: entry.pinned,
     })
 }

@@ -47,6 +47,7 @@ fn entry<T>(value: T) -> Entry<T> {
         stale_from: Timestamp::NEVER,
         expires: Timestamp::NEVER,
         load_millis: 3,
+        pinned: false,
     }
 }
 

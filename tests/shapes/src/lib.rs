@@ -131,6 +131,7 @@ impl Store {
             stale_from: Timestamp::NEVER,
             expires: Timestamp::NEVER,
             load_millis: 0,
+            pinned: false,
         };
         let request = LeaseRequest {
             id: LeaseId(1 << 32),

@@ -355,7 +355,7 @@ impl Shared {
     fn store(&self, held: &Share, entry: Entry<dyn Any + Send + Sync>) -> Result<Stored> {
         let mut slot = Slot::of(entry);
         let weight = self.weigh(held.key(), &slot)?;
-        slot.weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        slot.weigh(weight);
         let fits = weight <= self.map.heaviest();
 
         let mut gone = Vec::new();

@@ -118,7 +118,7 @@ struct Kept {
 
 impl Kept {
     fn weight(&self) -> u32 {
-        self.slot.as_ref().map_or(1, |slot| slot.weight)
+        self.slot.as_ref().map_or(1, Slot::weight)
     }
 
     /// Reports an eviction. The drop may come much later, since moka collects its garbage by

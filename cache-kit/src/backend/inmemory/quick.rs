@@ -145,7 +145,7 @@ struct BySlot;
 
 impl Weighter<MapKey, Slot> for BySlot {
     fn weight(&self, _key: &MapKey, slot: &Slot) -> u64 {
-        slot.weight.into()
+        slot.weight().into()
     }
 }
 

@@ -12,8 +12,7 @@ use crate::unwind::caught;
 pub(super) struct Slot {
     pub(super) value: Value,
     pub(super) fence: Fence,
-    /// What the entry counts against the capacity; at least 1.
-    pub(super) weight: u32,
+    weight: Weight,
     load_millis: u32,
     created: Timestamp,
     stale_from: Timestamp,
@@ -36,18 +35,38 @@ impl Drop for Value {
     }
 }
 
+/// What an entry counts against the capacity, at least 1, and whether it is pinned. A bool of its own
+/// would make the slot, which a hit copies, eight bytes longer.
+#[derive(Clone, Copy)]
+struct Weight(u32);
+
+/// The bit that says that an entry is pinned.
+const PINNED: u32 = 1 << 31;
+
 impl Slot {
     /// The slot of an entry. Its weight and its fence are set when it is stored.
     pub(super) fn of(entry: Entry<dyn Any + Send + Sync>) -> Self {
         Self {
             value: Value(entry.value),
             fence: Fence(0),
-            weight: 1,
+            weight: Weight(1 | if entry.pinned { PINNED } else { 0 }),
             load_millis: entry.load_millis,
             created: entry.created,
             stale_from: entry.stale_from,
             expires: entry.expires,
         }
+    }
+
+    /// What the entry counts against the capacity.
+    #[inline]
+    pub(super) fn weight(&self) -> u32 {
+        self.weight.0 & !PINNED
+    }
+
+    /// Sets what it counts, up to 2³¹ - 1.
+    pub(super) fn weigh(&mut self, weight: u64) {
+        let weight = u32::try_from(weight).map_or(u32::MAX, |weight| weight.max(1));
+        self.weight.0 = self.weight.0 & PINNED | weight.min(!PINNED);
     }
 
     #[inline]
@@ -75,6 +94,7 @@ impl Slot {
             stale_from: self.stale_from,
             expires: self.expires,
             load_millis: self.load_millis,
+            pinned: self.weight.0 & PINNED != 0,
         }
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn entry<T>(value: T) -> Entry<T> {
         stale_from: Timestamp::from_millis(1_700_000_060_000),
         expires: Timestamp::from_millis(1_700_003_600_000),
         load_millis: 25,
+        pinned: false,
     }
 }
 

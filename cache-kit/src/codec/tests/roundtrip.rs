@@ -112,8 +112,9 @@ prop_compose! {
         stale_from in time(),
         expires in time(),
         load_millis: u32,
+        pinned: bool,
     ) -> Entry<Tree> {
-        Entry { value: value.map(Arc::new), created, stale_from, expires, load_millis }
+        Entry { value: value.map(Arc::new), created, stale_from, expires, load_millis, pinned }
     }
 }
 
@@ -122,11 +123,12 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 /// Everything in an entry, for comparison.
-fn parts<T>(entry: &Entry<T>) -> (Option<&T>, [Timestamp; 3], u32) {
+fn parts<T>(entry: &Entry<T>) -> (Option<&T>, [Timestamp; 3], u32, bool) {
     (
         entry.value.as_deref(),
         [entry.created, entry.stale_from, entry.expires],
         entry.load_millis,
+        entry.pinned,
     )
 }
 

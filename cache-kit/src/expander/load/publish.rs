@@ -126,16 +126,22 @@ where
             T::cache_ttl(),
             self.expander.backend.default_ttl(),
         );
+        let rules = self.expander.rules(self.config);
         let validity = match value {
-            Some(_) => Validity::of_entity(ttl, T::cache_stale_if_error())?,
-            None => Validity::of_absence(ttl, T::cache_negative_ttl())?,
+            Some(_) => {
+                let ttl = ttl.jittered(rules.jitter::<T>(), fastrand::f64());
+                Validity::of_entity(ttl, rules.grace::<T>())?
+            }
+            None => Validity::of_absence(ttl, rules.negative_ttl::<T>())?,
         };
+        let of_call = value.is_none() && self.config.freshness.sets_negative_ttl();
         Some(Entry {
             value: value.clone(),
             created,
             stale_from: created.after(validity.fresh),
             expires: created.after(validity.whole),
             load_millis: u32::try_from(took.as_millis()).unwrap_or(u32::MAX),
+            pinned: self.config.ttl.is_some() || of_call,
         })
     }
 

@@ -57,6 +57,7 @@ pub(super) fn fresh<T>(now: Timestamp, value: Option<T>) -> Entry<T> {
         stale_from: now.after(LIFE / 2),
         expires: now.after(LIFE),
         load_millis: 3,
+        pinned: false,
     }
 }
 

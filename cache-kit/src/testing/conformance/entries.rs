@@ -34,6 +34,7 @@ pub async fn entries_come_back_with_all_stamps<B: CacheBackend>(harness: &Harnes
         ),
     ];
     for (version, (created, stale_from, expires, load_millis)) in (1..).zip(stamps) {
+        let pinned = version % 2 == 0;
         let key = harness.key("stamps");
         let value = specimen(&key, version);
         let entry = Entry {
@@ -42,6 +43,7 @@ pub async fn entries_come_back_with_all_stamps<B: CacheBackend>(harness: &Harnes
             stale_from,
             expires,
             load_millis,
+            pinned,
         };
         stored(first.put_entry(&key, entry.clone()).await, &key);
         for client in [&first, &second] {
@@ -253,6 +255,7 @@ where
             entry.stale_from,
             entry.expires,
             entry.load_millis,
+            entry.pinned,
         )
     };
     assert!(
