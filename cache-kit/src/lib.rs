@@ -84,7 +84,9 @@
 
 mod answers;
 pub mod backend;
+pub mod cached;
 pub mod clock;
+mod coalesced;
 #[cfg(feature = "codec")]
 mod codec;
 pub mod entity;
@@ -112,6 +114,7 @@ mod unwind;
 #[doc(hidden)]
 pub mod __private;
 
+pub use cached::CachedRepository;
 pub use entity::{CacheEntity, CacheSchema};
 pub use error::{Error, ErrorKind, Result};
 pub use expander::CacheExpander;

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::backend::{CacheBackend, Invalidated};
+use crate::cached::CachedRepository;
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::CacheExpander;
@@ -230,6 +232,56 @@ impl<B: CacheBackend> CacheService<B> {
             .with_many_config(feeder, repository, strategy, config)
     }
 
+    /// Puts this cache in front of `repository`, which from then on answers by itself:
+    /// `users.get(&id).await`. See [`CachedRepository`].
+    ///
+    /// ```
+    /// # use cache_kit::CacheEntity;
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct User { id: u64 }
+    /// # impl CacheEntity for User {
+    /// #     type Key = u64;
+    /// #     fn cache_key(&self) -> u64 { self.id }
+    /// #     fn cache_prefix() -> &'static str { "user" }
+    /// # }
+    /// use cache_kit::backend::InMemoryBackend;
+    /// use cache_kit::repository::from_fn;
+    /// use cache_kit::CacheService;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cache_kit::Result<()> {
+    /// let cache = CacheService::new(InMemoryBackend::new());
+    /// let users = cache.repository(from_fn(|id: u64| async move { Ok(Some(User { id })) }));
+    /// assert!(users.get(&1).await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn repository<T, R>(&self, repository: R) -> CachedRepository<T, B>
+    where
+        T: CacheEntity,
+        R: DataRepository<T> + 'static,
+    {
+        CachedRepository::new(self.clone(), repository)
+    }
+
+    /// As [`repository`](Self::repository), for a repository of several entity types: the first type
+    /// parameter says which of them is meant, `cache.repository_of::<User, _>(tables)`.
+    pub fn repository_of<T, R>(&self, repository: R) -> CachedRepository<T, B>
+    where
+        T: CacheEntity,
+        R: DataRepository<T> + 'static,
+    {
+        self.repository(repository)
+    }
+
+    /// Ends the loads and refreshes that run in tasks of their own: see [`CacheExpander::drain`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::drain`].
+    pub fn drain(&self, deadline: Duration) -> impl Future<Output = Result<()>> + Send {
+        self.expander.drain(deadline)
+    }
+
     /// Drops what the cache has under `key` and loads nothing: see [`CacheExpander::invalidate`].
     ///
     /// # Errors
@@ -263,6 +315,11 @@ impl<B: CacheBackend> CacheService<B> {
 
     /// The expander behind the service.
     pub fn expander(&self) -> &CacheExpander<B> {
+        &self.expander
+    }
+
+    /// The expander, to be shared.
+    pub(crate) fn shared(&self) -> &Arc<CacheExpander<B>> {
         &self.expander
     }
 

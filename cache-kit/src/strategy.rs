@@ -57,6 +57,16 @@ pub(crate) enum Reader {
 pub(crate) enum Found {
     /// An entry within its time to live.
     Fresh,
+    /// An entry within its time to live whose turn to be refreshed has come.
+    Ahead {
+        /// Whether another call refreshes it, or has failed to so recently that it is not retried yet.
+        held: bool,
+    },
+    /// An entry past its time to live that is answered while it is refreshed.
+    Revalidated {
+        /// As of `Ahead`.
+        held: bool,
+    },
     /// An entry past its time to live that may stand in for a load that fails.
     Stale {
         /// Whether its last load failed so recently that it is not retried yet.
@@ -64,6 +74,8 @@ pub(crate) enum Found {
     },
     /// The knowledge that there is no entity.
     Absence,
+    /// An entry that is of no use to this reader any more, but still stands.
+    Outlived,
     /// Nothing that can be used: no entry, an expired or undecodable one, another schema.
     Nothing,
     /// The cache could not be read.
@@ -75,6 +87,9 @@ pub(crate) enum Found {
 pub(crate) enum Step {
     /// Answer with what was found.
     Feed,
+    /// Answer with what was found, and refresh it in the background. Without a repository that
+    /// outlives the call, load in this one, unless another process is refreshing it.
+    Refresh,
     /// Answer that the cache has nothing.
     FeedNone,
     /// Take a lease in this way, load under it, store, answer.
@@ -144,11 +159,20 @@ impl CacheStrategy {
 #[inline]
 pub(crate) fn after_look_up(reader: Reader, found: Found) -> Step {
     match (reader, found) {
-        (_, Found::Fresh | Found::Absence) => Step::Feed,
-        (Reader::Fresh, Found::Stale { .. } | Found::Nothing) => Step::FeedNone,
+        (_, Found::Fresh | Found::Absence) | (Reader::Fresh, Found::Ahead { .. }) => Step::Feed,
+        (
+            Reader::Fresh,
+            Found::Revalidated { .. } | Found::Stale { .. } | Found::Outlived | Found::Nothing,
+        ) => Step::FeedNone,
         (Reader::Fresh, Found::Failed) => Step::Fail,
+        (Reader::Refresh, Found::Ahead { held } | Found::Revalidated { held }) => match held {
+            true => Step::Feed,
+            false => Step::Refresh,
+        },
         (Reader::Refresh, Found::Stale { paused: true }) => Step::Feed,
-        (Reader::Refresh, Found::Stale { paused: false }) => Step::Load(Take::Over),
+        (Reader::Refresh, Found::Stale { paused: false } | Found::Outlived) => {
+            Step::Load(Take::Over)
+        }
         (Reader::Refresh, Found::Nothing) => Step::Load(Take::IfMissing),
         (Reader::Refresh, Found::Failed) => Step::LoadUnstored,
     }
@@ -187,6 +211,10 @@ mod tests {
 
     const STALE: Found = Found::Stale { paused: false };
     const PAUSED: Found = Found::Stale { paused: true };
+    const AHEAD: Found = Found::Ahead { held: false };
+    const AHEAD_HELD: Found = Found::Ahead { held: true };
+    const REVALIDATED: Found = Found::Revalidated { held: false };
+    const REVALIDATED_HELD: Found = Found::Revalidated { held: true };
 
     macro_rules! cells {
         ($($name:ident: $table:expr => $step:expr;)*) => {$(
@@ -205,6 +233,17 @@ mod tests {
 
         fresh_entry_fresh: after_look_up(Reader::Fresh, Found::Fresh) => Step::Feed;
         fresh_entry_refresh: after_look_up(Reader::Refresh, Found::Fresh) => Step::Feed;
+        ahead_fresh: after_look_up(Reader::Fresh, AHEAD) => Step::Feed;
+        ahead_held_fresh: after_look_up(Reader::Fresh, AHEAD_HELD) => Step::Feed;
+        ahead_refresh: after_look_up(Reader::Refresh, AHEAD) => Step::Refresh;
+        ahead_held_refresh: after_look_up(Reader::Refresh, AHEAD_HELD) => Step::Feed;
+        revalidated_fresh: after_look_up(Reader::Fresh, REVALIDATED) => Step::FeedNone;
+        revalidated_held_fresh: after_look_up(Reader::Fresh, REVALIDATED_HELD) => Step::FeedNone;
+        revalidated_refresh: after_look_up(Reader::Refresh, REVALIDATED) => Step::Refresh;
+        revalidated_held_refresh: after_look_up(Reader::Refresh, REVALIDATED_HELD) => Step::Feed;
+        outlived_fresh: after_look_up(Reader::Fresh, Found::Outlived) => Step::FeedNone;
+        outlived_refresh: after_look_up(Reader::Refresh, Found::Outlived)
+            => Step::Load(Take::Over);
         stale_entry_fresh: after_look_up(Reader::Fresh, STALE) => Step::FeedNone;
         stale_entry_refresh: after_look_up(Reader::Refresh, STALE) => Step::Load(Take::Over);
         stale_entry_refresh_in_a_pause: after_look_up(Reader::Refresh, PAUSED) => Step::Feed;

@@ -1,6 +1,8 @@
 //! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at
 //! once.
 
+use std::sync::atomic::AtomicBool;
+
 use crate::answers::one_each;
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
@@ -10,10 +12,10 @@ use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
 use crate::strategy::{Begin, CacheStrategy};
 
-use super::call::{Call, LookedUp, Next};
+use super::call::{Call, LookUp, LookedUp, Next};
 use super::keys::Keys;
 use super::load::{Loads, Miss, Query};
-use super::{CacheExpander, OperationConfig};
+use super::{CacheExpander, OperationConfig, Reach};
 
 impl<B: CacheBackend> CacheExpander<B> {
     /// Answers the requests that `feeder` carries, as `strategy` allows. Returns what happened for
@@ -91,6 +93,26 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeedMany<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
+        let reach = Reach::borrowed(repository);
+        self.answer_many(feeder, reach, strategy, config).await
+    }
+
+    /// Answers many requests.
+    ///
+    /// # Errors
+    /// As [`with_many`](Self::with_many).
+    pub(crate) async fn answer_many<T, F, R>(
+        &self,
+        feeder: &mut F,
+        reach: Reach<'_, B, T, R>,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Result<Vec<Outcome>>
+    where
+        T: CacheEntity,
+        F: CacheFeedMany<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
         feeder.validate()?;
         self.admit::<T>()?;
         let ids = feeder.entity_ids();
@@ -99,20 +121,41 @@ impl<B: CacheBackend> CacheExpander<B> {
 
         let begin = strategy.begin();
         let looks_up = matches!(begin, Begin::LookUp(_));
+        let loads = Loads {
+            expander: self,
+            calls: &calls,
+            repository: reach.repository,
+            named: reach.named,
+            tasks: reach.tasks,
+            query: Query::Many,
+            config: &config,
+            leads: AtomicBool::new(false),
+        };
         let mut answers = Vec::with_capacity(calls.len());
-        let mut misses = Vec::new();
+        let (mut misses, mut rights) = (Vec::new(), Vec::new());
         match begin {
             Begin::LookUp(reader) => {
                 let looked_up = self.look_up_many(&calls).await;
+                let mut due = Vec::new();
                 for ((slot, call), looked_up) in calls.iter().enumerate().zip(looked_up) {
                     let next = self.next(slot, call.key, reader, &config, looked_up)?;
-                    answers.push(match next {
-                        Next::Answer(answer) => Some(answer),
-                        Next::Load(miss) => {
-                            misses.push(miss);
-                            None
+                    answers.push(None);
+                    match next {
+                        Next::Answer(answer) => answers[slot] = Some(answer),
+                        Next::Refresh(entry) => due.push(entry),
+                        Next::Load(miss) => misses.push(miss),
+                    }
+                }
+                if !due.is_empty() {
+                    let (next, taken) = Box::pin(loads.meanwhile(due)).await;
+                    rights = taken;
+                    for (slot, next) in next {
+                        match next {
+                            Next::Answer(answer) => answers[slot] = Some(answer),
+                            Next::Load(miss) => misses.push(miss),
+                            Next::Refresh(_) => {}
                         }
-                    });
+                    }
                 }
             }
             Begin::Load(take) => {
@@ -145,14 +188,11 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
 
         if !misses.is_empty() {
-            let loads = Loads {
-                expander: self,
-                calls: &calls,
-                repository,
-                query: Query::Many,
-                config: &config,
-            };
-            Box::pin(loads.answer(misses, &mut answers)).await?;
+            let answered = Box::pin(loads.answer_in_time(misses, &mut answers)).await;
+            if !rights.is_empty() {
+                Box::pin(loads.settle(rights, &answers)).await;
+            }
+            answered?;
         }
         for position in to_load {
             let slot = keys.slots()[position];
@@ -182,7 +222,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         Ok(outcomes)
     }
 
-    /// Looks up the keys of `calls`, and reports it.
+    /// Looks up the keys of `calls`.
     async fn look_up_many<T: CacheEntity>(&self, calls: &[Call<'_, T>]) -> Vec<LookedUp<T>> {
         let keys: Vec<&str> = calls.iter().map(|call| call.key).collect();
         let since = self.stopwatch();
@@ -191,11 +231,13 @@ impl<B: CacheBackend> CacheExpander<B> {
         let now = self.clock.now();
         let answers = self.backend.get_many::<T>(&keys, now).await;
         let answers = one_each(keys.len(), answers);
-        let looked_up = |(key, answer)| {
-            let found = LookedUp { began, now, answer };
-            self.report_look_up(key, &found, since);
-            found
+        let look_up = LookUp {
+            since,
+            began,
+            now,
+            drawn: None,
         };
-        keys.into_iter().zip(answers).map(looked_up).collect()
+        let looked_up = |answer| LookedUp { look_up, answer };
+        answers.into_iter().map(looked_up).collect()
     }
 }

@@ -6,13 +6,15 @@ use std::time::Instant;
 use crate::backend::{CacheBackend, Fence, Lookup, MissReason};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::{Entry, Freshness};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::flight::{Tick, View};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
+use crate::policy::{FreshnessPolicy, State, lifetime_for_reader};
 use crate::strategy::{Found, Reader, Step, after_look_up};
 
 use super::load::Miss;
+use super::turns::{Ours, Turn};
 use super::{CacheExpander, OperationConfig};
 
 /// One key of a call.
@@ -22,27 +24,59 @@ pub(super) struct Call<'c, T: CacheEntity> {
     pub(super) id: &'c T::Key,
 }
 
+/// The calls for keys that are owned.
+pub(super) fn calls_of<T: CacheEntity>(keys: &[(Box<str>, T::Key)]) -> Vec<Call<'_, T>> {
+    keys.iter().map(|(key, id)| Call { key, id }).collect()
+}
+
 /// An entity, or none, and its source.
 pub(super) type Answer<T> = (Option<Arc<T>>, Outcome);
 
 /// A look-up and its answer.
 pub(super) struct LookedUp<T> {
-    pub(super) began: Tick,
-    pub(super) now: Timestamp,
+    pub(super) look_up: LookUp,
     pub(super) answer: Result<Lookup<T>>,
+}
+
+/// A look-up that has begun.
+#[derive(Clone, Copy)]
+pub(crate) struct LookUp {
+    pub(super) since: Option<Instant>,
+    pub(super) began: Tick,
+    pub(crate) now: Timestamp,
+    /// The number that decides whether to refresh ahead, if it has been drawn.
+    pub(super) drawn: Option<f64>,
 }
 
 /// What a call does about one of its keys.
 pub(super) enum Next<T> {
     Answer(Answer<T>),
+    Refresh(Due<T>),
     Load(Miss),
+}
+
+/// An entry that is answered, and that it is this call's turn to refresh.
+pub(super) struct Due<T> {
+    pub(super) slot: usize,
+    pub(super) answer: Answer<T>,
+    pub(super) since: Option<Instant>,
+    pub(super) refresh: Refresh,
+}
+
+/// A refresh that has not begun.
+pub(super) struct Refresh {
+    /// When the entry was loaded, by which a newer one is told apart.
+    pub(super) created: Timestamp,
+    /// Whether it is within its time to live.
+    pub(super) ahead: bool,
+    pub(super) ours: Ours,
 }
 
 impl<T> LookedUp<T> {
     fn view(&self) -> View {
         View {
-            began: self.began,
-            looked: self.began,
+            began: self.look_up.began,
+            looked: self.look_up.began,
             seen: self.fence(),
         }
     }
@@ -56,20 +90,30 @@ impl<T> LookedUp<T> {
     }
 }
 
-impl Found {
-    /// What an entry is to a call. The entry itself does not know whether its last load failed.
-    #[inline]
-    pub(super) fn of<T>(entry: &Entry<T>, now: Timestamp) -> Self {
-        match entry.freshness(now) {
-            Freshness::Fresh if entry.value.is_none() => Self::Absence,
-            Freshness::Fresh => Self::Fresh,
-            Freshness::Stale => Self::Stale { paused: false },
-            Freshness::Expired => Self::Nothing,
-        }
-    }
-}
-
 impl<B: CacheBackend> CacheExpander<B> {
+    /// What `entry` is to a call that wants this freshness.
+    #[inline]
+    pub(super) fn state<T: CacheEntity>(
+        &self,
+        entry: &Entry<T>,
+        of_call: Option<&FreshnessPolicy>,
+        now: Timestamp,
+        random: impl FnOnce() -> f64,
+    ) -> State {
+        let ttl = lifetime_for_reader(&self.ttl_policy, T::cache_prefix(), T::cache_ttl());
+        self.rules(of_call).state(entry, ttl, now, random)
+    }
+
+    /// As [`state`](Self::state), for a caller that refreshes nothing.
+    pub(super) fn state_now<T: CacheEntity>(
+        &self,
+        entry: &Entry<T>,
+        config: &OperationConfig,
+        now: Timestamp,
+    ) -> State {
+        self.state(entry, Some(&config.freshness), now, || 1.0)
+    }
+
     /// What the call for `key`, at place `slot`, does after its look-up.
     ///
     /// # Errors
@@ -82,11 +126,15 @@ impl<B: CacheBackend> CacheExpander<B> {
         config: &OperationConfig,
         looked_up: LookedUp<T>,
     ) -> Result<Next<T>> {
-        let found = self.found(key, reader, config, &looked_up);
-        let take = match after_look_up(reader, found) {
+        let (found, turn) = self.found(key, reader, config, &looked_up);
+        let step = after_look_up(reader, found);
+        if step != Step::Refresh {
+            self.report_look_up(key, &looked_up, step == Step::Feed);
+        }
+        let take = match step {
+            Step::Feed | Step::Refresh => return self.answer(slot, key, found, turn, looked_up),
             Step::Load(take) => Some(take),
             Step::LoadUnstored => None,
-            Step::Feed => return self.answer(key, looked_up).map(Next::Answer),
             Step::FeedNone => return Ok(Next::Answer((None, Outcome::of(Source::Nothing)))),
             Step::Fail => return Err(unanswered(looked_up).during("read", key)),
         };
@@ -97,42 +145,59 @@ impl<B: CacheBackend> CacheExpander<B> {
             stale: matches!(found, Found::Stale { .. }),
             read_failed: found == Found::Failed,
             looks: 0,
+            alone: false,
+            ahead: false,
         }))
     }
 
+    /// What the look-up found, and whose turn it is to refresh it.
     fn found<T: CacheEntity>(
         &self,
         key: &str,
         reader: Reader,
         config: &OperationConfig,
         looked_up: &LookedUp<T>,
-    ) -> Found {
-        match &looked_up.answer {
-            Ok(Lookup::Hit { entry, .. }) => match Found::of(entry, looked_up.now) {
-                Found::Stale { .. } if reader == Reader::Refresh => {
-                    let deadline = config.load_deadline.unwrap_or(self.load_deadline);
-                    let paused = self.pauses.hold::<T>(key, looked_up.now, deadline);
-                    Found::Stale { paused }
-                }
-                found => found,
+    ) -> (Found, Option<Turn>) {
+        let LookUp { now, drawn, .. } = looked_up.look_up;
+        let entry = match &looked_up.answer {
+            Ok(Lookup::Hit { entry, .. }) => entry,
+            Ok(Lookup::Miss { .. }) => return (Found::Nothing, None),
+            Err(_) => return (Found::Failed, None),
+        };
+        let random = || drawn.unwrap_or_else(fastrand::f64);
+        let state = self.state(entry, Some(&config.freshness), now, random);
+        let refreshes = reader == Reader::Refresh;
+        let deadline = config.load_deadline.unwrap_or(self.load_deadline);
+        let turn = match state {
+            State::Ahead | State::Revalidated if refreshes => {
+                Some(self.turns.take::<T>(key, now, deadline))
+            }
+            _ => None,
+        };
+        let held = !matches!(turn, Some(Turn::Ours(_)));
+        let found = match state {
+            State::Fresh if entry.value.is_none() => Found::Absence,
+            State::Fresh => Found::Fresh,
+            State::Ahead => Found::Ahead { held },
+            State::Revalidated => Found::Revalidated { held },
+            State::IfError => Found::Stale {
+                paused: refreshes && self.turns.hold::<T>(key, now, deadline),
             },
-            Ok(Lookup::Miss { .. }) => Found::Nothing,
-            Err(_) => Found::Failed,
-        }
+            State::Outlived => Found::Outlived,
+        };
+        (found, turn)
     }
 
-    /// Tells the listener what a look-up found.
-    pub(super) fn report_look_up<T>(&self, key: &str, found: &LookedUp<T>, since: Option<Instant>) {
+    /// Tells the listener what a look-up found, and whether it answers the call.
+    fn report_look_up<T>(&self, key: &str, found: &LookedUp<T>, answers: bool) {
         let Some(listener) = &self.listener else {
             return;
         };
         match &found.answer {
             Err(error) => listener.error(key, error),
-            Ok(Lookup::Hit { entry, .. }) if entry.freshness(found.now) == Freshness::Fresh => {
-                listener.hit(key, since);
-            }
+            Ok(_) if answers => listener.hit(key, found.look_up.since),
             Ok(answer) => {
-                listener.miss(key, since);
+                listener.miss(key, found.look_up.since);
                 if let Lookup::Miss { reason, .. } = *answer
                     && matches!(
                         reason,
@@ -146,40 +211,93 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// The entry that a look-up found, as an answer.
-    fn answer<T>(&self, key: &str, looked_up: LookedUp<T>) -> Result<Answer<T>> {
-        match looked_up.answer {
-            Ok(Lookup::Hit { entry, .. }) => Ok(self.served(key, entry, looked_up.now)),
-            _ => Err(Error::Internal("no entry to serve".into()).during("read", key)),
+    fn answer<T>(
+        &self,
+        slot: usize,
+        key: &str,
+        found: Found,
+        turn: Option<Turn>,
+        looked_up: LookedUp<T>,
+    ) -> Result<Next<T>> {
+        let LookUp { now, since, .. } = looked_up.look_up;
+        let Ok(Lookup::Hit { entry, .. }) = looked_up.answer else {
+            return Err(Error::Internal("no entry to serve".into()).during("read", key));
+        };
+        let created = entry.created;
+        let stale = matches!(found, Found::Revalidated { .. } | Found::Stale { .. });
+        let failed = stale && matches!(turn, None | Some(Turn::Paused));
+        let outcome = Outcome::of(Source::Cache)
+            .aged(created, now)
+            .stale(stale)
+            .refreshing(matches!(turn, Some(Turn::Theirs)));
+        let outcome = match failed {
+            true => outcome.degraded_by(REPOSITORY_FAILED),
+            false => outcome,
+        };
+        let answer = (entry.value, outcome);
+        let Some(Turn::Ours(ours)) = turn else {
+            if stale {
+                self.event(key, CacheEvent::StaleServed);
+            }
+            return Ok(Next::Answer(answer));
+        };
+        let refresh = Refresh {
+            created,
+            ahead: !stale,
+            ours,
+        };
+        Ok(Next::Refresh(Due {
+            slot,
+            answer,
+            since,
+            refresh,
+        }))
+    }
+
+    /// Tells the listener that an entry answers although it is to be refreshed.
+    pub(super) fn report_meanwhile(&self, key: &str, outcome: Outcome, since: Option<Instant>) {
+        if let Some(listener) = &self.listener {
+            listener.hit(key, since);
+        }
+        if outcome.is_stale() {
+            self.event(key, CacheEvent::StaleServed);
         }
     }
 
-    /// The answer instead of a failed load: the stale entry, if it is still there. The one that the
-    /// look-up found may have been invalidated since.
-    pub(super) async fn stale_instead<T: CacheEntity>(&self, key: &str) -> Option<Answer<T>> {
+    /// The stale entry in place of a load that failed, if it is still there. The one that the look-up
+    /// found may have been invalidated since.
+    pub(super) async fn stale_instead<T: CacheEntity>(
+        &self,
+        key: &str,
+        config: &OperationConfig,
+    ) -> Option<Answer<T>> {
+        let (value, outcome) = self.entry_now::<T>(key, config).await?;
+        if outcome.is_stale() {
+            self.turns.failed::<T>(key, self.clock.now());
+        }
+        Some((value, outcome.degraded_by(REPOSITORY_FAILED)))
+    }
+
+    /// What stands under `key` now, stale or fresh, if it may be served.
+    pub(super) async fn entry_now<T: CacheEntity>(
+        &self,
+        key: &str,
+        config: &OperationConfig,
+    ) -> Option<Answer<T>> {
         let now = self.clock.now();
         let Ok(Lookup::Hit { entry, .. }) = self.backend.get_again(key, now).await else {
             return None;
         };
-        match entry.freshness(now) {
-            Freshness::Expired => return None,
-            Freshness::Stale => self.pauses.failed::<T>(key, now),
-            Freshness::Fresh => {}
+        let stale = match self.state_now(&entry, config, now) {
+            State::Fresh | State::Ahead => false,
+            State::Revalidated | State::IfError => true,
+            State::Outlived => return None,
+        };
+        if stale {
+            self.event(key, CacheEvent::StaleServed);
         }
-        let (value, outcome) = self.served(key, entry, now);
-        Some((value, outcome.degraded_by(REPOSITORY_FAILED)))
-    }
-
-    /// An entry as an answer. A stale one is served only because a load has failed.
-    fn served<T>(&self, key: &str, entry: Entry<T>, now: Timestamp) -> Answer<T> {
         let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
-        if entry.freshness(now) != Freshness::Stale {
-            return (entry.value, outcome);
-        }
-        self.event(key, CacheEvent::StaleServed);
-        (
-            entry.value,
-            outcome.stale(true).degraded_by(REPOSITORY_FAILED),
-        )
+        Some((entry.value, outcome.stale(stale)))
     }
 }
 

@@ -1,13 +1,16 @@
 //! [`CacheExpander`]: combines strategies, policies, flights and a backend.
 
 mod admitted;
+mod background;
 mod batch;
 mod call;
 mod keys;
 mod listen;
 mod load;
-mod pauses;
+mod owned;
+mod reach;
 mod single;
+mod turns;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,16 +26,20 @@ use crate::flight::Flights;
 use crate::key::{CacheKey, Namespace};
 use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
 pub use crate::policy::OperationConfig;
-use crate::policy::{FreshnessPolicy, Rules};
+use crate::policy::{FreshnessPolicy, NoSettings, Rules, Settings};
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
 
 use admitted::Admitted;
+use background::Background;
 use keys::Keys;
 use listen::Listener;
 use load::{Completion, HeldLease};
-use pauses::Pauses;
+pub(crate) use owned::{Owned, Rows};
+pub(crate) use reach::Reach;
 use single::Begun;
+pub(crate) use single::{Opened, Opening};
+use turns::Turns;
 
 /// How long a load may take, unless its call sets another deadline.
 const LOAD_DEADLINE: Duration = Duration::from_secs(8);
@@ -66,7 +73,8 @@ pub struct CacheExpander<B: CacheBackend> {
     /// Shared with the tasks that release abandoned leases.
     backend: Arc<B>,
     flights: Arc<Flights<HeldLease<B>, Completion>>,
-    pauses: Pauses,
+    turns: Arc<Turns>,
+    background: Arc<Background>,
     admitted: Admitted,
     listener: Option<Listener>,
     ttl_policy: TtlPolicy,
@@ -83,7 +91,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         Self {
             backend: Arc::new(backend),
             flights: Arc::new(Flights::new()),
-            pauses: Pauses::new(),
+            turns: Arc::new(Turns::new()),
+            background: Arc::new(Background::new()),
             admitted: Admitted::default(),
             listener: None,
             ttl_policy: TtlPolicy::Default,
@@ -149,6 +158,15 @@ impl<B: CacheBackend> CacheExpander<B> {
         self
     }
 
+    /// How many loads and refreshes of owned repositories
+    /// ([`CachedRepository`](crate::CachedRepository)) may run in tasks of their own at a time. Beyond
+    /// that, refreshes are left out, which [`CacheEvent::RefreshSkipped`] shows, and a load is one of
+    /// its caller, that ends with it. Default 1,024.
+    pub fn with_background_tasks(mut self, tasks: usize) -> Self {
+        self.background = Arc::new(Background::bounded(tasks));
+        self
+    }
+
     /// The backend.
     pub fn backend(&self) -> &B {
         &self.backend
@@ -157,6 +175,24 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// How many keys are being loaded at this moment.
     pub fn loads_in_flight(&self) -> usize {
         self.flights.len()
+    }
+
+    /// How many loads and refreshes run in tasks of their own at this moment.
+    pub fn background_tasks(&self) -> usize {
+        self.background.len()
+    }
+
+    /// Lets no more loads and refreshes run in tasks of their own, and waits for those that do. For use
+    /// before a process ends. Calls go on being answered, and load for themselves.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] if some did not end within `deadline`; these have been told to end.
+    /// [`Error::ConfigError`] on a runtime without a timer.
+    ///
+    /// # Cancellation
+    /// If the future is dropped, what runs goes on to its end.
+    pub async fn drain(&self, deadline: Duration) -> Result<()> {
+        self.background.drain(deadline).await
     }
 
     /// Answers the request that `feeder` carries, as `strategy` allows, and returns what it did.
@@ -191,7 +227,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        self.answer_one(feeder, repository, strategy, OperationConfig::default)
+        let reach = Reach::borrowed(repository);
+        self.answer_one(feeder, reach, strategy, NoSettings)
     }
 
     /// Answers the request that `feeder` carries, with settings for this call alone.
@@ -213,23 +250,22 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        self.answer_one(feeder, repository, strategy, move || config)
+        self.answer_one(feeder, Reach::borrowed(repository), strategy, config)
     }
 
-    /// `config` is called only if the cache in memory has no answer.
     async fn answer_one<T, F, R>(
         &self,
         feeder: &mut F,
-        repository: &R,
+        reach: Reach<'_, B, T, R>,
         strategy: CacheStrategy,
-        config: impl FnOnce() -> OperationConfig,
+        config: impl Settings,
     ) -> Result<Outcome>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        match self.begin(feeder, repository, strategy, config) {
+        match self.begin(feeder, reach, strategy, config) {
             Begun::Hit { created, now } => Ok(Outcome::of(Source::Cache).aged(created, now)),
             Begun::Refused(error) => Err(error),
             Begun::Asking(asking) => asking.await,
@@ -324,9 +360,9 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     /// What counts for a call with this `config`.
     #[inline]
-    fn rules<'c>(&'c self, config: &'c OperationConfig) -> Rules<'c> {
+    fn rules<'c>(&'c self, of_call: Option<&'c FreshnessPolicy>) -> Rules<'c> {
         Rules {
-            call: &config.freshness,
+            call: of_call,
             service: &self.freshness,
         }
     }

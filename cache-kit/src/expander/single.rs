@@ -2,22 +2,24 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::backend::CacheBackend;
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
-use crate::flight::Tick;
 use crate::lease::Take;
 use crate::observability::{Outcome, Source};
+use crate::policy::{Settings, State};
 use crate::repository::DataRepository;
 use crate::strategy::{Begin, CacheStrategy, Found, Reader, Step, after_look_up};
 
-use super::call::{Answer, Call, LookedUp, Next};
+use super::call::{Answer, Call, LookUp, LookedUp, Next};
 use super::load::{Loads, Miss, Query};
-use super::{CacheExpander, OperationConfig};
+use super::{CacheExpander, OperationConfig, Reach};
 
 /// The result of a call's first step, which does not await.
 pub(super) enum Begun<A> {
@@ -32,16 +34,19 @@ pub(super) enum Begun<A> {
 }
 
 /// How a call goes on after its beginning.
-enum Opening {
+pub(crate) enum Opening {
     LookUp(Reader, LookUp),
     Load(Take),
 }
 
-/// A look-up that has begun.
-struct LookUp {
-    since: Option<Instant>,
-    began: Tick,
-    now: Timestamp,
+/// What a look-up found that did not await.
+pub(crate) enum Opened<T> {
+    Hit {
+        value: Option<Arc<T>>,
+        created: Timestamp,
+        look_up: LookUp,
+    },
+    Asks(Opening),
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -50,7 +55,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     pub(super) fn begin<'c, T, F, R, C>(
         &'c self,
         feeder: &'c mut F,
-        repository: &'c R,
+        reach: Reach<'c, B, T, R>,
         strategy: CacheStrategy,
         config: C,
     ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, C>>
@@ -58,7 +63,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
-        C: FnOnce() -> OperationConfig,
+        C: Settings,
     {
         if let Err(error) = feeder.validate() {
             return Begun::Refused(error);
@@ -67,29 +72,65 @@ impl<B: CacheBackend> CacheExpander<B> {
         let opening = match strategy.begin() {
             Begin::Load(take) => Opening::Load(take),
             Begin::LookUp(reader) => {
-                let since = self.stopwatch();
-                let began = self.flights.tick();
-                let now = self.clock.now();
                 // The key is copied only if the feeder cannot lend it, or if it must be loaded.
-                let key = self.key::<T>(match feeder.borrowed_id() {
+                let key = match feeder.borrowed_id() {
                     Some(id) => id,
                     None => id.insert(feeder.entity_id()),
-                });
-                // With a stamp in the future, an entry that the backend takes for fresh may be stale.
-                if let Some(entry) = self.backend.try_get(key, now)
-                    && after_look_up(reader, Found::of(&entry, now)) == Step::Feed
-                {
-                    let created = entry.created;
-                    return match self.feed_at_once(feeder, id.as_ref(), entry.value, since) {
-                        Ok(()) => Begun::Hit { created, now },
-                        Err(error) => Begun::Refused(error),
-                    };
+                };
+                match self.open(key, reader, &config) {
+                    Opened::Hit {
+                        value,
+                        created,
+                        look_up: LookUp { since, now, .. },
+                    } => {
+                        return match self.feed_at_once(feeder, id.as_ref(), value, since) {
+                            Ok(()) => Begun::Hit { created, now },
+                            Err(error) => Begun::Refused(error),
+                        };
+                    }
+                    Opened::Asks(opening) => opening,
                 }
-                Opening::LookUp(reader, LookUp { since, began, now })
             }
         };
-        let asking = self.ask(id, opening, feeder, repository, config());
+        let asking = self.ask(id, opening, feeder, reach, config.into_config());
         Begun::Asking(Box::pin(asking))
+    }
+
+    /// Looks up what needs no awaiting.
+    #[inline(always)]
+    pub(crate) fn open<T: CacheEntity>(
+        &self,
+        id: &T::Key,
+        reader: Reader,
+        config: &impl Settings,
+    ) -> Opened<T> {
+        let since = self.stopwatch();
+        let began = self.flights.tick();
+        let now = self.clock.now();
+        let mut look_up = LookUp {
+            since,
+            began,
+            now,
+            drawn: None,
+        };
+        // What the backend takes for fresh may be stale to this reader.
+        if let Some(entry) = self.backend.try_get(self.key::<T>(id), now) {
+            let random = || *look_up.drawn.insert(fastrand::f64());
+            let found = match self.state(&entry, config.freshness(), now, random) {
+                State::Fresh => Found::Fresh,
+                State::Ahead => Found::Ahead { held: false },
+                State::Revalidated | State::IfError | State::Outlived => Found::Nothing,
+            };
+            if after_look_up(reader, found) == Step::Feed {
+                let Entry { value, created, .. } = entry;
+                return Opened::Hit {
+                    value,
+                    created,
+                    look_up,
+                };
+            }
+        }
+        Opened::Asks(Opening::LookUp(reader, look_up))
     }
 
     /// Feeds what the cache has in memory. The text of the key is written only if it is wanted. `id` is
@@ -122,13 +163,23 @@ impl<B: CacheBackend> CacheExpander<B> {
         Ok(())
     }
 
+    /// Tells the listener that the cache in memory has answered for `id`.
+    #[inline]
+    pub(crate) fn report_hit<T: CacheEntity>(&self, id: &T::Key, look_up: LookUp) {
+        if let Some(listener) = &self.listener
+            && let Ok(key) = self.key::<T>(id).text()
+        {
+            listener.hit(&key, look_up.since);
+        }
+    }
+
     /// Does everything else.
-    async fn ask<T, F, R>(
+    pub(crate) async fn ask<T, F, R>(
         &self,
         id: Option<T::Key>,
         opening: Opening,
         feeder: &mut F,
-        repository: &R,
+        reach: Reach<'_, B, T, R>,
         config: OperationConfig,
     ) -> Result<Outcome>
     where
@@ -145,14 +196,26 @@ impl<B: CacheBackend> CacheExpander<B> {
         // A type with hits in memory has passed this before.
         self.admit::<T>()?;
         let key = key.as_str();
+        let calls = [Call { key, id: &id }];
+        let loads = Loads {
+            expander: self,
+            calls: &calls,
+            repository: reach.repository,
+            named: reach.named,
+            tasks: reach.tasks,
+            query: Query::One,
+            config: &config,
+            leads: AtomicBool::new(false),
+        };
         let mut unseen = None;
+        let mut rights = Vec::new();
         let miss = match opening {
             Opening::Load(take) => Miss::without_look_up(0, take),
             Opening::LookUp(reader, look_up)
                 if let Step::Load(take) = after_look_up(reader, Found::Nothing)
                     && !feeder.wants_misses()
-                    && self.pauses.is_empty()
-                    && self.backend.is_cold(key) =>
+                    && self.turns.is_empty()
+                    && self.may_skip_look_up::<T>(key, &config) =>
             {
                 let miss = Miss::unseen(0, take, look_up.began);
                 unseen = Some(look_up);
@@ -160,7 +223,16 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
             Opening::LookUp(reader, look_up) => {
                 let looked_up = self.look_up(key, look_up).await;
-                match self.next(0, key, reader, &config, looked_up)? {
+                let next = self.next(0, key, reader, &config, looked_up)?;
+                let next = match next {
+                    Next::Refresh(due) => {
+                        let (mut next, taken) = Box::pin(loads.meanwhile(vec![due])).await;
+                        rights = taken;
+                        next.pop().map(|(_, next)| next)
+                    }
+                    next => Some(next),
+                };
+                match next.ok_or_else(|| no_answer(key))? {
                     Next::Answer((value, outcome)) if outcome.is_hit() => {
                         feed_hit(feeder, key, value)?;
                         return Ok(outcome);
@@ -174,20 +246,16 @@ impl<B: CacheBackend> CacheExpander<B> {
                         on_miss(feeder, key)?;
                         miss
                     }
+                    Next::Refresh(_) => return Err(no_answer(key)),
                 }
             }
         };
-        let calls = [Call { key, id: &id }];
-        let loads = Loads {
-            expander: self,
-            calls: &calls,
-            repository,
-            query: Query::One,
-            config: &config,
-        };
         let mut answers = [None];
         // Boxed separately, to keep the future of a hit of a remote store small, too.
-        let answered = Box::pin(loads.answer(vec![miss], &mut answers)).await;
+        let answered = Box::pin(loads.answer_in_time(vec![miss], &mut answers)).await;
+        if !rights.is_empty() {
+            Box::pin(loads.settle(rights, &answers)).await;
+        }
         let [answer] = answers;
         if let Some(look_up) = unseen {
             self.report_unseen(key, look_up.since, answer.as_ref());
@@ -208,15 +276,18 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// Looks up with an await, and reports it.
+    /// Whether a look-up hardly pays, and finds nothing that only a look-up can: an entry that may be
+    /// answered while it is refreshed.
+    fn may_skip_look_up<T: CacheEntity>(&self, key: &str, config: &OperationConfig) -> bool {
+        let rules = self.rules(Some(&config.freshness));
+        let revalidated = rules.stale_while_revalidate::<T>();
+        revalidated.unwrap_or_default().is_zero() && self.backend.is_cold(key)
+    }
+
+    /// Looks up with an await.
     async fn look_up<T: CacheEntity>(&self, key: &str, look_up: LookUp) -> LookedUp<T> {
-        let found = LookedUp {
-            began: look_up.began,
-            now: look_up.now,
-            answer: self.backend.get_again::<T>(key, look_up.now).await,
-        };
-        self.report_look_up(key, &found, look_up.since);
-        found
+        let answer = self.backend.get_again::<T>(key, look_up.now).await;
+        LookedUp { look_up, answer }
     }
 }
 
@@ -244,15 +315,17 @@ where
         .map_err(|error| error.during("miss", key))
 }
 
+fn no_answer(key: &str) -> Error {
+    Error::Internal("no answer".into()).during("load", key)
+}
+
 /// Feeds the result of a load.
 fn deliver<T, F>(feeder: &mut F, key: &str, answer: Option<Answer<T>>) -> Result<Outcome>
 where
     T: CacheEntity,
     F: CacheFeed<T> + ?Sized,
 {
-    let Some((value, outcome)) = answer else {
-        return Err(Error::Internal("no answer".into()).during("load", key));
-    };
+    let (value, outcome) = answer.ok_or_else(|| no_answer(key))?;
     if outcome.source() == Source::Cache {
         feed_hit(feeder, key, value)?;
         return Ok(outcome);

@@ -45,7 +45,7 @@ impl Pulse {
     }
 
     /// The value for a caller that is woken now.
-    pub(super) fn of_woken() -> Arc<Self> {
+    pub(crate) fn of_woken() -> Arc<Self> {
         let pulse = Self::new();
         pulse.woke();
         pulse

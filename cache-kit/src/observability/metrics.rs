@@ -90,6 +90,16 @@ pub enum CacheEvent {
     },
     /// A stale entry was served.
     StaleServed,
+    /// A call has begun to refresh an entry, which is answered meanwhile.
+    Refreshing {
+        /// Whether it was still within its time to live.
+        ahead: bool,
+    },
+    /// An entry was to be refreshed, but another process is doing so.
+    RefreshedElsewhere,
+    /// An entry was not refreshed, because as much is going on in the background as is allowed
+    /// ([`CacheExpander::with_background_tasks`](crate::CacheExpander::with_background_tasks)).
+    RefreshSkipped,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,
     /// The store has refused an invalidation for too long, and it is not sent any more: the old

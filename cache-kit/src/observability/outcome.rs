@@ -33,6 +33,8 @@ const STALE: u8 = 1;
 const READ_FAILED: u8 = 2;
 const STORE_FAILED: u8 = 4;
 const REPOSITORY_FAILED: u8 = 8;
+const REFRESHING: u8 = 16;
+const AHEAD: u8 = 32;
 
 /// The states of the invalidation; 0 if the call made none.
 const DONE: u8 = 1;
@@ -132,6 +134,16 @@ impl Outcome {
         self
     }
 
+    pub(crate) fn refreshing(mut self, refreshing: bool) -> Self {
+        self.set(REFRESHING, refreshing);
+        self
+    }
+
+    pub(crate) fn ahead(mut self, ahead: bool) -> Self {
+        self.set(AHEAD, ahead);
+        self
+    }
+
     pub(crate) fn degraded_by(mut self, degraded: Degraded) -> Self {
         self.set(READ_FAILED, degraded.read);
         self.set(STORE_FAILED, degraded.store);
@@ -184,6 +196,18 @@ impl Outcome {
         self.has(STALE)
     }
 
+    /// Whether the answer is an entry that is being refreshed: by this call in the background, by
+    /// another one, or by another process.
+    pub fn is_refreshing(&self) -> bool {
+        self.has(REFRESHING)
+    }
+
+    /// Whether this call has begun to refresh an entry before its time to live ended
+    /// ([`FreshnessPolicy::with_refresh_ahead`](crate::FreshnessPolicy::with_refresh_ahead)).
+    pub fn is_refreshed_ahead(&self) -> bool {
+        self.has(AHEAD)
+    }
+
     /// Whether the loaded entity was stored in the cache.
     pub fn store(&self) -> StoreResult {
         let all = [
@@ -232,6 +256,8 @@ impl fmt::Debug for Outcome {
             .field("source", &self.source())
             .field("age", &self.age())
             .field("stale", &self.is_stale())
+            .field("refreshing", &self.is_refreshing())
+            .field("refreshed_ahead", &self.is_refreshed_ahead())
             .field("store", &self.store())
             .field("degraded", &self.degraded())
             .field("invalidation", &self.invalidation())

@@ -122,7 +122,8 @@ fn number(number: f64) -> f64 {
 /// What counts for one call: its own settings, and those of its service.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'c> {
-    pub(crate) call: &'c FreshnessPolicy,
+    /// None of a call without settings, so that a hit makes none.
+    pub(crate) call: Option<&'c FreshnessPolicy>,
     pub(crate) service: &'c FreshnessPolicy,
 }
 
@@ -144,7 +145,8 @@ macro_rules! decided {
     ($($name:ident: $of_entity:ident -> $type:ty;)*) => {$(
         #[inline]
         pub(crate) fn $name<T: CacheEntity>(&self) -> Option<$type> {
-            self.call.$name.or(self.service.$name).or_else(T::$of_entity)
+            let of_call = self.call.and_then(|call| call.$name);
+            of_call.or(self.service.$name).or_else(T::$of_entity)
         }
     )*};
 }

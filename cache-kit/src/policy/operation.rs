@@ -23,6 +23,40 @@ pub struct OperationConfig {
     pub(crate) freshness: FreshnessPolicy,
 }
 
+/// The settings of a call, before it is known whether they are wanted.
+pub(crate) trait Settings {
+    /// How fresh the answer must be, if the call says so.
+    fn freshness(&self) -> Option<&FreshnessPolicy>;
+
+    /// All of them.
+    fn into_config(self) -> OperationConfig;
+}
+
+/// A call without settings of its own. It has none to copy, and a hit is shorter by that.
+pub(crate) struct NoSettings;
+
+impl Settings for NoSettings {
+    #[inline]
+    fn freshness(&self) -> Option<&FreshnessPolicy> {
+        None
+    }
+
+    fn into_config(self) -> OperationConfig {
+        OperationConfig::default()
+    }
+}
+
+impl Settings for OperationConfig {
+    #[inline]
+    fn freshness(&self) -> Option<&FreshnessPolicy> {
+        Some(&self.freshness)
+    }
+
+    fn into_config(self) -> OperationConfig {
+        self
+    }
+}
+
 impl OperationConfig {
     /// How long the entity that this call stores is served from the cache. Overrides every policy.
     /// [`Duration::ZERO`] stores nothing; [`Duration::MAX`] never expires.

@@ -96,6 +96,17 @@ impl Ttl {
     }
 }
 
+/// The lifetime that counts for a reader: set by the policy, else the entity. What the call and the
+/// backend set, they set for what is stored.
+#[inline]
+pub(crate) fn lifetime_for_reader(
+    policy: &TtlPolicy,
+    prefix: &str,
+    entity: Option<Duration>,
+) -> Ttl {
+    lifetime(None, policy, prefix, entity, None)
+}
+
 /// The lifetime of an entity: set by the call, else the policy, the entity, or the backend.
 pub(crate) fn lifetime(
     call: Option<Duration>,

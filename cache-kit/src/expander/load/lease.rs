@@ -8,9 +8,10 @@ use tokio::time::Instant;
 use crate::backend::{CacheBackend, Fence, Invalidated, LeaseRequest, Leased, Lookup, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::{Entry, Freshness};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Outcome, Source};
+use crate::policy::State;
 use crate::repository::DataRepository;
 use crate::strategy::{LeaseReply, LeaseStep, after_lease};
 use crate::together::behind_the_others;
@@ -59,26 +60,27 @@ pub(super) enum Again<T> {
     Nothing(Option<Fence>),
 }
 
-impl<T> Again<T> {
-    pub(super) fn of(answer: Result<Lookup<T>>, now: Timestamp) -> Self {
-        match answer {
-            Ok(Lookup::Hit { entry, fence }) => match entry.freshness(now) {
-                Freshness::Fresh => Self::Fresh(entry),
-                Freshness::Stale => Self::Stale(fence),
-                Freshness::Expired => Self::Nothing(fence),
-            },
-            Ok(Lookup::Miss { fence, .. }) => Self::Nothing(fence),
-            Err(_) => Self::Nothing(None),
-        }
-    }
-}
-
 impl<B, T, R> Loads<'_, B, T, R>
 where
     B: CacheBackend,
     T: CacheEntity,
     R: DataRepository<T> + ?Sized,
 {
+    /// What a second look-up means to this call.
+    pub(super) fn again(&self, answer: Result<Lookup<T>>, now: Timestamp) -> Again<T> {
+        match answer {
+            Ok(Lookup::Hit { entry, fence }) => {
+                match self.expander.state_now(&entry, self.config, now) {
+                    State::Fresh | State::Ahead => Again::Fresh(entry),
+                    State::Revalidated | State::IfError => Again::Stale(fence),
+                    State::Outlived => Again::Nothing(fence),
+                }
+            }
+            Ok(Lookup::Miss { fence, .. }) => Again::Nothing(fence),
+            Err(_) => Again::Nothing(None),
+        }
+    }
+
     /// Takes the leases of `group`, all at once. Returns the misses that this call must load, and
     /// the next step for those that another process is loading or has loaded.
     ///
@@ -226,7 +228,7 @@ where
         let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
         let mut missing = Vec::new();
         for (mut led, answer) in group.into_iter().zip(answers) {
-            led.standing = match Again::of(answer, now) {
+            led.standing = match self.again(answer, now) {
                 Again::Fresh(entry) => {
                     then.push(self.complete_with(led, entry));
                     continue;

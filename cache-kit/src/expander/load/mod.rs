@@ -2,10 +2,12 @@
 //! finds their flights, takes the leases of the flights that it leads, loads, answers all
 //! followers, and stores.
 
-mod commands;
+pub(super) mod commands;
+mod elsewhere;
 mod held;
 mod lease;
 mod publish;
+mod refresh;
 mod retry;
 mod rows;
 mod timer;
@@ -15,14 +17,15 @@ use std::any::Any;
 use std::mem;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
 
-use crate::backend::{CacheBackend, Fence, Invalidated, LeaseId, Take};
+use crate::backend::{CacheBackend, LeaseId, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
-use crate::flight::{Leader, Place, Pulse, Tick, View, beating};
+use crate::flight::{Place, Pulse, Tick, View, beating};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
 use crate::repository::DataRepository;
 use crate::shards::TaggedKey;
@@ -32,6 +35,9 @@ use crate::together::Together;
 use super::call::{Answer, Call};
 use super::{CacheExpander, OperationConfig};
 
+use elsewhere::Elsewhere;
+use elsewhere::Led;
+pub(super) use elsewhere::{Answers, OwnLoad, Tasks};
 pub(super) use held::HeldLease;
 use lease::Others;
 use wait::{End, Waiting};
@@ -62,6 +68,7 @@ impl Completed {
 }
 
 /// A key of the call that the cache cannot answer.
+#[derive(Clone, Copy)]
 pub(super) struct Miss {
     pub(super) slot: usize,
     /// Which lease to store under; `None` stores nothing.
@@ -74,6 +81,10 @@ pub(super) struct Miss {
     pub(super) read_failed: bool,
     /// How often it has been looked up since.
     pub(super) looks: u8,
+    /// Whether this call loads it itself, since a task of its own came to nothing.
+    pub(super) alone: bool,
+    /// Whether its entry is within its time to live.
+    pub(super) ahead: bool,
 }
 
 impl Miss {
@@ -101,21 +112,19 @@ impl Miss {
             stale: false,
             read_failed: false,
             looks: 0,
+            alone: false,
+            ahead: false,
         }
     }
-}
 
-/// A miss whose flight this call leads.
-struct Led<B: CacheBackend> {
-    miss: Miss,
-    leader: Leader<HeldLease<B>, Completion>,
-    degraded: Degraded,
-    /// The acknowledgement of its invalidation.
-    invalidated: Option<Invalidated>,
-    /// The lease of another process that is loading the key.
-    theirs: Option<Fence>,
-    /// The fence of what was under the key at the last look-up.
-    standing: Option<Fence>,
+    /// A key whose entry was seen, in this `view`, and is to be refreshed.
+    pub(super) fn of_entry(slot: usize, view: View, ahead: bool) -> Self {
+        Self {
+            view: Some(view),
+            ahead,
+            ..Self::without_look_up(slot, Take::Over)
+        }
+    }
 }
 
 /// How the rows are requested.
@@ -132,14 +141,22 @@ pub(super) struct Loads<'c, B: CacheBackend, T: CacheEntity, R: ?Sized> {
     pub(super) expander: &'c CacheExpander<B>,
     pub(super) calls: &'c [Call<'c, T>],
     pub(super) repository: &'c R,
+    /// What the repository is called in errors.
+    pub(super) named: &'static str,
+    /// Runs loads in tasks of their own, if the repository outlives the call.
+    pub(super) tasks: Option<&'c dyn Tasks<B, T>>,
     pub(super) query: Query,
     pub(super) config: &'c OperationConfig,
+    /// Whether this call has begun a load itself, which ends with it.
+    pub(super) leads: AtomicBool,
 }
 
 /// One of the concurrent jobs of a call.
-enum Job<B: CacheBackend> {
+enum Job<B: CacheBackend, T> {
     /// Loads the flights that the call leads.
     Lead(Vec<Led<B>>),
+    /// Waits for a task that does so.
+    Elsewhere(Elsewhere<T>),
     /// Waits for another process.
     Others(Others<B>),
     /// Waits for another call, until this instant.
@@ -184,8 +201,65 @@ where
         misses: Vec<Miss>,
         answers: &mut [Option<Answer<T>>],
     ) -> Result<()> {
+        self.answer_led(misses, Vec::new(), answers).await
+    }
+
+    /// As [`answer`](Self::answer), but if all keys have stale entries, and their loads go on without
+    /// the caller, it waits no longer than the caller wants to.
+    pub(super) async fn answer_in_time(
+        &self,
+        misses: Vec<Miss>,
+        answers: &mut [Option<Answer<T>>],
+    ) -> Result<()> {
+        let rules = self.expander.rules(Some(&self.config.freshness));
+        let patience = match rules.answer_within::<T>() {
+            Some(patience) if self.tasks.is_some() && misses.iter().all(|miss| miss.stale) => {
+                patience
+            }
+            _ => return self.answer(misses, answers).await,
+        };
+        let slots: Vec<usize> = misses.iter().map(|miss| miss.slot).collect();
+        let end = timer::after(patience)?;
+        let stale = {
+            let mut answering = pin!(self.answer(misses, answers));
+            if let Some(ended) = timer::until(end, answering.as_mut()).await? {
+                return ended;
+            }
+            if self.leads.load(Ordering::Relaxed) {
+                return answering.await;
+            }
+            // The entries that the look-up found may have been invalidated since.
+            match self.entries_now(&slots).await {
+                Some(stale) => stale,
+                None => return answering.await,
+            }
+        };
+        for (slot, (value, outcome)) in slots.into_iter().zip(stale) {
+            let refreshing = outcome.is_stale();
+            answers[slot].get_or_insert((value, outcome.refreshing(refreshing)));
+        }
+        Ok(())
+    }
+
+    /// What stands under these keys now, if all of them have something that may be served.
+    async fn entries_now(&self, slots: &[usize]) -> Option<Vec<Answer<T>>> {
+        let mut entries = Vec::with_capacity(slots.len());
+        for slot in slots {
+            let key = self.calls[*slot].key;
+            entries.push(self.expander.entry_now::<T>(key, self.config).await?);
+        }
+        Some(entries)
+    }
+
+    /// As [`answer`](Self::answer), also for the misses whose flights this call leads already.
+    async fn answer_led(
+        &self,
+        misses: Vec<Miss>,
+        led: Vec<Led<B>>,
+        answers: &mut [Option<Answer<T>>],
+    ) -> Result<()> {
         let pulse = Pulse::new();
-        let answering = pin!(self.work(misses, answers, &pulse));
+        let answering = pin!(self.work(misses, led, answers, &pulse));
         beating(&pulse, answering).await
     }
 
@@ -195,13 +269,14 @@ where
     async fn work(
         &self,
         misses: Vec<Miss>,
+        led: Vec<Led<B>>,
         answers: &mut [Option<Answer<T>>],
         pulse: &Arc<Pulse>,
     ) -> Result<()> {
         let deadline = self.deadline();
         // Counts from when the call first waits.
         let mut end = None;
-        let (mut joining, mut leading, mut looking) = (misses, Vec::new(), Vec::new());
+        let (mut joining, mut leading, mut looking) = (misses, led, Vec::new());
         let mut jobs = Together::new();
         let mut loads = 0;
         let mut outcome = Ok(());
@@ -224,11 +299,18 @@ where
                     jobs.push(self.run(Job::Wait(miss, waiting, end)));
                 }
                 if !leading.is_empty() {
-                    for led in &leading {
-                        led.leader.shows(pulse);
+                    let (elsewhere, ours) = self.elsewhere(mem::take(&mut leading));
+                    if let Some(elsewhere) = elsewhere {
+                        jobs.push(self.run(Job::Elsewhere(elsewhere)));
                     }
-                    loads += 1;
-                    jobs.push(self.run(Job::Lead(mem::take(&mut leading))));
+                    if !ours.is_empty() {
+                        for led in &ours {
+                            led.leader.shows(pulse);
+                        }
+                        loads += 1;
+                        self.leads.store(true, Ordering::Relaxed);
+                        jobs.push(self.run(Job::Lead(ours)));
+                    }
                 }
                 if !looking.is_empty() {
                     jobs.push(self.run(Job::LookAgain(mem::take(&mut looking))));
@@ -262,10 +344,11 @@ where
         }
     }
 
-    async fn run(&self, job: Job<B>) -> Ended<B, T> {
+    async fn run(&self, job: Job<B, T>) -> Ended<B, T> {
         let led = matches!(job, Job::Lead(_));
         let then = match job {
             Job::Lead(group) => self.lead(group).await,
+            Job::Elsewhere(elsewhere) => elsewhere.ended().await,
             Job::Others(others) => self.wait_for_others(others).await,
             Job::Wait(miss, waiting, end) => self.wait(miss, waiting, end).await,
             Job::LookAgain(misses) => Ok(self.look_again(misses).await),
@@ -341,7 +424,7 @@ where
         let now = self.expander.clock.now();
         let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
         let then = |(mut miss, answer): (Miss, _)| {
-            let seen = match lease::Again::of(answer, now) {
+            let seen = match self.again(answer, now) {
                 lease::Again::Fresh(entry) => {
                     let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
                     return Then::Answered(miss.slot, (entry.value, outcome));
@@ -389,7 +472,7 @@ where
         mut degraded: Degraded,
     ) -> Then<B, T> {
         degraded.read = miss.read_failed;
-        let outcome = outcome.degraded_by(degraded);
+        let outcome = outcome.degraded_by(degraded).ahead(miss.ahead);
         let outcome = match &value {
             Some(_) => outcome.aged(created, self.expander.clock.now()),
             None => outcome,
@@ -406,31 +489,9 @@ where
             Rescue::Fail => Err(error),
             Rescue::ServeStale => {
                 let key = self.calls[miss.slot].key;
-                let stale = self.expander.stale_instead::<T>(key).await;
+                let stale = self.expander.stale_instead::<T>(key, self.config).await;
                 Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
             }
         }
-    }
-}
-
-impl<B: CacheBackend> Led<B> {
-    fn new(miss: Miss, leader: Leader<HeldLease<B>, Completion>) -> Self {
-        Self {
-            miss,
-            leader,
-            degraded: Degraded::default(),
-            invalidated: None,
-            theirs: None,
-            standing: None,
-        }
-    }
-
-    /// Turns this into a flight without a lease.
-    fn unstored(mut self) -> Self {
-        self.degraded.store = true;
-        if let Some(held) = self.leader.refused() {
-            held.answered(None);
-        }
-        self
     }
 }

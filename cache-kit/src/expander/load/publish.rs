@@ -42,7 +42,7 @@ where
         let mut unfit = Vec::new();
         for (led, row) in group.into_iter().zip(fetched.value) {
             let id = self.calls[led.miss.slot].id;
-            let value = match fit::<T, R>(row, id) {
+            let value = match fit::<T>(row, id, self.named) {
                 Ok(row) => row.map(Arc::new),
                 Err(error) => {
                     unfit.push((led, error));
@@ -61,7 +61,7 @@ where
         let mut then = Vec::with_capacity(published.len());
         for Published { led, value, store } in published {
             self.expander
-                .pauses
+                .turns
                 .succeeded::<T>(self.calls[led.miss.slot].key);
             let outcome = Outcome::of(Source::Repository)
                 .stored(store)
@@ -126,7 +126,7 @@ where
             T::cache_ttl(),
             self.expander.backend.default_ttl(),
         );
-        let rules = self.expander.rules(self.config);
+        let rules = self.expander.rules(Some(&self.config.freshness));
         let validity = match value {
             Some(_) => {
                 let ttl = ttl.jittered(rules.jitter::<T>(), fastrand::f64());
@@ -209,7 +209,7 @@ where
 /// # Errors
 /// [`Error::RepositoryError`] if it is another row; the error of its validation;
 /// [`Error::Panicked`] if the validation panics.
-fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<T>> {
+fn fit<T: CacheEntity>(row: Option<T>, id: &T::Key, named: &'static str) -> Result<Option<T>> {
     let Some(entity) = &row else {
         return Ok(None);
     };
@@ -217,8 +217,7 @@ fn fit<T: CacheEntity, R: ?Sized>(row: Option<T>, id: &T::Key) -> Result<Option<
         let key = entity.cache_key();
         if key != *id {
             return Err(Error::RepositoryError(format!(
-                "{} was asked for `{id}` and gave the row of `{key}`",
-                type_name::<R>()
+                "{named} was asked for `{id}` and gave the row of `{key}`"
             )));
         }
         entity.cache_validate()

@@ -47,7 +47,7 @@ where
                      `repository::in_order`",
                     fetched.value.len(),
                     slots.len(),
-                    std::any::type_name::<R>(),
+                    self.named,
                 ));
                 self.fail(group, error).await
             }
