@@ -141,10 +141,11 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
                     Opened::Hit {
                         value,
                         created,
-                        look_up,
+                        now,
+                        since,
                     } => {
-                        expander.report_hit::<T>(self.id, look_up);
-                        let outcome = Outcome::of(Source::Cache).aged(created, look_up.now);
+                        expander.report_hit::<T>(self.id, since);
+                        let outcome = Outcome::of(Source::Cache).aged(created, now);
                         return State::Hit(value, outcome);
                     }
                     Opened::Asks(opening) => opening,

@@ -189,10 +189,10 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
         match opened {
             Opened::Hit {
                 value: Some(entity),
-                look_up,
+                since,
                 ..
             } => {
-                expander.report_hit::<T>(id, look_up);
+                expander.report_hit::<T>(id, since);
                 Some(entity)
             }
             _ => None,

@@ -10,7 +10,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::flight::{Tick, View};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source};
-use crate::policy::{FreshnessPolicy, State, lifetime_for_reader};
+use crate::policy::{FreshnessPolicy, State, millis_for_reader};
 use crate::strategy::{Found, Reader, Step, after_look_up};
 
 use super::load::Miss;
@@ -43,7 +43,7 @@ pub(super) struct LookedUp<T> {
 pub(crate) struct LookUp {
     pub(super) since: Option<Instant>,
     pub(super) began: Tick,
-    pub(crate) now: Timestamp,
+    pub(super) now: Timestamp,
     /// The number that decides whether to refresh ahead, if it has been drawn.
     pub(super) drawn: Option<f64>,
 }
@@ -100,7 +100,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         now: Timestamp,
         random: impl FnOnce() -> f64,
     ) -> State {
-        let ttl = lifetime_for_reader(&self.ttl_policy, T::cache_prefix(), T::cache_ttl());
+        let ttl = millis_for_reader(&self.ttl_policy, T::cache_prefix(), T::cache_ttl());
         self.rules(of_call).state(entry, ttl, now, random)
     }
 

@@ -227,8 +227,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        let reach = Reach::borrowed(repository);
-        self.answer_one(feeder, reach, strategy, NoSettings)
+        self.answer_one(feeder, repository, strategy, NoSettings)
     }
 
     /// Answers the request that `feeder` carries, with settings for this call alone.
@@ -250,13 +249,13 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        self.answer_one(feeder, Reach::borrowed(repository), strategy, config)
+        self.answer_one(feeder, repository, strategy, config)
     }
 
     async fn answer_one<T, F, R>(
         &self,
         feeder: &mut F,
-        reach: Reach<'_, B, T, R>,
+        repository: &R,
         strategy: CacheStrategy,
         config: impl Settings,
     ) -> Result<Outcome>
@@ -265,7 +264,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        match self.begin(feeder, reach, strategy, config) {
+        match self.begin(feeder, repository, strategy, config) {
             Begun::Hit { created, now } => Ok(Outcome::of(Source::Cache).aged(created, now)),
             Begun::Refused(error) => Err(error),
             Begun::Asking(asking) => asking.await,

@@ -8,7 +8,6 @@ use std::time::Instant;
 use crate::backend::CacheBackend;
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::lease::Take;
@@ -44,7 +43,8 @@ pub(crate) enum Opened<T> {
     Hit {
         value: Option<Arc<T>>,
         created: Timestamp,
-        look_up: LookUp,
+        now: Timestamp,
+        since: Option<Instant>,
     },
     Asks(Opening),
 }
@@ -55,7 +55,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     pub(super) fn begin<'c, T, F, R, C>(
         &'c self,
         feeder: &'c mut F,
-        reach: Reach<'c, B, T, R>,
+        repository: &'c R,
         strategy: CacheStrategy,
         config: C,
     ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, C>>
@@ -81,7 +81,8 @@ impl<B: CacheBackend> CacheExpander<B> {
                     Opened::Hit {
                         value,
                         created,
-                        look_up: LookUp { since, now, .. },
+                        now,
+                        since,
                     } => {
                         return match self.feed_at_once(feeder, id.as_ref(), value, since) {
                             Ok(()) => Begun::Hit { created, now },
@@ -92,6 +93,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                 }
             }
         };
+        let reach = Reach::borrowed(repository);
         let asking = self.ask(id, opening, feeder, reach, config.into_config());
         Begun::Asking(Box::pin(asking))
     }
@@ -107,29 +109,30 @@ impl<B: CacheBackend> CacheExpander<B> {
         let since = self.stopwatch();
         let began = self.flights.tick();
         let now = self.clock.now();
-        let mut look_up = LookUp {
-            since,
-            began,
-            now,
-            drawn: None,
-        };
+        let mut drawn = None;
         // What the backend takes for fresh may be stale to this reader.
         if let Some(entry) = self.backend.try_get(self.key::<T>(id), now) {
-            let random = || *look_up.drawn.insert(fastrand::f64());
+            let random = || *drawn.insert(fastrand::f64());
             let found = match self.state(&entry, config.freshness(), now, random) {
                 State::Fresh => Found::Fresh,
                 State::Ahead => Found::Ahead { held: false },
                 State::Revalidated | State::IfError | State::Outlived => Found::Nothing,
             };
             if after_look_up(reader, found) == Step::Feed {
-                let Entry { value, created, .. } = entry;
                 return Opened::Hit {
-                    value,
-                    created,
-                    look_up,
+                    created: entry.created,
+                    value: entry.value,
+                    now,
+                    since,
                 };
             }
         }
+        let look_up = LookUp {
+            since,
+            began,
+            now,
+            drawn,
+        };
         Opened::Asks(Opening::LookUp(reader, look_up))
     }
 
@@ -165,11 +168,11 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     /// Tells the listener that the cache in memory has answered for `id`.
     #[inline]
-    pub(crate) fn report_hit<T: CacheEntity>(&self, id: &T::Key, look_up: LookUp) {
+    pub(crate) fn report_hit<T: CacheEntity>(&self, id: &T::Key, since: Option<Instant>) {
         if let Some(listener) = &self.listener
             && let Ok(key) = self.key::<T>(id).text()
         {
-            listener.hit(&key, look_up.since);
+            listener.hit(&key, since);
         }
     }
 

@@ -6,8 +6,6 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 
-use super::Ttl;
-
 /// The shortest load time that [`refresh_ahead`](FreshnessPolicy::with_refresh_ahead) reckons with:
 /// a store takes its time, too, and the clock of a hit moves in steps of some milliseconds.
 const SHORTEST_LOAD: f64 = 0.01;
@@ -167,79 +165,90 @@ impl Rules<'_> {
         revalidated.saturating_add(self.stale_if_error::<T>().unwrap_or_default())
     }
 
-    /// What `entry` is at `now`, if entities have the time to live `ttl`. `random`, from zero to one, is
+    /// What `entry` is at `now`, if entities live for `ttl` milliseconds. `random`, from zero to one, is
     /// drawn only if it is wanted.
     #[inline]
     pub(crate) fn state<T: CacheEntity>(
-        &self,
+        self,
         entry: &Entry<T>,
-        ttl: Ttl,
+        ttl: u64,
         now: Timestamp,
         random: impl FnOnce() -> f64,
     ) -> State {
-        if entry.freshness(now) == Freshness::Expired {
+        // Of an entry of the future it is larger than any time to live.
+        let age = now.as_millis().wrapping_sub(entry.created.as_millis());
+        if now < entry.stale_from
+            && now < entry.expires
+            && age < ttl
+            && entry.value.is_some()
+            && self.refresh_ahead::<T>().is_none()
+        {
+            return State::Fresh;
+        }
+        // A copy, so that the usual end need not have the entry in memory.
+        let stamps = Entry::<()> {
+            value: None,
+            created: entry.created,
+            stale_from: entry.stale_from,
+            expires: entry.expires,
+            load_millis: entry.load_millis,
+            pinned: entry.pinned,
+        };
+        self.decide::<T>(stamps, entry.value.is_none(), ttl, now, random)
+    }
+
+    /// All of the decision, of which [`state`](Self::state) knows the usual end.
+    #[inline(never)]
+    fn decide<T: CacheEntity>(
+        self,
+        stamps: Entry<()>,
+        absent: bool,
+        ttl: u64,
+        now: Timestamp,
+        random: impl FnOnce() -> f64,
+    ) -> State {
+        if stamps.freshness(now) == Freshness::Expired {
             return State::Outlived;
         }
-        let fresh_until = self.fresh_until(entry, ttl);
+        let fresh_until = self.fresh_until::<T>(&stamps, absent, ttl);
         if now < fresh_until {
             return match self.refresh_ahead::<T>() {
-                Some(factor)
-                    if entry.value.is_some()
-                        && is_ahead(entry, fresh_until, factor, now, random) =>
-                {
+                Some(factor) if !absent && is_ahead(&stamps, fresh_until, factor, now, random) => {
                     State::Ahead
                 }
                 _ => State::Fresh,
             };
         }
-        self.staleness(entry, fresh_until, now)
-    }
-
-    /// When `entry` stops being fresh.
-    #[inline]
-    fn fresh_until<T: CacheEntity>(&self, entry: &Entry<T>, ttl: Ttl) -> Timestamp {
-        if entry.pinned {
-            return entry.stale_from;
-        }
-        let mut end = entry.stale_from;
-        if entry.value.is_none() {
-            let time = self.negative_ttl::<T>().unwrap_or_default();
-            end = end.min(entry.created.after(time));
-        }
-        match ttl {
-            Ttl::Unstored => entry.created,
-            Ttl::For(ttl) => end.min(entry.created.after(ttl)),
-            Ttl::Unbounded => end,
-        }
-    }
-
-    /// What a stale entry is.
-    #[cold]
-    fn staleness<T: CacheEntity>(
-        &self,
-        entry: &Entry<T>,
-        fresh_until: Timestamp,
-        now: Timestamp,
-    ) -> State {
         // An absence has no grace.
-        if entry.value.is_none() {
+        if absent {
             return State::Outlived;
         }
         let revalidated = self.stale_while_revalidate::<T>().unwrap_or_default();
         if now < fresh_until.after(revalidated) {
-            return State::Revalidated;
+            State::Revalidated
+        } else if now < fresh_until.after(self.grace::<T>()) {
+            State::IfError
+        } else {
+            State::Outlived
         }
-        if now < fresh_until.after(self.grace::<T>()) {
-            return State::IfError;
+    }
+
+    /// When `entry` stops being fresh.
+    fn fresh_until<T: CacheEntity>(&self, stamps: &Entry<()>, absent: bool, ttl: u64) -> Timestamp {
+        if stamps.pinned {
+            return stamps.stale_from;
         }
-        State::Outlived
+        let mut ttl = Duration::from_millis(ttl);
+        if absent {
+            ttl = ttl.min(self.negative_ttl::<T>().unwrap_or_default());
+        }
+        stamps.stale_from.min(stamps.created.after(ttl))
     }
 }
 
 /// Whether the turn of a fresh entry has come: `now - load * factor * ln(random) >= end`.
-#[cold]
-fn is_ahead<T>(
-    entry: &Entry<T>,
+fn is_ahead(
+    stamps: &Entry<()>,
     end: Timestamp,
     factor: f64,
     now: Timestamp,
@@ -248,7 +257,7 @@ fn is_ahead<T>(
     if end == Timestamp::NEVER {
         return false;
     }
-    let load = Duration::from_millis(entry.load_millis.into()).as_secs_f64();
+    let load = Duration::from_millis(stamps.load_millis.into()).as_secs_f64();
     let scale = load.max(SHORTEST_LOAD) * factor;
     let left = end.since(now).as_secs_f64();
     left <= scale * LOAD_TIMES && -random().max(f64::MIN_POSITIVE).ln() * scale >= left

@@ -13,5 +13,5 @@ pub use operation::OperationConfig;
 pub(crate) use operation::{NoSettings, Settings};
 pub(crate) use retry::backoff;
 pub use ttl::TtlPolicy;
-pub(crate) use ttl::{Ttl, lifetime, lifetime_for_reader};
+pub(crate) use ttl::{Ttl, lifetime, millis_for_reader};
 pub(crate) use validity::Validity;

@@ -96,15 +96,30 @@ impl Ttl {
     }
 }
 
-/// The lifetime that counts for a reader: set by the policy, else the entity. What the call and the
-/// backend set, they set for what is stored.
+/// The lifetime that counts for a reader, in milliseconds: set by the policy, else the entity. What the
+/// call and the backend set, they set for what is stored.
 #[inline]
-pub(crate) fn lifetime_for_reader(
-    policy: &TtlPolicy,
-    prefix: &str,
-    entity: Option<Duration>,
-) -> Ttl {
-    lifetime(None, policy, prefix, entity, None)
+pub(crate) fn millis_for_reader(policy: &TtlPolicy, prefix: &str, entity: Option<Duration>) -> u64 {
+    // Most services have no policy, and then this is a constant of the entity.
+    match policy {
+        TtlPolicy::Default => entity.map_or(u64::MAX, millis),
+        policy => millis_of_policy(policy, prefix),
+    }
+}
+
+#[inline(never)]
+fn millis_of_policy(policy: &TtlPolicy, prefix: &str) -> u64 {
+    match policy.lifetime(prefix) {
+        None | Some(Ttl::Unbounded) => u64::MAX,
+        Some(Ttl::For(ttl)) => millis(ttl),
+        Some(Ttl::Unstored) => 0,
+    }
+}
+
+/// Saturates: [`Duration::MAX`] is for ever.
+#[inline]
+fn millis(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The lifetime of an entity: set by the call, else the policy, the entity, or the backend.
