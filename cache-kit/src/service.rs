@@ -251,7 +251,7 @@ impl<B: CacheBackend> CacheService<B> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> cache_kit::Result<()> {
     /// let cache = CacheService::new(InMemoryBackend::new());
-    /// let users = cache.repository(from_fn(|id: u64| async move { Ok(Some(User { id })) }));
+    /// let users = cache.repository(from_fn(|id: &u64| std::future::ready(Ok(Some(User { id: *id })))));
     /// assert!(users.get(&1).await?.is_some());
     /// # Ok(())
     /// # }

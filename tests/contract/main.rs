@@ -29,6 +29,7 @@ mod memory;
 mod nodes;
 mod one_load;
 mod oracle;
+mod owned;
 mod retries;
 mod shelf;
 mod trouble;

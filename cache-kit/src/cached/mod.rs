@@ -149,7 +149,7 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> cache_kit::Result<()> {
     /// # let cache = CacheService::new(InMemoryBackend::new());
-    /// # let users = cache.repository(from_fn(|id: u64| async move { Ok(Some(User { id })) }));
+    /// # let users = cache.repository(from_fn(|id: &u64| std::future::ready(Ok(Some(User { id: *id })))));
     /// let user = users.get(&1).await?;
     /// let (user, outcome) = users.get(&1).strategy(CacheStrategy::Bypass).with_outcome().await?;
     /// # assert!(user.is_some() && !outcome.is_hit());

@@ -262,3 +262,209 @@ fn is_ahead(
     let left = end.since(now).as_secs_f64();
     left <= scale * LOAD_TIMES && -random().max(f64::MIN_POSITIVE).ln() * scale >= left
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const NEVER: u64 = u64::MAX;
+
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Plain;
+
+    /// An entity that has a setting of each kind.
+    #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    struct Set;
+
+    impl CacheEntity for Plain {
+        type Key = u64;
+
+        fn cache_key(&self) -> u64 {
+            0
+        }
+
+        fn cache_prefix() -> &'static str {
+            "plain"
+        }
+    }
+
+    impl CacheEntity for Set {
+        type Key = u64;
+
+        fn cache_key(&self) -> u64 {
+            0
+        }
+
+        fn cache_prefix() -> &'static str {
+            "set"
+        }
+
+        fn cache_stale_while_revalidate() -> Option<Duration> {
+            Some(MINUTE)
+        }
+
+        fn cache_stale_if_error() -> Option<Duration> {
+            Some(MINUTE * 2)
+        }
+
+        fn cache_negative_ttl() -> Option<Duration> {
+            Some(MINUTE)
+        }
+
+        fn cache_refresh_ahead() -> Option<f64> {
+            Some(1.0)
+        }
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(1_000_000 + seconds * 1_000)
+    }
+
+    /// An entry of an hour that is kept for another one.
+    fn entry<T: CacheEntity>(value: Option<T>) -> Entry<T> {
+        Entry {
+            value: value.map(Arc::new),
+            created: at(0),
+            stale_from: at(3_600),
+            expires: at(7_200),
+            load_millis: 1_000,
+            pinned: false,
+        }
+    }
+
+    fn state<T: CacheEntity>(
+        call: FreshnessPolicy,
+        service: FreshnessPolicy,
+        entry: &Entry<T>,
+        ttl: u64,
+        now: u64,
+    ) -> State {
+        let rules = Rules {
+            call: Some(&call),
+            service: &service,
+        };
+        rules.state(entry, ttl, at(now), || 1.0)
+    }
+
+    #[test]
+    fn one_kind_of_staleness_follows_the_other() {
+        let none = FreshnessPolicy::default();
+        let entry = entry(Some(Set));
+        let of = |now| state(none, none, &entry, NEVER, now);
+        assert_eq!([of(0), of(3_599)], [State::Fresh; 2]);
+        assert_eq!([of(3_600), of(3_659)], [State::Revalidated; 2]);
+        assert_eq!([of(3_660), of(3_779)], [State::IfError; 2]);
+        assert_eq!([of(3_780), of(7_199), of(7_200)], [State::Outlived; 3]);
+    }
+
+    #[test]
+    fn the_call_decides_before_the_service_and_the_service_before_the_entity() {
+        let none = FreshnessPolicy::default();
+        let grace = |time| none.with_stale_while_revalidate(time);
+        let of = |call, service| {
+            let entry = entry(Some(Set));
+            let fresh_for = |now| state(call, service, &entry, NEVER, now) == State::Revalidated;
+            (3_600..7_200).filter(|now| fresh_for(*now)).count()
+        };
+        assert_eq!(of(none, none), 60);
+        assert_eq!(of(none, grace(SECOND * 10)), 10);
+        assert_eq!(of(grace(SECOND * 20), grace(SECOND * 10)), 20);
+        assert_eq!(of(grace(Duration::ZERO), grace(SECOND * 10)), 0);
+        assert_eq!(
+            of(grace(Duration::MAX), none),
+            3_600,
+            "as long as it is kept"
+        );
+    }
+
+    #[test]
+    fn a_reader_shortens_the_time_to_live_and_does_not_lengthen_it() {
+        let none = FreshnessPolicy::default();
+        let mut stored = entry(Some(Set));
+        let of = |entry: &Entry<Set>, ttl, now| state(none, none, entry, ttl, now);
+        assert_eq!(of(&stored, 600_000, 599), State::Fresh);
+        assert_eq!(of(&stored, 600_000, 600), State::Revalidated);
+        assert_eq!(of(&stored, 600_000, 660), State::IfError);
+        assert_eq!(of(&stored, 600_000, 780), State::Outlived);
+        assert_eq!(of(&stored, 0, 0), State::Revalidated);
+        assert_eq!(of(&stored, NEVER, 3_600), State::Revalidated);
+        stored.pinned = true;
+        assert_eq!(of(&stored, 600_000, 3_599), State::Fresh);
+        assert_eq!(of(&stored, 0, 3_599), State::Fresh);
+        assert_eq!(of(&stored, NEVER, 3_600), State::Revalidated);
+    }
+
+    #[test]
+    fn an_absence_counts_where_the_reader_remembers_absences() {
+        let none = FreshnessPolicy::default();
+        let absence = entry::<Set>(None);
+        let of = |service, now| state(none, service, &absence, NEVER, now);
+        assert_eq!(of(none, 59), State::Fresh);
+        assert_eq!(of(none, 60), State::Outlived, "it has no grace");
+        assert_eq!(
+            of(none.with_negative_ttl(Duration::ZERO), 0),
+            State::Outlived
+        );
+        assert_eq!(of(none.with_negative_ttl(MINUTE * 2), 119), State::Fresh);
+        let off = entry::<Plain>(None);
+        assert_eq!(state(none, none, &off, NEVER, 0), State::Outlived);
+        let pinned = Entry {
+            pinned: true,
+            ..off
+        };
+        assert_eq!(state(none, none, &pinned, NEVER, 3_599), State::Fresh);
+    }
+
+    /// How many of 10,000 readers at `left` seconds before its end refresh an entry ahead, whose load
+    /// took a second.
+    fn ahead(factor: f64, left: u64) -> usize {
+        let service = FreshnessPolicy::default().with_refresh_ahead(factor);
+        let rules = Rules {
+            call: None,
+            service: &service,
+        };
+        let (entry, mut rng) = (entry(Some(Plain)), fastrand::Rng::with_seed(7));
+        let mut turn = || rules.state(&entry, NEVER, at(3_600 - left), || rng.f64());
+        (0..10_000).filter(|_| turn() == State::Ahead).count()
+    }
+
+    #[test]
+    fn the_probability_to_refresh_ahead_grows_towards_the_end() {
+        // e^-1, e^-2 and e^-5 of them.
+        for (left, of_all) in [(1, 3_679), (2, 1_353), (5, 67)] {
+            let counted = ahead(1.0, left);
+            assert!(counted.abs_diff(of_all) < 200, "{counted} at {left} s");
+        }
+        assert_eq!(ahead(1.0, 60), 0);
+        assert!(ahead(2.0, 2).abs_diff(3_679) < 200, "twice as early");
+        assert_eq!([ahead(0.0, 1), ahead(-1.0, 1), ahead(f64::NAN, 1)], [0; 3]);
+    }
+
+    #[test]
+    fn what_never_ends_or_is_absent_is_not_refreshed_ahead() {
+        let service = FreshnessPolicy::default()
+            .with_refresh_ahead(1_000.0)
+            .with_negative_ttl(Duration::MAX);
+        let rules = Rules {
+            call: None,
+            service: &service,
+        };
+        let mut for_ever = entry(Some(Plain));
+        for_ever.stale_from = Timestamp::NEVER;
+        for_ever.expires = Timestamp::NEVER;
+        assert_eq!(rules.state(&for_ever, NEVER, at(9), || 0.0), State::Fresh);
+        let absence = entry::<Plain>(None);
+        assert_eq!(rules.state(&absence, NEVER, at(9), || 0.0), State::Fresh);
+    }
+
+    #[test]
+    fn numbers_out_of_bounds_count_as_the_nearest_bound() {
+        let jitter = |fraction| FreshnessPolicy::default().with_jitter(fraction).jitter;
+        let of = [-1.0, 0.0, 0.25, 1.0, 7.0, f64::INFINITY, f64::NAN].map(jitter);
+        assert_eq!(of, [0.0, 0.0, 0.25, 1.0, 1.0, 1.0, 0.0].map(Some));
+    }
+}

@@ -198,6 +198,30 @@ mod tests {
     }
 
     #[test]
+    fn jitter_shortens_by_a_part_of_up_to_the_fraction() {
+        let hour = Ttl::For(Duration::from_secs(3_600));
+        let minutes = |minutes: u64| Ttl::For(Duration::from_secs(minutes * 60));
+        assert_eq!(hour.jittered(None, 1.0), hour);
+        assert_eq!(hour.jittered(Some(0.1), 0.0), hour);
+        assert_eq!(hour.jittered(Some(0.1), 0.5), minutes(57));
+        assert_eq!(hour.jittered(Some(0.1), 1.0), minutes(54));
+        assert_eq!(Ttl::Unbounded.jittered(Some(0.5), 1.0), Ttl::Unbounded);
+        assert_eq!(Ttl::Unstored.jittered(Some(0.5), 1.0), Ttl::Unstored);
+    }
+
+    #[test]
+    fn what_counts_for_a_reader_is_in_milliseconds() {
+        let of = |policy: &TtlPolicy, entity| millis_for_reader(policy, "user", entity);
+        assert_eq!(of(&TtlPolicy::Default, Some(ENTITY)), 3_000);
+        assert_eq!(of(&TtlPolicy::Default, None), u64::MAX);
+        assert_eq!(of(&TtlPolicy::Default, Some(Duration::MAX)), u64::MAX);
+        assert_eq!(of(&TtlPolicy::Fixed(POLICY), Some(ENTITY)), 2_000);
+        assert_eq!(of(&TtlPolicy::Fixed(Duration::ZERO), None), 0);
+        assert_eq!(of(&TtlPolicy::Infinite, Some(ENTITY)), u64::MAX);
+        assert_eq!(of(&TtlPolicy::PerType(|_| CALL), Some(ENTITY)), 1_000);
+    }
+
+    #[test]
     fn a_policy_by_type_sees_the_prefix() {
         let by_fn = TtlPolicy::PerType(|kind| match kind {
             "user" => Duration::from_secs(3600),
