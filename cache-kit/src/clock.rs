@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Stores of bytes count lifetimes in numbers of their own. Moments up to this one fit all of them.
 const YEAR_10000: u64 = 253_402_300_800_000;
@@ -95,6 +95,17 @@ impl Clock {
                 Timestamp(wall.at(|| millis_since(*origin), wall_millis))
             }
             Kind::Manual(millis) => Timestamp(millis.load(Ordering::Acquire)),
+        }
+    }
+}
+
+impl Clock {
+    /// How long ago something began: at `begun` by this clock, at `since` by a precise one. A clock that
+    /// is set by hand decides itself, so that a test can say how long a load takes.
+    pub(crate) fn elapsed(&self, begun: Timestamp, since: Instant) -> Duration {
+        match &self.0 {
+            Kind::System { .. } => since.elapsed(),
+            Kind::Manual(_) => self.now().since(begun),
         }
     }
 }

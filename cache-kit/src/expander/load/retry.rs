@@ -43,7 +43,7 @@ where
                     return Ok(Fetched {
                         value,
                         created,
-                        took: since.elapsed(),
+                        took: clock.elapsed(created, since),
                     });
                 }
                 Err(error) if error.is_retryable() && retry < retries => {
