@@ -17,6 +17,8 @@ const THREADS: usize = 4;
 const SOURCES: &[&str] = &[
     "#[cache(prefix = \"user\", key = \"id\", ttl = \"1h\", stale_if_error = \"10m\", negative_ttl = \"5s\", version = 2)]
      pub struct User { id: String, #[serde(skip)] name: Option<Name>, address: Vec<Address> }",
+    "#[cache(key = \"id\", ttl = \"1h\", jitter = \"2.5%\", stale_while_revalidate = \"30s\", answer_within = \"50ms\", refresh_ahead = 1.5)]
+     struct Refreshed { id: u64 }",
     "#[cache(key(\"a\", \"r#b\"), crate = \"crate::kit\", max_bytes = \"64 KiB\")]
      pub(crate) struct Item { a: u64, pub r#b: Vec<(u8, &'static str)> }",
     "#[cache(key = \"{0}:{1}\", max_bytes = 100, validate = Self::check)] #[serde(transparent)] struct Pair(f64, [u8; 4]);",
@@ -63,6 +65,8 @@ const TEXTS: &[&str] = &[
     "r#",
     "0",
     "64 KiB",
+    "10%",
+    "0%",
     "T: Clone",
     "id",
     "\u{202e}",
@@ -90,7 +94,7 @@ impl Numbers {
 }
 
 fn senseless(numbers: &mut Numbers) -> TokenTree {
-    match numbers.below(7) {
+    match numbers.below(8) {
         0 => Ident::new_raw("type", Span::call_site()).into(),
         1 => Ident::new(numbers.one_of(OTHER_WORDS), Span::call_site()).into(),
         2 => {
@@ -100,7 +104,8 @@ fn senseless(numbers: &mut Numbers) -> TokenTree {
         }
         3 => Literal::string(numbers.one_of(TEXTS)).into(),
         4 => Literal::u64_unsuffixed(numbers.one_of(&[0, 1, u64::MAX])).into(),
-        5 => {
+        5 => Literal::f64_unsuffixed(numbers.one_of(&[0.0, 1.5, f64::MAX])).into(),
+        6 => {
             let delimiter = numbers.one_of(&[
                 Delimiter::None,
                 Delimiter::Parenthesis,

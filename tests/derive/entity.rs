@@ -127,7 +127,94 @@ fn grace_absence_size_and_validation_are_stated() {
 }
 
 #[test]
+fn the_settings_of_freshness_are_stated() {
+    #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(
+        key = "id",
+        ttl = "1h",
+        jitter = "10%",
+        stale_while_revalidate = "1m30s"
+    )]
+    #[cache(stale_if_error = "10m", answer_within = "50ms", refresh_ahead = 2.5)]
+    struct Refreshed {
+        id: u64,
+    }
+    assert_eq!(Refreshed::cache_jitter(), Some(0.1));
+    assert_eq!(
+        Refreshed::cache_stale_while_revalidate(),
+        Some(Duration::from_secs(90))
+    );
+    assert_eq!(
+        Refreshed::cache_stale_if_error(),
+        Some(Duration::from_secs(600))
+    );
+    assert_eq!(
+        Refreshed::cache_answer_within(),
+        Some(Duration::from_millis(50))
+    );
+    assert_eq!(Refreshed::cache_refresh_ahead(), Some(2.5));
+    assert_eq!(Refreshed::cache_negative_ttl(), None);
+    assert_eq!(Refreshed { id: 1 }.cache_key(), 1);
+}
+
+#[test]
+fn every_form_of_a_percentage_and_a_factor() {
+    macro_rules! spread {
+        ($jitter:literal, $factor:literal) => {{
+            #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+            #[cache(key = "id", ttl = "1h", jitter = $jitter, refresh_ahead = $factor)]
+            struct Spread {
+                id: u8,
+            }
+            assert_eq!(Spread { id: 1 }.cache_key(), 1);
+            (
+                Spread::cache_jitter().unwrap(),
+                Spread::cache_refresh_ahead().unwrap(),
+            )
+        }};
+    }
+    assert_eq!(spread!("100%", 1), (1.0, 1.0));
+    assert_eq!(spread!("2.5%", 0.5), (0.025, 0.5));
+    assert_eq!(spread!("12.3%", 1e2), (0.123, 100.0));
+    assert_eq!(spread!("0.001%", 1_000.0), (0.000_01, 1_000.0));
+    assert_eq!(spread!("007%", 0x10), (0.07, 16.0));
+}
+
+#[test]
+fn a_grace_of_either_kind_may_have_an_answer_within() {
+    #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(key = "id", ttl = "1h", stale_if_error = "10m", answer_within = "1s")]
+    struct Failing {
+        id: u64,
+    }
+    #[derive(Clone, Serialize, Deserialize, CacheEntity)]
+    #[cache(
+        key = "id",
+        ttl = "1h",
+        stale_while_revalidate = "10m",
+        answer_within = "2s"
+    )]
+    struct Revalidated {
+        id: u64,
+    }
+    assert_eq!(Failing::cache_answer_within(), Some(Duration::from_secs(1)));
+    assert_eq!(
+        Revalidated::cache_answer_within(),
+        Some(Duration::from_secs(2))
+    );
+    let keys = (
+        Failing { id: 1 }.cache_key(),
+        Revalidated { id: 2 }.cache_key(),
+    );
+    assert_eq!(keys, (1, 2));
+}
+
+#[test]
 fn what_is_not_stated_is_the_default() {
+    assert_eq!(User::cache_jitter(), None);
+    assert_eq!(User::cache_stale_while_revalidate(), None);
+    assert_eq!(User::cache_answer_within(), None);
+    assert_eq!(User::cache_refresh_ahead(), None);
     assert_eq!(User::cache_stale_if_error(), None);
     assert_eq!(User::cache_negative_ttl(), None);
     assert_eq!(User::cache_max_bytes(), None);

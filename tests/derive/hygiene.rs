@@ -61,6 +61,12 @@ mod shadowed {
     )]
     #[cache(key_with = r#enum::r#type, key_type = ::std::string::String, ttl = "1s", stale_if_error = "1s")]
     #[cache(negative_ttl = "1s", max_bytes = 1, validate = r#enum::r#try)]
+    #[cache(
+        jitter = "1%",
+        stale_while_revalidate = "1s",
+        answer_within = "1s",
+        refresh_ahead = 1.0
+    )]
     pub(super) enum r#enum {
         r#struct(r#struct),
         r#in { r#type: ::std::vec::Vec<r#struct> },
@@ -109,6 +115,12 @@ mod strict {
         ttl = "1h",
         stale_if_error = "5m",
         negative_ttl = "1s"
+    )]
+    #[cache(
+        jitter = "12.3456789%",
+        stale_while_revalidate = "30s",
+        answer_within = "50ms",
+        refresh_ahead = 1_000
     )]
     #[cache(max_bytes = "1 MiB", validate = Self::check, version = 3)]
     pub(super) struct Item {
@@ -206,13 +218,21 @@ mod shadowed_primitives {
     )]
 
     pub(super) struct bool;
+    pub(super) struct f64;
     pub(super) struct str;
     pub(super) struct u32;
     pub(super) struct u64;
     pub(super) struct usize;
 
     #[derive(Clone, ::cache_kit::CacheEntity)]
-    #[cache(key("id", "name"), ttl = "1s", version = 2)]
+    #[cache(
+        key("id", "name"),
+        ttl = "1s",
+        jitter = "1%",
+        refresh_ahead = 1.0,
+        version = 2
+    )]
+    #[cache(max_bytes = 1)]
     pub(super) struct Bare {
         pub(super) id: u8,
         pub(super) name: char,

