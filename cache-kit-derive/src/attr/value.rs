@@ -79,17 +79,16 @@ impl Value for Percentage {
 pub(crate) struct Factor(pub(crate) f64);
 
 impl Factor {
-    /// More than any load needs, and less than a number of seconds that was meant as a duration.
+    /// Far more than any load needs: a larger number was meant as something else, as milliseconds.
     const MAX: f64 = 1000.0;
 
-    fn of(literal: &Lit) -> Option<Self> {
+    fn of(literal: &Lit) -> Option<f64> {
         let factor: f64 = match literal {
             Lit::Float(float) if float.suffix().is_empty() => float.base10_parse().ok()?,
-            // Not directly: the digits of `0x10` are those of its value.
             Lit::Int(int) if int.suffix().is_empty() => int.base10_parse::<u32>().ok()?.into(),
             _ => return None,
         };
-        (factor > 0.0 && factor <= Self::MAX).then_some(Self(factor))
+        (0.0..=Self::MAX).contains(&factor).then_some(factor)
     }
 }
 
@@ -97,7 +96,15 @@ impl Value for Factor {
     fn parse(head: &Head<'_>, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
         let what = format!("a factor above 0 and up to {}", Self::MAX);
         head.equals(input)?;
-        head.number(input, &what, Self::of)
+        let literal = input.fork();
+        let factor = head.number(input, &what, Self::of)?;
+        if factor > 0.0 {
+            return Ok(Self(factor));
+        }
+        Err(syn::Error::new_spanned(
+            literal.parse::<TokenTree>()?,
+            "a factor of zero is none at all: write a larger one, or leave it out",
+        ))
     }
 }
 
