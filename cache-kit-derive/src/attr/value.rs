@@ -85,7 +85,7 @@ impl Factor {
     fn of(literal: &Lit) -> Option<f64> {
         let factor: f64 = match literal {
             Lit::Float(float) if float.suffix().is_empty() => float.base10_parse().ok()?,
-            Lit::Int(int) if int.suffix().is_empty() => int.base10_parse::<u32>().ok()?.into(),
+            Lit::Int(int) => whole(int)?.into(),
             _ => return None,
         };
         (0.0..=Self::MAX).contains(&factor).then_some(factor)
@@ -113,7 +113,7 @@ impl Value for u32 {
     fn parse(head: &Head<'_>, input: ParseStream<'_>, _: &mut Errors) -> syn::Result<Self> {
         let what = format!("a whole number from 0 to {}", Self::MAX);
         head.equals(input)?;
-        head.number(input, &what, |literal: &LitInt| literal.base10_parse().ok())
+        head.number(input, &what, whole)
     }
 }
 
@@ -131,10 +131,15 @@ impl Value for Bytes {
         }
         let what = format!("a number of bytes from 1 to {}", u32::MAX);
         head.number(input, &what, |literal: &LitInt| {
-            let bytes = literal.base10_parse().ok();
-            bytes.filter(|bytes| *bytes > 0).map(Self)
+            whole(literal).filter(|bytes| *bytes > 0).map(Self)
         })
     }
+}
+
+/// The number that `literal` is, if it has no suffix: `64KiB` is not 64.
+fn whole(literal: &LitInt) -> Option<u32> {
+    let literal = Some(literal).filter(|literal| literal.suffix().is_empty())?;
+    literal.base10_parse().ok()
 }
 
 /// `= Type`

@@ -68,6 +68,7 @@ fn every_mistake_is_reported_at_once() {
         ("#[cache(key = \"a\" prefix = \"b\", ttl)] struct A { #[cache(key)] a: u8 }", 3),
         ("#[cache] #[cache = \"a\"] struct A { id: u8 }", 2),
         ("#[cache(key = id)] struct A { id: u8 }", 1),
+        ("#[cache(key = \"id\", max_bytes = 64KiB, version = 2x)] struct A { id: u8 }", 2),
         (
             "#[cache(key = \"id\", jitter = \"1%\", refresh_ahead = 1, stale_while_revalidate = \"0s\")] struct A { id: u8 }",
             4,

@@ -1,0 +1,10 @@
+use cache_kit::CacheEntity;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Serialize, Deserialize, CacheEntity)]
+#[cache(key = "id", version = 2u8)]
+struct User {
+    id: u64,
+}
+
+fn main() {}
