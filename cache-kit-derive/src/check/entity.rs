@@ -228,7 +228,7 @@ fn freshness_needs_ttl(attr: &EntityAttr, errors: &mut Errors) {
     }
 }
 
-/// A service may allow what the entity does not, but it then has a policy that can hold both.
+/// A service may have a grace that the entity has not, but then it has a policy that can hold both.
 fn answer_within_needs_grace(attr: &EntityAttr, errors: &mut Errors) {
     let has_none = attr.stale_while_revalidate.is_absent() && attr.stale_if_error.is_absent();
     if let Some(name) = attr.answer_within.name()
@@ -238,8 +238,7 @@ fn answer_within_needs_grace(attr: &EntityAttr, errors: &mut Errors) {
         errors.at(
             name,
             "`answer_within` answers with a stale entry, and there is none without a grace: add \
-             `stale_if_error = \"5m\"` or `stale_while_revalidate = \"30s\"`, or set it where a \
-             `FreshnessPolicy` sets the grace",
+             `stale_if_error = \"5m\"`, or set it where a `FreshnessPolicy` sets the grace",
         );
     }
 }
