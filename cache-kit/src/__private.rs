@@ -10,7 +10,7 @@ pub use core::fmt::{Debug, Display, Formatter, Result as FmtResult};
 pub use core::hash::{Hash, Hasher};
 pub use core::marker::{Send, Sync};
 pub use core::option::Option;
-pub use core::primitive::{bool, str, u64, usize};
+pub use core::primitive::{bool, f64, str, u64, usize};
 pub use core::str::FromStr;
 pub use core::time::Duration;
 pub use std::string::String;

@@ -256,7 +256,7 @@ fn number(method: &str, number: Option<f64>, private: &TokenStream) -> Option<To
     let number = Literal::f64_unsuffixed(number?);
     let method = quote::format_ident!("{method}");
     Some(quote! {
-        fn #method() -> #private::Option<::core::primitive::f64> {
+        fn #method() -> #private::Option<#private::f64> {
             #private::Option::Some(#number)
         }
     })

@@ -24,7 +24,7 @@ impl kit::CacheEntity for Account {
     fn cache_ttl() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(5400, 0))
     }
-    fn cache_jitter() -> kit::Option<::core::primitive::f64> {
+    fn cache_jitter() -> kit::Option<kit::f64> {
         kit::Option::Some(0.025)
     }
     fn cache_stale_while_revalidate() -> kit::Option<kit::Duration> {
@@ -33,7 +33,7 @@ impl kit::CacheEntity for Account {
     fn cache_stale_if_error() -> kit::Option<kit::Duration> {
         kit::Option::Some(kit::Duration::new(600, 0))
     }
-    fn cache_refresh_ahead() -> kit::Option<::core::primitive::f64> {
+    fn cache_refresh_ahead() -> kit::Option<kit::f64> {
         kit::Option::Some(1.0)
     }
     fn cache_answer_within() -> kit::Option<kit::Duration> {
