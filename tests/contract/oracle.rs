@@ -12,7 +12,7 @@ use std::time::Duration;
 use cache_kit::backend::{Encoded, Engine, InMemoryBackend, Invalidated};
 use cache_kit::testing::{Fault, FaultyBackend};
 use cache_kit::{CacheExpander, CacheService, CacheStrategy, Outcome, Result, SharedFeeder};
-use cache_kit_tests::schedules::{count, one_in, play};
+use cache_kit_tests::schedules::{count, one_in, play, play_owned};
 use cache_kit_tests::{Gated, Row, Step};
 use fastrand::Rng;
 
@@ -275,4 +275,19 @@ async fn schedules_of_two_processes() {
         let end = count().min(begin + AT_ONCE);
         play([process(), process()], begin..end).await;
     }
+}
+
+#[tokio::test]
+async fn schedules_of_owned_repositories_in_memory() {
+    for engine in [Engine::QuickCache, Engine::Moka] {
+        let store = InMemoryBackend::builder().engine(engine).build();
+        play_owned([store.clone(), store], 0..count()).await;
+    }
+}
+
+#[tokio::test]
+async fn schedules_of_owned_repositories_in_two_processes() {
+    let store = MapStore::default();
+    let process = || Encoded::over(store.clone());
+    play_owned([process(), process()], 0..count()).await;
 }

@@ -19,6 +19,7 @@ mod fences;
 mod late;
 mod limits;
 mod schedules;
+mod stale;
 mod successor;
 mod waiting;
 mod wire;
@@ -140,8 +141,14 @@ macro_rules! on {
             stories! { $server successor:
                 task a_successor_in_the_same_tick_of_the_clock,
             }
+            stories! { $server stale:
+                task a_thousand_tasks_on_a_stale_key_make_one_load,
+                task a_caller_that_loads_itself_is_the_only_one,
+                task an_invalidation_ends_staleness_everywhere,
+            }
             stories! { $server schedules:
                 task two_processes_in_any_order,
+                task owned_repositories_in_two_processes,
                 threads a_race_makes_one_load,
             }
         }

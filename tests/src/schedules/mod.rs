@@ -22,6 +22,10 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::{Gated, Row};
 
+mod owned;
+
+pub use owned::play_owned;
+
 /// How many schedules a search runs unless `CACHE_KIT_SCHEDULES` says otherwise. Enough to notice
 /// what is broken often; `scripts/test.sh` sets 10,000.
 const FEW: u64 = 500;
