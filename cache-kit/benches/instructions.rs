@@ -38,26 +38,26 @@ type Case = (&'static str, fn(u64), f64);
 
 const BARE: Case = ("bare quick_cache by &str", bare, 1.0);
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 11] = [
     (
         "integer key, quick_cache",
         |hits| items::<u64>(Engine::QuickCache, hits),
-        1.80,
+        1.90,
     ),
     (
         "newtype key, quick_cache",
         |hits| items::<Id>(Engine::QuickCache, hits),
-        1.98,
+        2.09,
     ),
     (
         "string key, quick_cache",
         |hits| items::<String>(Engine::QuickCache, hits),
-        2.37,
+        2.50,
     ),
     (
         "uuid key, quick_cache",
         |hits| items::<Uuid>(Engine::QuickCache, hits),
-        2.54,
+        2.66,
     ),
     (
         "integer key, moka",
@@ -72,28 +72,30 @@ const CASES: [Case; 9] = [
     (
         "integer key, AnyBackend",
         |hits| through_any::<u64>(Engine::QuickCache, hits),
-        1.80,
+        1.90,
     ),
     (
         "string key, AnyBackend",
         |hits| through_any::<String>(Engine::QuickCache, hits),
-        2.37,
+        2.51,
     ),
     (
         "integer key, AnyBackend, moka",
         |hits| through_any::<u64>(Engine::Moka, hits),
         5.81,
     ),
+    ("integer key, get", owned::<u64>, 2.19),
+    ("string key, get", owned::<String>, 2.76),
 ];
 
-/// The entity with the key `K`. The one of [`AnyBackend`] is another type: a function with two callers
-/// is not inlined into either, and one program has one of the two backends.
+/// The entity with the key `K`. Each way to read has a type of its own: a function with two callers is
+/// not inlined into either, and most programs have one way.
 #[derive(Clone, Serialize, Deserialize)]
-struct Item<K, const CHOSEN: bool = false> {
+struct Item<K, const WAY: u8 = 0> {
     id: K,
 }
 
-impl<K: Key, const CHOSEN: bool> CacheEntity for Item<K, CHOSEN> {
+impl<K: Key, const WAY: u8> CacheEntity for Item<K, WAY> {
     type Key = K;
 
     fn cache_key(&self) -> K {
@@ -172,7 +174,7 @@ fn items<K: Key>(engine: Engine, hits: u64) {
 
 /// The same through the backend that is chosen at run time.
 fn through_any<K: Key>(engine: Engine, hits: u64) {
-    hit::<Item<K, true>, _>(AnyBackend::from(memory(engine)), hits, |id| Item { id });
+    hit::<Item<K, 1>, _>(AnyBackend::from(memory(engine)), hits, |id| Item { id });
 }
 
 fn hit<T: CacheEntity<Key: Key>, B: CacheBackend>(backend: B, hits: u64, item: fn(T::Key) -> T) {
@@ -185,6 +187,23 @@ fn hit<T: CacheEntity<Key: Key>, B: CacheBackend>(backend: B, hits: u64, item: f
         let outcome = now(service.execute(feeder, &rows, CacheStrategy::Refresh));
         assert!(outcome.is_ok_and(|outcome| outcome.is_hit()));
         black_box(feeder.entity.take());
+    }
+}
+
+/// The same through a [`CachedRepository`](cache_kit::CachedRepository).
+fn owned<K: Key>(hits: u64) {
+    let item = |id| Item::<K, 2> { id };
+    let service = filled(
+        memory(Engine::QuickCache),
+        (0..ENTITIES).map(|id| item(Key::of(id))),
+    );
+    let rows = service.repository(InMemoryRepository::<Item<K, 2>>::new());
+    let ids: Vec<K> = (0..ENTITIES).map(Key::of).collect();
+    for hit in 0..hits {
+        let read = rows.get(&ids[(hit % ENTITIES) as usize]);
+        let entity = now(read.into_future());
+        assert!(entity.as_ref().is_ok_and(Option::is_some));
+        black_box(entity.ok());
     }
 }
 

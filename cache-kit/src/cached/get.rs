@@ -56,11 +56,11 @@ struct CallSettings {
 
 impl CallSettings {
     /// Those of a call of a repository whose calls have `config`.
-    fn of(config: &OperationConfig) -> Self {
-        let config = (*config != OperationConfig::default()).then(|| Box::new(*config));
+    #[inline]
+    fn of(config: Option<&OperationConfig>) -> Self {
         Self {
             strategy: CacheStrategy::Refresh,
-            config,
+            config: config.map(|config| Box::new(*config)),
         }
     }
 
@@ -115,7 +115,7 @@ macro_rules! settings {
 impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
     #[inline]
     pub(super) fn new(from: &'r CachedRepository<T, B>, id: &'r T::Key) -> Self {
-        let settings = CallSettings::of(&from.config);
+        let settings = CallSettings::of(from.config.as_ref());
         Self { from, id, settings }
     }
 
@@ -247,7 +247,7 @@ impl<'r, T: CacheEntity, B: CacheBackend> IntoFuture for Get<'r, T, B> {
 
 impl<'r, T: CacheEntity, B: CacheBackend> GetMany<'r, T, B> {
     pub(super) fn new(from: &'r CachedRepository<T, B>, ids: &'r [T::Key]) -> Self {
-        let settings = CallSettings::of(&from.config);
+        let settings = CallSettings::of(from.config.as_ref());
         Self {
             from,
             ids,

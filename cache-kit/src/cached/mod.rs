@@ -80,7 +80,8 @@ pub use get::{Get, GetMany, GetManyWithOutcome, GetWithOutcome};
 pub struct CachedRepository<T: CacheEntity, B: CacheBackend = AnyBackend> {
     service: CacheService<B>,
     owned: Arc<Owned<T, B>>,
-    config: OperationConfig,
+    /// None by default: a hit copies nothing.
+    config: Option<OperationConfig>,
 }
 
 impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
@@ -88,10 +89,10 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
     where
         R: DataRepository<T> + 'static,
     {
-        Self::over(service, Rows::of(repository), OperationConfig::default())
+        Self::over(service, Rows::of(repository), None)
     }
 
-    fn over(service: CacheService<B>, rows: Rows<T>, config: OperationConfig) -> Self {
+    fn over(service: CacheService<B>, rows: Rows<T>, config: Option<OperationConfig>) -> Self {
         let owned = Owned {
             expander: Arc::clone(service.shared()),
             rows,
@@ -127,7 +128,7 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
     /// Settings for all calls of this repository and of the clones that are made of it from then on,
     /// where a call does not set its own. Default: none.
     pub fn with_config(mut self, config: OperationConfig) -> Self {
-        self.config = config;
+        self.config = Some(config);
         self
     }
 
@@ -182,9 +183,9 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
     /// never asked. `None` does not say that there is no entity.
     pub fn try_get(&self, id: &T::Key) -> Option<Arc<T>> {
         let expander = &self.owned.expander;
-        let opened = match self.config == OperationConfig::default() {
-            true => expander.open(id, Reader::Fresh, &NoSettings),
-            false => expander.open(id, Reader::Fresh, &self.config),
+        let opened = match &self.config {
+            None => expander.open(id, Reader::Fresh, &NoSettings),
+            Some(config) => expander.open(id, Reader::Fresh, config),
         };
         match opened {
             Opened::Hit {

@@ -133,7 +133,13 @@ async fn errors_and_panics_are_those_of_the_repository() {
     let error = scene.rows.get(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Repository);
     assert!(error.to_string().contains("row:k"), "{error}");
-    assert!(scene.rows.get_many(&[id.clone()]).await.is_err());
+    assert!(
+        scene
+            .rows
+            .get_many(std::slice::from_ref(&id))
+            .await
+            .is_err()
+    );
 
     let panics = from_fn(|id: &String| {
         let row = row(id, 1);
