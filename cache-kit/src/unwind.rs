@@ -1,8 +1,11 @@
 //! Runs user code whose panics must not propagate.
 
 use std::any::Any;
+use std::future::{Future, poll_fn};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::Poll;
 
 /// Runs `code`; `None` if it panicked, which the panic hook has reported.
 ///
@@ -20,6 +23,19 @@ pub(crate) fn caught_saying<R>(code: impl FnOnce() -> R) -> Result<R, String> {
         mem::forget(payload);
         said
     })
+}
+
+/// Polls `future` to its end; the error is the message of a panic inside it.
+pub(crate) async fn polled<F: Future>(future: F) -> Result<F::Output, String> {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        // The future is not polled again after a panic, so no half-done state is observed.
+        match caught_saying(|| future.as_mut().poll(cx)) {
+            Ok(polled) => polled.map(Ok),
+            Err(said) => Poll::Ready(Err(said)),
+        }
+    })
+    .await
 }
 
 fn message(payload: &(dyn Any + Send)) -> String {
