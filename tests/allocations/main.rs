@@ -212,7 +212,7 @@ fn hits_allocate_nothing() {
     let chosen = of_hits(AnyBackend::from(memory(Engine::Moka)));
     for (allocated, freed) in [fixed, chosen] {
         assert!(
-            allocated + freed <= 16,
+            allocated + freed <= 24,
             "{allocated} and {freed} in 576 hits"
         );
     }

@@ -122,7 +122,7 @@ async fn lone_misses(name: &str, time: Duration, misses: u64, line: f64) {
 async fn main() {
     println!("{:<34} {}", "", heads("execute", "get"));
     hits(256).await;
-    hits(2_000).await;
+    hits(1_000).await;
     println!("{:<34} {}", "", heads("each alone", "coalesced"));
     let micros = Duration::from_micros;
     lone_misses("a lone miss in ns, load of 0 µs", micros(0), 2_000, 1.1).await;
