@@ -201,7 +201,7 @@ fn owned<K: Key>(hits: u64) {
     let ids: Vec<K> = (0..ENTITIES).map(Key::of).collect();
     for hit in 0..hits {
         let read = rows.get(&ids[(hit % ENTITIES) as usize]);
-        let entity = now(read.into_future());
+        let entity = now(read);
         assert!(entity.as_ref().is_ok_and(Option::is_some));
         black_box(entity.ok());
     }

@@ -182,9 +182,9 @@ fn of_hits(backend: impl CacheBackend) -> (usize, usize) {
         for strategy in [CacheStrategy::Refresh, CacheStrategy::Fresh] {
             for _ in 0..32 {
                 let read = rows.get(&id).strategy(strategy).with_outcome();
-                let (user, outcome) = at_once(read.into_future());
+                let (user, outcome) = at_once(read);
                 assert!(outcome.is_hit() && user.is_some());
-                assert!(at_once(rows.get(&id).into_future()).is_some());
+                assert!(at_once(rows.get(&id)).is_some());
                 assert!(rows.try_get(&id).is_some());
             }
         }

@@ -75,7 +75,7 @@ async fn hits(entities: u64) {
             let begun = Instant::now();
             for hit in 0..HITS {
                 let id = hit % entities;
-                black_box(now(rows.get(&id).into_future()).unwrap());
+                black_box(now(rows.get(&id)).unwrap());
             }
             nanos(begun)
         },

@@ -125,7 +125,8 @@ pub trait CacheBackend: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Leased<Self::Lease>>> + Send;
 
     /// Stores `entry` if the fence of `lease` is still the current one of `key`. Gives up the lease
-    /// in any case.
+    /// in any case. One that has expired at `now` is not stored, and what the lease was taken over goes:
+    /// so a load that found no row removes what stood for it.
     fn store<T: CacheEntity>(
         &self,
         key: &str,

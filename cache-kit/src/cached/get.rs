@@ -1,7 +1,8 @@
 //! [`Get`] and [`GetMany`]: one read of a [`CachedRepository`], with its settings.
 
 use std::fmt;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,7 +10,7 @@ use std::time::Duration;
 
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expander::{Opened, Opening};
 use crate::feed::{CacheFeed, CacheFeedMany};
 use crate::observability::{Outcome, Source};
@@ -21,26 +22,33 @@ use super::CachedRepository;
 /// An entity, or none, and what the call did.
 type Answered<T> = Result<(Option<Arc<T>>, Outcome)>;
 
+/// As [`Answered`], for each of many keys.
+type AnsweredMany<T> = Result<(Vec<Option<Arc<T>>>, Vec<Outcome>)>;
+
 type BoxFuture<'r, O> = Pin<Box<dyn Future<Output = O> + Send + 'r>>;
 
-/// One read of a [`CachedRepository`]: set what differs from the defaults, and await it.
+/// One read of a [`CachedRepository`]: a future. Set what differs from the defaults, and await it. It
+/// looks up when it is first polled; what is set after that counts for nothing.
 #[must_use = "nothing is read unless it is awaited"]
 pub struct Get<'r, T: CacheEntity, B: CacheBackend> {
     from: &'r CachedRepository<T, B>,
     id: &'r T::Key,
     settings: CallSettings,
+    /// All that needs awaiting, once it has begun.
+    asking: Option<BoxFuture<'r, Answered<T>>>,
 }
 
 /// A [`Get`] that also says what it did.
 #[must_use = "nothing is read unless it is awaited"]
 pub struct GetWithOutcome<'r, T: CacheEntity, B: CacheBackend>(Get<'r, T, B>);
 
-/// One read of many keys of a [`CachedRepository`].
+/// One read of many keys of a [`CachedRepository`]: a future, as [`Get`].
 #[must_use = "nothing is read unless it is awaited"]
 pub struct GetMany<'r, T: CacheEntity, B: CacheBackend> {
     from: &'r CachedRepository<T, B>,
     ids: &'r [T::Key],
     settings: CallSettings,
+    asking: Option<BoxFuture<'r, AnsweredMany<T>>>,
 }
 
 /// A [`GetMany`] that also says what it did for each key.
@@ -48,7 +56,7 @@ pub struct GetMany<'r, T: CacheEntity, B: CacheBackend> {
 pub struct GetManyWithOutcome<'r, T: CacheEntity, B: CacheBackend>(GetMany<'r, T, B>);
 
 /// What a call sets. The settings are boxed, since most calls have none and a hit moves this.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct CallSettings {
     strategy: CacheStrategy,
     config: Option<Box<OperationConfig>>,
@@ -62,6 +70,11 @@ impl CallSettings {
             strategy: CacheStrategy::Refresh,
             config: config.map(|config| Box::new(*config)),
         }
+    }
+
+    fn into_config(self) -> OperationConfig {
+        self.config
+            .map_or_else(OperationConfig::default, |config| *config)
     }
 
     fn set(&mut self, set: impl FnOnce(OperationConfig) -> OperationConfig) {
@@ -98,9 +111,10 @@ macro_rules! settings {
             self
         }
 
-        /// How fresh the answer must be: see [`FreshnessPolicy`].
+        /// How fresh the answer must be: see [`FreshnessPolicy`]. What it does not set is as before.
         pub fn freshness(mut self, policy: FreshnessPolicy) -> Self {
-            self.settings.set(|config| config.with_freshness(policy));
+            self.settings
+                .set(|config| config.with_freshness(policy.or(config.freshness)));
             self
         }
 
@@ -116,7 +130,12 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
     #[inline]
     pub(super) fn new(from: &'r CachedRepository<T, B>, id: &'r T::Key) -> Self {
         let settings = CallSettings::of(from.config.as_ref());
-        Self { from, id, settings }
+        Self {
+            from,
+            id,
+            settings,
+            asking: None,
+        }
     }
 
     settings!();
@@ -126,122 +145,77 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
         GetWithOutcome(self)
     }
 
-    /// The first step, which does not await and is all of a hit in memory.
     #[inline]
-    fn begin(self) -> State<'r, T> {
-        let expander = &self.from.owned.expander;
-        let opening = match self.settings.strategy.begin() {
-            Begin::Load(take) => Opening::Load(take),
-            Begin::LookUp(reader) => {
-                let opened = match &self.settings.config {
-                    None => expander.open(self.id, reader, &NoSettings),
-                    Some(config) => expander.open(self.id, reader, &**config),
-                };
-                match opened {
-                    Opened::Hit {
-                        value,
-                        created,
-                        now,
-                        since,
-                    } => {
-                        expander.report_hit::<T>(self.id, since);
-                        let outcome = Outcome::of(Source::Cache).aged(created, now);
-                        return State::Hit(value, outcome);
-                    }
-                    Opened::Asks(opening) => opening,
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Answered<T>> {
+        let asking = match &mut self.asking {
+            Some(asking) => asking,
+            None => match self.begin() {
+                Ok(hit) => return Poll::Ready(Ok(hit)),
+                Err(opening) => {
+                    let ask = self.ask(opening);
+                    self.asking.insert(ask)
                 }
-            }
+            },
         };
-        State::Asking(Box::pin(self.ask(opening)))
+        asking.as_mut().poll(cx)
     }
 
-    async fn ask(self, opening: Opening) -> Answered<T> {
-        let owned = &self.from.owned;
-        let config = self
-            .settings
-            .config
-            .map_or_else(Default::default, |config| *config);
-        let mut read = Read::<T> {
-            id: self.id,
-            entity: None,
-        };
-        let asking = owned
-            .expander
-            .ask(None, opening, &mut read, owned.reach(), config);
-        let outcome = asking.await?;
-        Ok((read.entity, outcome))
-    }
-}
-
-/// How far a read has come.
-enum State<'r, T> {
-    Hit(Option<Arc<T>>, Outcome),
-    Asking(BoxFuture<'r, Answered<T>>),
-}
-
-/// The future of a [`GetWithOutcome`]. It looks up when it is first polled.
-pub struct Getting<'r, T: CacheEntity, B: CacheBackend> {
-    begins: Option<Get<'r, T, B>>,
-    asks: Option<BoxFuture<'r, Answered<T>>>,
-}
-
-impl<T: CacheEntity, B: CacheBackend> Getting<'_, T, B> {
+    /// The first step, which does not await and is all of a hit in memory; how to go on, if there is
+    /// none.
     #[inline]
-    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<Answered<T>> {
-        if let Some(get) = self.begins.take() {
-            match get.begin() {
-                State::Hit(value, outcome) => return Poll::Ready(Ok((value, outcome))),
-                State::Asking(asks) => self.asks = Some(asks),
+    fn begin(&self) -> Result<(Option<Arc<T>>, Outcome), Opening> {
+        let expander = &self.from.owned.expander;
+        let reader = match self.settings.strategy.begin() {
+            Begin::Load(take) => return Err(Opening::Load(take)),
+            Begin::LookUp(reader) => reader,
+        };
+        let opened = match &self.settings.config {
+            None => expander.open(self.id, reader, &NoSettings),
+            Some(config) => expander.open(self.id, reader, &**config),
+        };
+        match opened {
+            Opened::Hit {
+                value,
+                created,
+                now,
+                since,
+            } => {
+                expander.report_hit::<T>(self.id, since);
+                Ok((value, Outcome::of(Source::Cache).aged(created, now)))
             }
-        }
-        match &mut self.asks {
-            Some(asks) => asks.as_mut().poll(cx),
-            None => Poll::Ready(Err(Error::Internal("polled again after its end".into()))),
+            Opened::Asks(opening) => Err(opening),
         }
     }
-}
 
-impl<T: CacheEntity, B: CacheBackend> Future for Getting<'_, T, B> {
-    type Output = Answered<T>;
-
-    #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.poll_both(cx)
+    fn ask(&mut self, opening: Opening) -> BoxFuture<'r, Answered<T>> {
+        let (owned, id) = (&self.from.owned, self.id);
+        let config = mem::take(&mut self.settings).into_config();
+        Box::pin(async move {
+            let mut read = Read::<T> { id, entity: None };
+            let asking = owned
+                .expander
+                .ask(None, opening, &mut read, owned.reach(), config);
+            let outcome = asking.await?;
+            Ok((read.entity, outcome))
+        })
     }
 }
 
-/// The future of a [`Get`]. It looks up when it is first polled.
-pub struct GettingEntity<'r, T: CacheEntity, B: CacheBackend>(Getting<'r, T, B>);
-
-impl<T: CacheEntity, B: CacheBackend> Future for GettingEntity<'_, T, B> {
+impl<T: CacheEntity, B: CacheBackend> Future for Get<'_, T, B> {
     type Output = Result<Option<Arc<T>>>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.poll_both(cx).map_ok(|(entity, _)| entity)
+        self.poll_read(cx).map_ok(|(entity, _)| entity)
     }
 }
 
-impl<'r, T: CacheEntity, B: CacheBackend> IntoFuture for GetWithOutcome<'r, T, B> {
+impl<T: CacheEntity, B: CacheBackend> Future for GetWithOutcome<'_, T, B> {
     type Output = Answered<T>;
-    type IntoFuture = Getting<'r, T, B>;
 
     #[inline]
-    fn into_future(self) -> Getting<'r, T, B> {
-        Getting {
-            begins: Some(self.0),
-            asks: None,
-        }
-    }
-}
-
-impl<'r, T: CacheEntity, B: CacheBackend> IntoFuture for Get<'r, T, B> {
-    type Output = Result<Option<Arc<T>>>;
-    type IntoFuture = GettingEntity<'r, T, B>;
-
-    #[inline]
-    fn into_future(self) -> GettingEntity<'r, T, B> {
-        GettingEntity(self.with_outcome().into_future())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_read(cx)
     }
 }
 
@@ -252,6 +226,7 @@ impl<'r, T: CacheEntity, B: CacheBackend> GetMany<'r, T, B> {
             from,
             ids,
             settings,
+            asking: None,
         }
     }
 
@@ -262,67 +237,73 @@ impl<'r, T: CacheEntity, B: CacheBackend> GetMany<'r, T, B> {
         GetManyWithOutcome(self)
     }
 
-    async fn ask(self) -> Result<(Vec<Option<Arc<T>>>, Vec<Outcome>)> {
-        let owned = &self.from.owned;
-        let CallSettings { strategy, config } = self.settings;
-        let config = config.map_or_else(Default::default, |config| *config);
-        let mut read = ReadMany::<T> {
-            ids: self.ids,
-            entities: Vec::new(),
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<AnsweredMany<T>> {
+        let asking = match &mut self.asking {
+            Some(asking) => asking,
+            None => {
+                let ask = self.ask();
+                self.asking.insert(ask)
+            }
         };
-        let reach = owned.reach();
-        let asking = owned
-            .expander
-            .answer_many(&mut read, reach, strategy, config);
-        let outcomes = asking.await?;
-        Ok((read.entities, outcomes))
+        asking.as_mut().poll(cx)
     }
-}
 
-impl<'r, T: CacheEntity, B: CacheBackend> IntoFuture for GetMany<'r, T, B> {
-    type Output = Result<Vec<Option<Arc<T>>>>;
-    type IntoFuture = BoxFuture<'r, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { Ok(self.ask().await?.0) })
-    }
-}
-
-impl<'r, T: CacheEntity, B: CacheBackend> IntoFuture for GetManyWithOutcome<'r, T, B> {
-    type Output = Result<Vec<(Option<Arc<T>>, Outcome)>>;
-    type IntoFuture = BoxFuture<'r, Self::Output>;
-
-    fn into_future(self) -> Self::IntoFuture {
+    fn ask(&mut self) -> BoxFuture<'r, AnsweredMany<T>> {
+        let (owned, ids) = (&self.from.owned, self.ids);
+        let settings = mem::take(&mut self.settings);
+        let (strategy, config) = (settings.strategy, settings.into_config());
         Box::pin(async move {
-            let (entities, outcomes) = self.0.ask().await?;
-            Ok(entities.into_iter().zip(outcomes).collect())
+            let mut read = ReadMany::<T> {
+                ids,
+                entities: Vec::new(),
+            };
+            let reach = owned.reach();
+            let asking = owned
+                .expander
+                .answer_many(&mut read, reach, strategy, config);
+            let outcomes = asking.await?;
+            Ok((read.entities, outcomes))
         })
     }
 }
 
-/// Each shows which entity it reads, and its settings; a future only the entity.
+impl<T: CacheEntity, B: CacheBackend> Future for GetMany<'_, T, B> {
+    type Output = Result<Vec<Option<Arc<T>>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_read(cx).map_ok(|(entities, _)| entities)
+    }
+}
+
+impl<T: CacheEntity, B: CacheBackend> Future for GetManyWithOutcome<'_, T, B> {
+    type Output = Result<Vec<(Option<Arc<T>>, Outcome)>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let both =
+            |(entities, outcomes): (Vec<_>, Vec<_>)| entities.into_iter().zip(outcomes).collect();
+        self.0.poll_read(cx).map_ok(both)
+    }
+}
+
+/// Each shows which entity it reads, and its settings.
 macro_rules! shown {
-    ($($name:ident: |$read:ident| $settings:expr;)*) => {$(
+    ($($name:ident: $($get:tt).+;)*) => {$(
         impl<T: CacheEntity, B: CacheBackend> fmt::Debug for $name<'_, T, B> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let $read = self;
-                let settings: Option<&CallSettings> = $settings;
                 f.debug_struct(stringify!($name))
                     .field("entity", &format_args!("{}", T::cache_prefix()))
-                    .field("settings", &settings)
-                    .finish()
+                    .field("settings", &self.$($get).+)
+                    .finish_non_exhaustive()
             }
         }
     )*};
 }
 
 shown! {
-    Get: |get| Some(&get.settings);
-    GetWithOutcome: |get| Some(&get.0.settings);
-    GetMany: |get| Some(&get.settings);
-    GetManyWithOutcome: |get| Some(&get.0.settings);
-    Getting: |getting| getting.begins.as_ref().map(|get| &get.settings);
-    GettingEntity: |getting| getting.0.begins.as_ref().map(|get| &get.settings);
+    Get: settings;
+    GetWithOutcome: 0.settings;
+    GetMany: settings;
+    GetManyWithOutcome: 0.settings;
 }
 
 /// Carries one key in by reference, and the entity out.

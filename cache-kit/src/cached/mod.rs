@@ -127,6 +127,10 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
 
     /// Settings for all calls of this repository and of the clones that are made of it from then on,
     /// where a call does not set its own. Default: none.
+    ///
+    /// They are settings of each call. So a time to live among them belongs to the entries, and no
+    /// later deploy shortens it; one of the entity or of the service's
+    /// [`TtlPolicy`](crate::TtlPolicy) it does.
     pub fn with_config(mut self, config: OperationConfig) -> Self {
         self.config = Some(config);
         self
@@ -236,7 +240,8 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
     }
 }
 
-/// What is behind it is behind the cache: rows come from there if they can.
+/// For a service that wants this one's entities by way of its own cache. In a call of the *same* service
+/// it would wait for itself, up to the load deadline: such a call takes the repository behind it.
 impl<T: CacheEntity, B: CacheBackend> DataRepository<T> for CachedRepository<T, B> {
     async fn fetch_by_id(&self, id: &T::Key) -> Result<Option<T>> {
         let entity = self.get(id).await?;

@@ -23,6 +23,9 @@ use crate::together::behind_the_others;
 /// hold up other keys.
 pub(super) const PATIENCE: Duration = Duration::from_millis(10);
 
+/// For how long ids are gathered while there are more with every turn of the scheduler.
+const GATHERS: Duration = Duration::from_millis(1);
+
 /// The ids that wait, by runtime: a task of another one might stand still while this one goes on, or
 /// end.
 pub(super) struct Queue<T: CacheEntity> {
@@ -307,8 +310,23 @@ impl<T: CacheEntity> Flusher<T> {
             })
             .await;
         }
-        // Callers that the end of a load has woken may ask for more.
-        behind_the_others().await;
+        // Callers that the end of a load has woken may ask for more, and so may those on other threads.
+        let begun = Instant::now();
+        let mut waiting = 0;
+        while self.waiting() > waiting && begun.elapsed() < GATHERS {
+            waiting = self.waiting();
+            behind_the_others().await;
+        }
+    }
+
+    /// How many ids wait.
+    fn waiting(&self) -> usize {
+        let state = self.queue.lock();
+        let group = state
+            .groups
+            .iter()
+            .find(|group| group.runtime == self.runtime);
+        group.map_or(0, |group| group.waiting.len())
     }
 
     fn wait_until(&self) -> Option<Instant> {

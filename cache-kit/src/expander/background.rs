@@ -48,13 +48,15 @@ impl Background {
 
     /// A place for one more task, unless there are too many, or they have been ended.
     pub(super) fn place(self: &Arc<Self>) -> Option<Place> {
+        // First, so that whoever drains sees it.
+        let end = self.end.subscribe();
         let more = |tasks: usize| (tasks < self.most).then_some(tasks + 1);
         let tasks = &self.tasks;
         tasks
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, more)
             .ok()?;
         Some(Place {
-            end: self.end.subscribe(),
+            end,
             background: Arc::clone(self),
         })
     }

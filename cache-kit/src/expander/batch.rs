@@ -198,6 +198,8 @@ impl<B: CacheBackend> CacheExpander<B> {
             let slot = keys.slots()[position];
             let key = calls[slot].key;
             match &answers[slot] {
+                // A position that was told of a miss is told of no hit.
+                Some((_, outcome)) if outcome.source() == Source::Cache && looks_up => {}
                 Some((_, outcome)) if outcome.source() == Source::Cache => feeder
                     .on_hit(position, key)
                     .map_err(|error| error.during("hit", key))?,

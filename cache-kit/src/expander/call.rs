@@ -1,7 +1,7 @@
 //! One key of a call, and the result of its look-up.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::backend::{CacheBackend, Fence, Lookup, MissReason};
 use crate::clock::Timestamp;
@@ -166,7 +166,9 @@ impl<B: CacheBackend> CacheExpander<B> {
         };
         let random = || drawn.unwrap_or_else(fastrand::f64);
         let state = self.state(entry, Some(&config.freshness), now, random);
-        let refreshes = reader == Reader::Refresh;
+        // What this call loads is not stored, so it refreshes nothing.
+        let stores = config.ttl != Some(Duration::ZERO);
+        let refreshes = reader == Reader::Refresh && stores;
         let deadline = config.load_deadline.unwrap_or(self.load_deadline);
         let turn = match state {
             State::Ahead | State::Revalidated if refreshes => {
@@ -178,9 +180,10 @@ impl<B: CacheBackend> CacheExpander<B> {
         let found = match state {
             State::Fresh if entry.value.is_none() => Found::Absence,
             State::Fresh => Found::Fresh,
+            State::Ahead if !stores => Found::Fresh,
             State::Ahead => Found::Ahead { held },
-            State::Revalidated => Found::Revalidated { held },
-            State::IfError => Found::Stale {
+            State::Revalidated if stores => Found::Revalidated { held },
+            State::Revalidated | State::IfError => Found::Stale {
                 paused: refreshes && self.turns.hold::<T>(key, now, deadline),
             },
             State::Outlived => Found::Outlived,
@@ -225,20 +228,18 @@ impl<B: CacheBackend> CacheExpander<B> {
         };
         let created = entry.created;
         let stale = matches!(found, Found::Revalidated { .. } | Found::Stale { .. });
-        let failed = stale && matches!(turn, None | Some(Turn::Paused));
         let outcome = Outcome::of(Source::Cache)
             .aged(created, now)
             .stale(stale)
             .refreshing(matches!(turn, Some(Turn::Theirs)));
-        let outcome = match failed {
-            true => outcome.degraded_by(REPOSITORY_FAILED),
-            false => outcome,
+        let outcome = match turn {
+            None | Some(Turn::Paused) if stale => outcome.degraded_by(REPOSITORY_FAILED),
+            Some(Turn::Unstored) => outcome.degraded_by(NOT_STORED),
+            _ => outcome,
         };
         let answer = (entry.value, outcome);
         let Some(Turn::Ours(ours)) = turn else {
-            if stale {
-                self.event(key, CacheEvent::StaleServed);
-            }
+            self.report_stale(key, outcome);
             return Ok(Next::Answer(answer));
         };
         let refresh = Refresh {
@@ -259,9 +260,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         if let Some(listener) = &self.listener {
             listener.hit(key, since);
         }
-        if outcome.is_stale() {
-            self.event(key, CacheEvent::StaleServed);
-        }
+        self.report_stale(key, outcome);
     }
 
     /// The stale entry in place of a load that failed, if it is still there. The one that the look-up
@@ -271,21 +270,31 @@ impl<B: CacheBackend> CacheExpander<B> {
         key: &str,
         config: &OperationConfig,
     ) -> Option<Answer<T>> {
-        let (value, outcome) = self.entry_now::<T>(key, config).await?;
+        let now = self.clock.now();
+        let answer = self.backend.get_again(key, now).await;
+        let (value, outcome) = self.servable(answer, config, now)?;
         if outcome.is_stale() {
-            self.turns.failed::<T>(key, self.clock.now());
+            self.turns.failed::<T>(key, now);
         }
+        self.report_stale(key, outcome);
         Some((value, outcome.degraded_by(REPOSITORY_FAILED)))
     }
 
-    /// What stands under `key` now, stale or fresh, if it may be served.
-    pub(super) async fn entry_now<T: CacheEntity>(
+    /// Tells the listener that a stale entry is served, if it is one.
+    pub(super) fn report_stale(&self, key: &str, outcome: Outcome) {
+        if outcome.is_stale() {
+            self.event(key, CacheEvent::StaleServed);
+        }
+    }
+
+    /// What was found, stale or fresh, if it may be served.
+    pub(super) fn servable<T: CacheEntity>(
         &self,
-        key: &str,
+        found: Result<Lookup<T>>,
         config: &OperationConfig,
+        now: Timestamp,
     ) -> Option<Answer<T>> {
-        let now = self.clock.now();
-        let Ok(Lookup::Hit { entry, .. }) = self.backend.get_again(key, now).await else {
+        let Ok(Lookup::Hit { entry, .. }) = found else {
             return None;
         };
         let stale = match self.state_now(&entry, config, now) {
@@ -293,9 +302,6 @@ impl<B: CacheBackend> CacheExpander<B> {
             State::Revalidated | State::IfError => true,
             State::Outlived => return None,
         };
-        if stale {
-            self.event(key, CacheEvent::StaleServed);
-        }
         let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
         Some((entry.value, outcome.stale(stale)))
     }
@@ -306,6 +312,13 @@ const REPOSITORY_FAILED: Degraded = Degraded {
     store: false,
     invalidation_pending: false,
     repository: true,
+};
+
+const NOT_STORED: Degraded = Degraded {
+    read: false,
+    store: true,
+    invalidation_pending: false,
+    repository: false,
 };
 
 /// The error of a look-up that has no fallback.

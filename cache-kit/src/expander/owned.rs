@@ -81,19 +81,23 @@ impl<T: CacheEntity> DataRepository<T> for Rows<T> {
     }
 }
 
-/// The rows of a refresh in the background.
-struct Refreshed<'r, T: CacheEntity>(&'r Rows<T>);
+/// The rows for one task.
+struct Serves<'r, T: CacheEntity> {
+    rows: &'r Rows<T>,
+    /// Whether there is an answer if the load fails: then it is one try, even if the query is shared.
+    once: bool,
+}
 
-impl<T: CacheEntity> DataRepository<T> for Refreshed<'_, T> {
+impl<T: CacheEntity> DataRepository<T> for Serves<'_, T> {
     async fn fetch_by_id(&self, id: &T::Key) -> Result<Option<T>> {
-        match &self.0.coalesced {
-            Some(coalesced) => coalesced.refresh(id).await,
-            None => self.0.fetch_by_id(id).await,
+        match &self.rows.coalesced {
+            Some(coalesced) if self.once => coalesced.refresh(id).await,
+            _ => self.rows.fetch_by_id(id).await,
         }
     }
 
     async fn fetch_by_ids(&self, ids: &[T::Key]) -> Result<Vec<Option<T>>> {
-        self.0.fetch_by_ids(ids).await
+        self.rows.fetch_by_ids(ids).await
     }
 }
 
@@ -119,8 +123,11 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
         let (answers, receiver) = oneshot::channel();
         let owned = Arc::clone(self);
         place.run(&runtime, async move {
-            let rows = &owned.rows;
-            let ended = load.run(&owned.expander, rows, rows.named).await;
+            let rows = Serves {
+                rows: &owned.rows,
+                once: load.has_answers(),
+            };
+            let ended = load.run(&owned.expander, &rows, rows.rows.named).await;
             // The caller may have gone away.
             let _ = answers.send(ended);
         });
@@ -148,7 +155,10 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
             } else {
                 Query::Many
             };
-            let rows = Refreshed(&owned.rows);
+            let rows = Serves {
+                rows: &owned.rows,
+                once: true,
+            };
             let loads = Loads {
                 expander: &*owned.expander,
                 calls: &calls,

@@ -210,14 +210,14 @@ impl<B: CacheBackend> CacheExpander<B> {
             config: &config,
             leads: AtomicBool::new(false),
         };
-        let mut unseen = None;
+        let (mut unseen, mut missed) = (None, false);
         let mut rights = Vec::new();
         let miss = match opening {
             Opening::Load(take) => Miss::without_look_up(0, take),
             Opening::LookUp(reader, look_up)
                 if let Step::Load(take) = after_look_up(reader, Found::Nothing)
                     && !feeder.wants_misses()
-                    && self.turns.is_empty()
+                    && self.turns.is_free::<T>(key)
                     && self.may_skip_look_up::<T>(key, &config) =>
             {
                 let miss = Miss::unseen(0, take, look_up.began);
@@ -247,6 +247,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                     }
                     Next::Load(miss) => {
                         on_miss(feeder, key)?;
+                        missed = true;
                         miss
                     }
                     Next::Refresh(_) => return Err(no_answer(key)),
@@ -264,7 +265,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             self.report_unseen(key, look_up.since, answer.as_ref());
         }
         answered?;
-        deliver(feeder, key, answer)
+        deliver(feeder, key, answer, missed)
     }
 
     /// Tells the listener what a look-up would have found that was left out.
@@ -279,12 +280,15 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// Whether a look-up hardly pays, and finds nothing that only a look-up can: an entry that may be
+    /// Whether a look-up hardly pays, and finds nothing that only a look-up can: an entry that is
     /// answered while it is refreshed.
     fn may_skip_look_up<T: CacheEntity>(&self, key: &str, config: &OperationConfig) -> bool {
         let rules = self.rules(Some(&config.freshness));
-        let revalidated = rules.stale_while_revalidate::<T>();
-        revalidated.unwrap_or_default().is_zero() && self.backend.is_cold(key)
+        let revalidated = rules.stale_while_revalidate::<T>().unwrap_or_default();
+        let ahead = rules
+            .refresh_ahead::<T>()
+            .is_some_and(|factor| factor > 0.0);
+        revalidated.is_zero() && !ahead && self.backend.is_cold(key)
     }
 
     /// Looks up with an await.
@@ -322,18 +326,25 @@ fn no_answer(key: &str) -> Error {
     Error::Internal("no answer".into()).during("load", key)
 }
 
-/// Feeds the result of a load.
-fn deliver<T, F>(feeder: &mut F, key: &str, answer: Option<Answer<T>>) -> Result<Outcome>
+/// Feeds the result of a load. A feeder that was told of a miss is told of no hit.
+fn deliver<T, F>(
+    feeder: &mut F,
+    key: &str,
+    answer: Option<Answer<T>>,
+    missed: bool,
+) -> Result<Outcome>
 where
     T: CacheEntity,
     F: CacheFeed<T> + ?Sized,
 {
     let (value, outcome) = answer.ok_or_else(|| no_answer(key))?;
-    if outcome.source() == Source::Cache {
+    if outcome.source() == Source::Cache && !missed {
         feed_hit(feeder, key, value)?;
         return Ok(outcome);
     }
-    if let Some(entity) = &value {
+    if let Some(entity) = &value
+        && outcome.source() != Source::Cache
+    {
         feeder
             .on_loaded(entity)
             .map_err(|error| error.during("loaded", key))?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
-use crate::shards::{Shards, TaggedKey};
+use crate::shards::{Shard, Shards, TaggedKey};
 
 /// The pause after the first failed load; it doubles with every further one.
 const FIRST: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const ELSEWHERE: Duration = Duration::from_millis(250);
 /// A row that ended this long ago belongs to a key that is not read any more.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
-/// At how many keys in one shard of the table these are dropped.
+/// At how many keys in one shard of the table these are dropped at the earliest.
 const PRUNE_AT: usize = 256;
 
 pub(super) struct Turns {
@@ -32,6 +32,8 @@ pub(super) struct Turns {
     keys: AtomicUsize,
     /// Numbers the turns.
     last: AtomicU64,
+    /// At how many keys in one shard those are dropped that are not read any more.
+    prune_at: AtomicUsize,
 }
 
 struct Row {
@@ -50,6 +52,8 @@ enum State {
     Elsewhere,
     /// The last try has failed.
     Failed,
+    /// The last try has brought a row, but it could not be stored.
+    Unstored,
 }
 
 /// Whose turn it is.
@@ -60,6 +64,8 @@ pub(super) enum Turn {
     Theirs,
     /// Nobody's: the last try has failed.
     Paused,
+    /// Nobody's: what the last try has brought could not be stored.
+    Unstored,
 }
 
 /// The right to refresh one key, among the callers of one service. Dropped, it is passed on.
@@ -75,6 +81,7 @@ impl Turns {
             table: Shards::new(),
             keys: AtomicUsize::new(0),
             last: AtomicU64::new(0),
+            prune_at: AtomicUsize::new(PRUNE_AT),
         }
     }
 
@@ -94,7 +101,7 @@ impl Turns {
         let key = TaggedKey::of::<T>(key);
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let row = Row {
-            until: now.after(deadline),
+            until: now.after(deadline.min(LONGEST)),
             pause: Duration::ZERO,
             state: State::Trying(number),
         };
@@ -105,10 +112,11 @@ impl Turns {
                     return match standing.state {
                         State::Trying(_) | State::Elsewhere => Turn::Theirs,
                         State::Failed => Turn::Paused,
+                        State::Unstored => Turn::Unstored,
                     };
                 }
                 Some(standing) => {
-                    let pause = standing.pause;
+                    let pause = standing.pause_at(now);
                     *standing = Row { pause, ..row };
                 }
                 None => {
@@ -141,14 +149,15 @@ impl Turns {
         let Some(row) = table.get_mut(&key) else {
             return false;
         };
-        if row.pause.is_zero() {
+        row.pause = row.pause_at(now);
+        if row.pause.is_zero() || row.state == State::Unstored {
             // No load has failed; who refreshes it has begun earlier, and this reader follows.
             return false;
         }
         if now < row.until {
             return true;
         }
-        row.until = now.after(deadline);
+        row.until = now.after(deadline.min(LONGEST));
         row.state = State::Trying(self.last.fetch_add(1, Ordering::Relaxed));
         false
     }
@@ -156,6 +165,27 @@ impl Turns {
     /// A load of `key` failed, and a stale entry was served.
     pub(super) fn failed<T: CacheEntity>(&self, key: &str, now: Timestamp) {
         self.pause(&TaggedKey::of::<T>(key), now);
+    }
+
+    /// Whether nothing is known of `key`.
+    pub(super) fn is_free<T: CacheEntity>(&self, key: &str) -> bool {
+        if self.is_empty() {
+            return true;
+        }
+        let key = TaggedKey::of::<T>(key);
+        !self.table.lock(&key).contains_key(&key)
+    }
+
+    /// A load of `key` succeeded, but an older entry may still stand. If that is answered meanwhile, it
+    /// is not refreshed again before a pause.
+    pub(super) fn not_stored<T: CacheEntity>(&self, key: &str, now: Timestamp) {
+        if self.is_empty() {
+            return;
+        }
+        let key = TaggedKey::of::<T>(key);
+        if let Some(row) = self.table.lock(&key).get_mut(&key) {
+            row.pause(now, State::Unstored);
+        }
     }
 
     /// A load of `key` succeeded.
@@ -175,11 +205,7 @@ impl Turns {
         match table.get_mut(key) {
             // All callers that waited for one load report it.
             Some(row) if row.state == State::Failed && now < row.until => {}
-            Some(row) => {
-                row.pause = (row.pause * 2).clamp(FIRST, LONGEST);
-                row.until = now.after(row.pause);
-                row.state = State::Failed;
-            }
+            Some(row) => row.pause(now, State::Failed),
             None => {
                 self.prune(&mut table, now);
                 let row = Row {
@@ -194,19 +220,50 @@ impl Turns {
     }
 
     /// Drops what belongs to keys that are not read any more, if there is much.
-    fn prune(&self, table: &mut crate::shards::Shard<Row>, now: Timestamp) {
+    fn prune(&self, table: &mut Shard<Row>, now: Timestamp) {
         let before = table.len();
-        if before >= PRUNE_AT {
-            table.retain(|_, row| now < row.until.after(FORGOTTEN_AFTER));
-            self.keys.fetch_sub(before - table.len(), Ordering::AcqRel);
+        if before < self.prune_at.load(Ordering::Relaxed) {
+            return;
         }
+        table.retain(|_, row| {
+            let kept = match row.pause.is_zero() {
+                true => Duration::ZERO,
+                false => FORGOTTEN_AFTER,
+            };
+            now < row.until.after(kept)
+        });
+        self.keys.fetch_sub(before - table.len(), Ordering::AcqRel);
+        // Not again before there are twice as many, so that it costs each new key little.
+        let next = (2 * table.len()).max(PRUNE_AT);
+        self.prune_at.store(next, Ordering::Relaxed);
+    }
+}
+
+impl Row {
+    /// The length of the last pause, unless it ended so long ago that it says nothing of today.
+    fn pause_at(&self, now: Timestamp) -> Duration {
+        match now < self.until.after(LONGEST) {
+            true => self.pause,
+            false => Duration::ZERO,
+        }
+    }
+
+    fn pause(&mut self, now: Timestamp, state: State) {
+        self.pause = (self.pause_at(now) * 2).clamp(FIRST, LONGEST);
+        self.until = now.after(self.pause);
+        self.state = state;
     }
 }
 
 impl Ours {
     /// The load has failed.
     pub(super) fn failed(&self, now: Timestamp) {
-        self.turns.pause(&self.key, now);
+        let mut table = self.turns.table.lock(&self.key);
+        if let Some(row) = table.get_mut(&self.key)
+            && row.state == State::Trying(self.number)
+        {
+            row.pause(now, State::Failed);
+        }
     }
 
     /// Another process refreshes the entry.
@@ -216,6 +273,7 @@ impl Ours {
             && row.state == State::Trying(self.number)
         {
             row.state = State::Elsewhere;
+            row.pause = Duration::ZERO;
             row.until = now.after(ELSEWHERE);
         }
     }
@@ -268,7 +326,7 @@ mod tests {
     fn ours(turn: Turn) -> Option<Ours> {
         match turn {
             Turn::Ours(ours) => Some(ours),
-            Turn::Theirs | Turn::Paused => None,
+            Turn::Theirs | Turn::Paused | Turn::Unstored => None,
         }
     }
 

@@ -82,9 +82,10 @@ impl FreshnessPolicy {
     }
 
     /// Refreshes entries before their time to live ends, with a probability that grows towards the end
-    /// (XFetch; Vattani, Chierichetti, Lowenstein 2015). `1.0` is right for most, and refreshes a few
-    /// load times ahead; more begins earlier. Negative numbers and NaN count as zero, which is off, as
-    /// by default.
+    /// (XFetch; Vattani, Chierichetti, Lowenstein 2015): in the background with a
+    /// [`CachedRepository`](crate::CachedRepository). With a repository that is borrowed, the caller
+    /// whose turn it is loads, and waits for it. `1.0` is right for most, and refreshes a few load times
+    /// ahead; more begins earlier. Negative numbers and NaN count as zero, which is off, as by default.
     pub fn with_refresh_ahead(mut self, factor: f64) -> Self {
         self.refresh_ahead = Some(number(factor));
         self
@@ -98,12 +99,24 @@ impl FreshnessPolicy {
     }
 
     /// How long a caller that has a stale entry waits for the load before it takes that entry; the load
-    /// goes on. It needs a load that lives longer than its caller, as those of a
+    /// goes on. A call for many keys does so if all that it has to load have stale entries. It needs a load that lives longer than its caller, as those of a
     /// [`CachedRepository`](crate::CachedRepository) do, and is ignored elsewhere. Default: until the
     /// load ends.
     pub fn with_answer_within(mut self, time: Duration) -> Self {
         self.answer_within = Some(time);
         self
+    }
+
+    /// Each setting of this one, else that of `other`.
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self {
+            jitter: self.jitter.or(other.jitter),
+            stale_while_revalidate: self.stale_while_revalidate.or(other.stale_while_revalidate),
+            stale_if_error: self.stale_if_error.or(other.stale_if_error),
+            refresh_ahead: self.refresh_ahead.or(other.refresh_ahead),
+            negative_ttl: self.negative_ttl.or(other.negative_ttl),
+            answer_within: self.answer_within.or(other.answer_within),
+        }
     }
 
     /// Whether it says how long an absence is remembered.
@@ -175,9 +188,9 @@ impl Rules<'_> {
         now: Timestamp,
         random: impl FnOnce() -> f64,
     ) -> State {
-        // Of an entry of the future it is larger than any time to live.
         let age = now.as_millis().wrapping_sub(entry.created.as_millis());
-        if now < entry.stale_from
+        if entry.created <= now
+            && now < entry.stale_from
             && now < entry.expires
             && age < ttl
             && entry.value.is_some()
@@ -207,7 +220,9 @@ impl Rules<'_> {
         now: Timestamp,
         random: impl FnOnce() -> f64,
     ) -> State {
-        if stamps.freshness(now) == Freshness::Expired {
+        // Where nothing is stored, nothing is answered from the store either.
+        let unwanted = ttl == 0 && !stamps.pinned;
+        if unwanted || stamps.freshness(now) == Freshness::Expired {
             return State::Outlived;
         }
         let fresh_until = self.fresh_until::<T>(&stamps, absent, ttl);
@@ -390,7 +405,7 @@ mod tests {
         assert_eq!(of(&stored, 600_000, 600), State::Revalidated);
         assert_eq!(of(&stored, 600_000, 660), State::IfError);
         assert_eq!(of(&stored, 600_000, 780), State::Outlived);
-        assert_eq!(of(&stored, 0, 0), State::Revalidated);
+        assert_eq!(of(&stored, 0, 0), State::Outlived, "nothing is stored");
         assert_eq!(of(&stored, NEVER, 3_600), State::Revalidated);
         stored.pinned = true;
         assert_eq!(of(&stored, 600_000, 3_599), State::Fresh);

@@ -88,7 +88,10 @@ impl Ttl {
     pub(crate) fn jittered(self, fraction: Option<f64>, random: f64) -> Self {
         match (self, fraction) {
             (Self::For(ttl), Some(fraction)) => {
-                let less = ttl.mul_f64((fraction * random).clamp(0.0, 1.0));
+                // An entity's own number may be anything.
+                let part = fraction * random;
+                let part = if part > 0.0 { part.min(1.0) } else { 0.0 };
+                let less = ttl.mul_f64(part);
                 Self::of(ttl.saturating_sub(less))
             }
             (ttl, _) => ttl,
@@ -205,6 +208,10 @@ mod tests {
         assert_eq!(hour.jittered(Some(0.1), 0.0), hour);
         assert_eq!(hour.jittered(Some(0.1), 0.5), minutes(57));
         assert_eq!(hour.jittered(Some(0.1), 1.0), minutes(54));
+        for unfit in [-1.0, f64::NAN] {
+            assert_eq!(hour.jittered(Some(unfit), 1.0), hour);
+        }
+        assert_eq!(hour.jittered(Some(7.0), 1.0), Ttl::Unstored);
         assert_eq!(Ttl::Unbounded.jittered(Some(0.5), 1.0), Ttl::Unbounded);
         assert_eq!(Ttl::Unstored.jittered(Some(0.5), 1.0), Ttl::Unstored);
     }

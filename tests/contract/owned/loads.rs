@@ -33,7 +33,7 @@ async fn callers_that_give_up_do_not_stop_a_load() {
         let rows = scene.rows.clone();
         callers.spawn(async move {
             let patience = Duration::from_millis(50);
-            timeout(patience, rows.get(&"k".to_owned()).into_future()).await
+            timeout(patience, rows.get(&"k".to_owned())).await
         });
     }
     while let Some(caller) = callers.join_next().await {
@@ -56,7 +56,7 @@ async fn an_invalidation_goes_on_without_its_caller() {
     scene.database.set("k", 2);
     let id = "k".to_owned();
     let read = scene.rows.get(&id).strategy(CacheStrategy::Invalidate);
-    assert!(timeout(SECOND, read.into_future()).await.is_err());
+    assert!(timeout(SECOND, read).await.is_err());
     assert!(scene.rows.try_get(&id).is_none(), "it is invalidated");
     scene.database.let_through(1);
     scene.settled().await;
@@ -81,7 +81,7 @@ fn a_caller_may_be_dropped_at_every_poll() {
                 let scene = gated(1_024);
                 let id = "k".to_owned();
                 let read = scene.rows.get(&id).strategy(strategy);
-                let mut dropped = Step::new(read.into_future());
+                let mut dropped = Step::new(read);
                 for _ in 0..polls {
                     assert!(dropped.poll().is_pending());
                     tokio::task::yield_now().await;
@@ -111,7 +111,7 @@ async fn beyond_the_bound_callers_load_for_themselves_and_refreshes_are_left_out
     assert_eq!(scene.service.expander().background_tasks(), 1);
 
     let id = "other".to_owned();
-    let mut alone = Step::new(scene.rows.get(&id).into_future());
+    let mut alone = Step::new(scene.rows.get(&id));
     for _ in 0..4 {
         assert!(alone.poll().is_pending());
         tokio::task::yield_now().await;
@@ -146,7 +146,7 @@ async fn beyond_the_bound_callers_load_for_themselves_and_refreshes_are_left_out
 async fn draining_waits_for_what_runs_and_lets_nothing_begin() {
     let scene = gated(1_024);
     let id = "k".to_owned();
-    let mut gone = Step::new(scene.rows.get(&id).into_future());
+    let mut gone = Step::new(scene.rows.get(&id));
     assert!(gone.poll().is_pending());
     drop(gone);
     let draining = {
@@ -235,7 +235,7 @@ fn a_caller_that_outlives_its_load_loads_for_itself() {
     let build = || Builder::new_current_thread().enable_time().build().unwrap();
     let (first, second) = (build(), build());
     let id = "k".to_owned();
-    let mut read = Step::new(rows.get(&id).into_future());
+    let mut read = Step::new(rows.get(&id));
     {
         let _inside = first.enter();
         assert!(read.poll().is_pending());

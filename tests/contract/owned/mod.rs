@@ -4,6 +4,7 @@ mod ahead;
 mod loads;
 mod outage;
 mod reads;
+mod settled;
 mod stale;
 
 use std::sync::{Arc, Mutex};

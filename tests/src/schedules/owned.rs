@@ -180,7 +180,7 @@ fn process<B: CacheBackend>(
         policy = policy.with_refresh_ahead(100.0);
     }
     if rng.bool() {
-        policy = policy.with_answer_within(Duration::ZERO);
+        policy = policy.with_answer_within(Duration::from_millis(1));
     }
     let expander = CacheExpander::new(backend)
         .with_clock(time.clock())

@@ -232,8 +232,11 @@ impl CacheBackend for InMemoryBackend {
         _key: &str,
         lease: InMemoryLease,
         entry: Entry<T>,
-        _now: Timestamp,
+        now: Timestamp,
     ) -> Result<Stored> {
+        if entry.expires <= now {
+            return Ok(self.shared.remove_under(&lease.0));
+        }
         self.shared.store(&lease.0, entry.erase())
     }
 
@@ -383,6 +386,14 @@ impl Shared {
             }
             Some(false) => Stored::TooLarge,
         })
+    }
+
+    /// Removes what the lease was taken over. The answer is that of a store that kept nothing.
+    fn remove_under(&self, held: &Share) -> Stored {
+        let mut gone = Vec::new();
+        held.fill(|_| self.map.remove(held.key(), &mut gone));
+        self.part_with(gone);
+        Stored::Fenced
     }
 
     fn invalidate(&self, key: &MapKey) {

@@ -1,6 +1,8 @@
 //! Loads in tasks of their own, which go on when their callers go away.
 
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -14,7 +16,10 @@ use crate::observability::Degraded;
 use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
 
-use super::{Completion, HeldLease, Loads, Miss, Query, Then};
+use super::{Completion, HeldLease, Loads, Miss, Query, Then, timer};
+
+/// What a task may take beside its load and the waits for other processes: its commands.
+const LATE: Duration = Duration::from_secs(2);
 
 /// A miss whose flight this call leads.
 pub(in crate::expander) struct Led<B: CacheBackend> {
@@ -59,6 +64,8 @@ pub(in crate::expander) struct OwnLoad<B: CacheBackend, T: CacheEntity> {
 pub(super) struct Elsewhere<T> {
     misses: Vec<Miss>,
     answers: Answers<T>,
+    /// When the task should have ended long ago.
+    late: Duration,
 }
 
 impl<B: CacheBackend> Led<B> {
@@ -118,7 +125,16 @@ where
             config: *self.config,
         };
         match tasks.load(Box::new(load)) {
-            Ok(answers) => (Some(Elsewhere { misses, answers }), ours),
+            Ok(answers) => {
+                let waits = self.expander.lease_wait.saturating_mul(2);
+                let late = self.deadline().saturating_add(waits).saturating_add(LATE);
+                let elsewhere = Elsewhere {
+                    misses,
+                    answers,
+                    late,
+                };
+                (Some(elsewhere), ours)
+            }
             Err(mut load) => {
                 for (led, miss) in load.group.iter_mut().zip(misses) {
                     led.miss.slot = miss.slot;
@@ -131,12 +147,13 @@ where
 }
 
 impl<T> Elsewhere<T> {
-    /// Waits for the task. If it came to nothing, because its runtime has ended, the call looks after
-    /// its keys itself.
+    /// Waits for the task. If it came to nothing, because its runtime has ended or stands still, the
+    /// call looks after its keys itself.
     pub(super) async fn ended<B: CacheBackend>(self) -> Result<Vec<Then<B, T>>> {
-        let answers = match self.answers.await {
-            Ok(answers) => answers?,
-            Err(_) => {
+        let late = timer::after(self.late)?;
+        let answers = match timer::until(late, pin!(self.answers)).await? {
+            Some(Ok(answers)) => answers?,
+            Some(Err(_)) | None => {
                 let alone = |miss| {
                     Then::Join(Miss {
                         alone: true,
@@ -153,6 +170,11 @@ impl<T> Elsewhere<T> {
 }
 
 impl<B: CacheBackend, T: CacheEntity> OwnLoad<B, T> {
+    /// Whether each of its keys has a stale entry, so that its callers have an answer if it fails.
+    pub(in crate::expander) fn has_answers(&self) -> bool {
+        self.group.iter().all(|led| led.miss.stale)
+    }
+
     /// Makes the load, from `repository`.
     ///
     /// # Errors

@@ -213,7 +213,11 @@ where
     ) -> Result<()> {
         let rules = self.expander.rules(Some(&self.config.freshness));
         let patience = match rules.answer_within::<T>() {
-            Some(patience) if self.tasks.is_some() && misses.iter().all(|miss| miss.stale) => {
+            Some(patience)
+                if !patience.is_zero()
+                    && self.tasks.is_some()
+                    && misses.iter().all(|miss| miss.stale) =>
+            {
                 patience
             }
             _ => return self.answer(misses, answers).await,
@@ -235,20 +239,22 @@ where
             }
         };
         for (slot, (value, outcome)) in slots.into_iter().zip(stale) {
-            let refreshing = outcome.is_stale();
-            answers[slot].get_or_insert((value, outcome.refreshing(refreshing)));
+            if answers[slot].is_none() {
+                let refreshing = outcome.is_stale();
+                self.expander.report_stale(self.calls[slot].key, outcome);
+                answers[slot] = Some((value, outcome.refreshing(refreshing)));
+            }
         }
         Ok(())
     }
 
     /// What stands under these keys now, if all of them have something that may be served.
     async fn entries_now(&self, slots: &[usize]) -> Option<Vec<Answer<T>>> {
-        let mut entries = Vec::with_capacity(slots.len());
-        for slot in slots {
-            let key = self.calls[*slot].key;
-            entries.push(self.expander.entry_now::<T>(key, self.config).await?);
-        }
-        Some(entries)
+        let keys: Vec<&str> = slots.iter().map(|slot| self.calls[*slot].key).collect();
+        let now = self.expander.clock.now();
+        let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
+        let entry = |answer| self.expander.servable(answer, self.config, now);
+        answers.into_iter().map(entry).collect()
     }
 
     /// As [`answer`](Self::answer), also for the misses whose flights this call leads already.

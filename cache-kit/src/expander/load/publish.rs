@@ -4,7 +4,7 @@ use std::any::type_name;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{CacheBackend, Stored};
+use crate::backend::{CacheBackend, Stored, Take};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
@@ -22,6 +22,8 @@ struct Published<B: CacheBackend, T> {
     led: Led<B>,
     value: Option<Arc<T>>,
     store: StoreResult,
+    /// Whether an older entry may still stand, since this one took its place neither way.
+    unsettled: bool,
 }
 
 impl<B, T, R> Loads<'_, B, T, R>
@@ -53,16 +55,29 @@ where
             // can affect the followers.
             led.leader
                 .complete(Ok(Completed::of(&value, created, false)));
-            let store = StoreResult::NotTried;
-            published.push(Published { led, value, store });
+            published.push(Published {
+                led,
+                value,
+                store: StoreResult::NotTried,
+                unsettled: true,
+            });
         }
         self.store(&mut published, created, fetched.took).await;
 
         let mut then = Vec::with_capacity(published.len());
-        for Published { led, value, store } in published {
-            self.expander
-                .turns
-                .succeeded::<T>(self.calls[led.miss.slot].key);
+        for row in published {
+            let Published {
+                led,
+                value,
+                store,
+                unsettled,
+            } = row;
+            let key = self.calls[led.miss.slot].key;
+            let turns = &self.expander.turns;
+            match unsettled {
+                true => turns.not_stored::<T>(key, self.expander.clock.now()),
+                false => turns.succeeded::<T>(key),
+            }
             let outcome = Outcome::of(Source::Repository)
                 .stored(store)
                 .invalidated(led.invalidated);
@@ -83,16 +98,30 @@ where
     async fn store(&self, published: &mut [Published<B, T>], created: Timestamp, took: Duration) {
         let (mut places, mut stores) = (Vec::new(), Vec::new());
         let mut releases = Vec::new();
+        let mut removes = vec![false; published.len()];
         for (place, row) in published.iter().enumerate() {
             let Some(mut held) = row.led.leader.take_lease() else {
                 continue;
             };
             let key = self.calls[row.led.miss.slot].key;
-            let Some(entry) = self.entry(&row.value, created, took) else {
-                releases.push((key, held));
-                continue;
+            let entry = match self.entry(&row.value, created, took) {
+                Some(entry) => entry,
+                // What the lease was taken over is no answer any more.
+                None if row.value.is_none() && row.led.miss.take == Some(Take::Over) => Entry {
+                    value: None,
+                    created,
+                    stale_from: created,
+                    expires: created,
+                    load_millis: 0,
+                    pinned: false,
+                },
+                None => {
+                    releases.push((key, held));
+                    continue;
+                }
             };
             if let Some(lease) = held.use_up() {
+                removes[place] = entry.expires <= created;
                 places.push((place, held));
                 stores.push((key, lease, entry));
             }
@@ -106,6 +135,10 @@ where
                 held.answered(answer.as_ref().err());
                 let row = &mut published[place];
                 let key = self.calls[row.led.miss.slot].key;
+                row.unsettled = answer.is_err();
+                if removes[place] && answer.is_ok() {
+                    continue;
+                }
                 row.store = self.judge_store(key, since, answer, &mut row.led.degraded);
             }
         }

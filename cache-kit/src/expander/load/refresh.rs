@@ -3,6 +3,9 @@
 //! A process that refreshes an entry holds a lease beside it, under a key of its own, from before it
 //! looks whether the entry still stands until it has stored the new one. The lease is no fence: what
 //! is stored is decided by the lease on the entry's own key. If the process dies, the lease expires.
+//!
+//! In memory there are no other processes, and two services over one backend each refresh for
+//! themselves. After a load that has failed, each process has a pause of its own.
 
 use crate::backend::{CacheBackend, LeaseId, LeaseRequest, Leased, Lookup, Take};
 use crate::entity::CacheEntity;
@@ -15,8 +18,8 @@ use crate::repository::DataRepository;
 
 use super::{HeldLease, Loads, Miss, commands};
 
-/// What is added to a key for the lease beside it. No database has a text with a NUL in it, so no
-/// other key ends like this.
+/// What is added to a key for the lease beside it. Hardly any key ends like this; an entity of such a key
+/// would keep the two from excluding each other, and nothing else.
 const BESIDE: &str = "\0refresh";
 
 /// What became of the keys that a call was to refresh.
