@@ -78,7 +78,7 @@
 //! | `redis-tls` | no | the same over TLS, by rustls and *ring*; `RedisTls` |
 //! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
-//! | `testing` | no | a manual clock, a faulty backend, a counting repository, the conformance suite |
+//! | `testing` | no | for tests: a repository and a backend that fail on command, a manual clock, a recording listener; the conformance suite |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -1,0 +1,111 @@
+//! What a listener has heard.
+
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+
+use super::*;
+use crate::backend::InMemoryBackend;
+use crate::testing::user::{User, user};
+use crate::testing::{FakeRepository, Fault, FaultyBackend};
+use crate::{CacheExpander, CacheService, CachedRepository, Error};
+
+type Users = CachedRepository<User, FaultyBackend<InMemoryBackend>>;
+
+fn service(metrics: &RecordingMetrics) -> (Users, FakeRepository<User>) {
+    let backend = FaultyBackend::new(InMemoryBackend::new());
+    let expander = CacheExpander::new(backend).with_metrics(metrics.boxed());
+    let table = FakeRepository::new();
+    table.insert(user(1, "Ann"));
+    let users = CacheService::from(expander).repository(table.clone());
+    (users, table)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_keeps_what_it_hears_with_its_key() {
+    let metrics = RecordingMetrics::new();
+    let (users, table) = service(&metrics);
+    users.get(&1).await.expect("a row");
+    users.get(&1).await.expect("a row");
+    users.get(&2).await.expect("none");
+    users.invalidate(&1).await.expect("done");
+    assert_eq!((metrics.hits(), metrics.misses()), (1, 2));
+    assert_eq!((metrics.stores(), metrics.invalidations()), (1, 1));
+    table.fail(Error::RepositoryError("away".into()));
+    assert!(users.get(&3).await.is_err());
+    let errors = metrics.errors();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(errors[0].0, "user:3");
+    assert!(errors[0].1.contains("away"), "{errors:?}");
+    let loaded = CacheEvent::Loaded {
+        duration: Duration::ZERO,
+    };
+    let events = ["user:1", "user:2"].map(|key| (key.to_owned(), loaded.clone()));
+    assert_eq!(metrics.events(), events);
+    let of_first = HeardCounts {
+        hits: 1,
+        misses: 1,
+        stores: 1,
+        invalidations: 1,
+        errors: 0,
+        events: 1,
+    };
+    assert_eq!(metrics.counts_of("user:1"), of_first);
+    assert_eq!(metrics.counts_of("user:3").errors, 1);
+    assert_eq!(metrics.counts_of("user:"), HeardCounts::default());
+    let heard: Vec<Heard> = metrics
+        .heard()
+        .into_iter()
+        .map(|(_, heard)| heard)
+        .collect();
+    let hit = Heard::Hit(Duration::ZERO);
+    assert_eq!(heard.iter().position(|heard| *heard == hit), Some(3));
+    metrics.clone().clear();
+    assert_eq!((metrics.counts(), metrics.heard()), Default::default());
+}
+
+#[tokio::test]
+async fn durations_are_zero_unless_it_asks_for_them() {
+    for wants in [false, true] {
+        let metrics = match wants {
+            false => RecordingMetrics::new(),
+            true => RecordingMetrics::new().with_durations(),
+        };
+        let (users, table) = service(&metrics);
+        table.slow(Duration::from_millis(2));
+        users.get(&1).await.expect("a row");
+        let events = metrics.events();
+        let [(_, CacheEvent::Loaded { duration })] = &events[..] else {
+            unreachable!("{events:?}");
+        };
+        assert_eq!(!duration.is_zero(), wants, "{duration:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_backend_tells_is_heard_too() {
+    let metrics = RecordingMetrics::new();
+    let (users, _table) = service(&metrics);
+    users.service().backend().fail(Fault::Down);
+    users.get(&1).await.expect("from the repository");
+    assert!(!metrics.errors().is_empty());
+    assert_eq!((metrics.hits(), metrics.stores()), (0, 0));
+}
+
+#[test]
+fn counts_are_exact_with_a_thousand_tasks() {
+    let mut builder = Builder::new_multi_thread();
+    let runtime = builder.worker_threads(4).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let metrics = RecordingMetrics::new();
+        let (users, _table) = service(&metrics);
+        users.get(&1).await.expect("a row");
+        metrics.clear();
+        let mut tasks = JoinSet::new();
+        for _ in 0..1_000 {
+            let users = users.clone();
+            tasks.spawn(async move { users.get(&1).await.is_ok() });
+        }
+        assert!(tasks.join_all().await.into_iter().all(|read| read));
+        assert_eq!((metrics.hits(), metrics.heard().len()), (1_000, 1_000));
+    });
+}
