@@ -1,6 +1,7 @@
 //! A cache that owns its repository: loads in tasks of their own, and refreshes in the background.
 
 mod ahead;
+mod coalesced;
 mod loads;
 mod outage;
 mod reads;
