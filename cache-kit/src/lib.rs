@@ -9,12 +9,14 @@
 //!
 //! 1. Derive [`CacheEntity`] on the type that you load: it gets a key and a prefix.
 //! 2. Implement [`DataRepository`] for the type that loads it, in plain `async fn`.
-//! 3. Derive `CacheFeeder` on the request of a handler, or take a [`SharedFeeder`].
-//! 4. Keep one [`CacheService`] over a backend, and clone it wherever it is needed.
+//! 3. Put a [`CacheService`] over a backend in front of it ([`CacheService::repository`]), and clone the
+//!    [`CachedRepository`] wherever it is needed.
+//! 4. Where a handler has a request type or a transaction of its own, derive `CacheFeeder` on the
+//!    request, and pass both to [`CacheService::execute`].
 //!
 //! ```
 //! use cache_kit::backend::InMemoryBackend;
-//! use cache_kit::{CacheEntity, CacheService, CacheStrategy, DataRepository, SharedFeeder};
+//! use cache_kit::{CacheEntity, CacheService, DataRepository};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Clone, Serialize, Deserialize)]
@@ -46,13 +48,12 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> cache_kit::Result<()> {
-//! let cache = CacheService::new(InMemoryBackend::new());
-//! let mut feeder = SharedFeeder::<User>::new(42);
-//! cache.execute(&mut feeder, &Users, CacheStrategy::Refresh).await?;
-//! assert_eq!(feeder.entity.map(|user| user.name.clone()).as_deref(), Some("Ann"));
+//! let users = CacheService::new(InMemoryBackend::new()).repository(Users);
+//! let user = users.get(&42).await?;
+//! assert_eq!(user.map(|user| user.name.clone()).as_deref(), Some("Ann"));
 //!
 //! // After an update has been committed:
-//! cache.invalidate::<User>(&42).await?;
+//! users.invalidate(&42).await?;
 //! # Ok(())
 //! # }
 //! ```
@@ -60,7 +61,9 @@
 //! # Where to read on
 //!
 //! - [`guide`]: from everything written by hand to two derives.
+//! - [`CachedRepository`]: a repository with its cache in front.
 //! - [`CacheStrategy`]: what one call may do.
+//! - [`FreshnessPolicy`]: how long answers are fresh, and what may stand in for a fresh one.
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: where entries are kept, and the protocol of leases and fences.
 //! - [`observability`]: what the cache did, for one call or for all.

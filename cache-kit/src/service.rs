@@ -65,38 +65,13 @@ impl<B: CacheBackend> CacheService<B> {
     /// # Cancellation
     /// The load borrows `repository`, so it lives no longer than this call and those that follow
     /// it: when all of them are dropped, so is the load. If callers give up sooner than a load
-    /// takes, every load is begun and dropped, and none ends. Then run the call in a task of its
-    /// own, with a repository that is cheap to clone, and wait for the task:
+    /// takes, every load is begun and dropped, and none ends. A [`CachedRepository`] loads in tasks of
+    /// their own, which go on without their callers.
     ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use cache_kit::backend::InMemoryBackend;
-    /// # use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
-    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
-    /// # struct User { id: u64 }
-    /// # impl CacheEntity for User {
-    /// #     type Key = u64;
-    /// #     fn cache_key(&self) -> u64 { self.id }
-    /// #     fn cache_prefix() -> &'static str { "user" }
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let mut repository = InMemoryRepository::new();
-    /// # repository.insert(1, User { id: 1 });
-    /// # let users = std::sync::Arc::new(repository);
-    /// # let cache = CacheService::new(InMemoryBackend::new());
-    /// let (cache, users) = (cache.clone(), users.clone());
-    /// let load = tokio::spawn(async move {
-    ///     let mut feeder = SharedFeeder::<User>::new(1);
-    ///     cache.execute(&mut feeder, &users, CacheStrategy::Refresh).await?;
-    ///     Ok::<_, cache_kit::Error>(feeder.entity)
-    /// });
-    /// // The load goes on when this time is over.
-    /// let user = tokio::time::timeout(Duration::from_millis(50), load).await???;
-    /// # assert!(user.is_some());
-    /// # Ok(())
-    /// # }
-    /// ```
+    /// # Freshness
+    /// An entry that is answered while it is refreshed ([`FreshnessPolicy`](crate::FreshnessPolicy)) is
+    /// refreshed by one of its callers, who waits for that load; the others go on with the entry. A
+    /// caller whose turn it is to refresh ahead waits as well. `answer_within` has no effect.
     ///
     /// # Waiting for other calls
     /// A call that follows another call's load waits for as long as its own load deadline allows.
@@ -104,6 +79,9 @@ impl<B: CacheBackend> CacheService<B> {
     /// its consumer does not read), this one notices within about a second, and loads.
     ///
     /// # A repository that reads through the cache
+    /// A [`CachedRepository`] of this same service must not be passed here for its own entities: its
+    /// load would wait for itself, up to the load deadline. Pass the repository behind it.
+    ///
     /// A repository may read another key through the same service. If it passes itself as the
     /// repository, the compiler cannot determine the type of the future (E0391): box that call.
     ///
