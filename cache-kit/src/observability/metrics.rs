@@ -97,8 +97,9 @@ pub enum CacheEvent {
     },
     /// An entry was to be refreshed, but another process is doing so.
     RefreshedElsewhere,
-    /// An entry was not refreshed, because as much is going on in the background as is allowed
-    /// ([`CacheExpander::with_background_tasks`](crate::CacheExpander::with_background_tasks)).
+    /// An entry was not refreshed in the background, because as much is going on there as is allowed
+    /// ([`CacheExpander::with_background_tasks`](crate::CacheExpander::with_background_tasks)), the
+    /// service has been drained, or there is no runtime.
     RefreshSkipped,
     /// An invalidation has not been confirmed and will be sent again.
     InvalidationPending,

@@ -19,7 +19,8 @@ pub enum TtlPolicy {
     Fixed(Duration),
     /// No expiry, even where the backend has a default.
     Infinite,
-    /// By entity type: the function gets the entity's prefix.
+    /// By entity type: the function gets the entity's prefix. It is called for every entry that is
+    /// stored or read, so it should be short.
     PerType(fn(&str) -> Duration),
     /// Like `PerType`, for a closure that captures; made by [`TtlPolicy::per_type`].
     PerTypeShared(Arc<dyn Fn(&str) -> Duration + Send + Sync>),
