@@ -241,7 +241,7 @@ impl CacheBackend for Broken {
         key: &str,
         lease: BrokenLease,
         mut entry: Entry<T>,
-        now: Timestamp,
+        mut now: Timestamp,
     ) -> Result<Stored> {
         self.reach().await?;
         let key = self.key(key);
@@ -253,7 +253,10 @@ impl CacheBackend for Broken {
             Flaw::EndsForEver if entry.expires == Timestamp::NEVER => {
                 entry.expires = now.after(MONTH);
             }
-            Flaw::EndsLongLives if entry.expires.since(now) > MONTH => entry.expires = now,
+            Flaw::EndsLongLives if entry.expires.since(now) > MONTH => {
+                // Memory keeps it only if it has not expired at the store.
+                (entry.expires, now) = (now, BEGINNING);
+            }
             Flaw::ForgetsAbsences if entry.value.is_none() => return Ok(Stored::Stored),
             Flaw::KeepsOldWhenTooLarge
                 if specimen_in(&entry)
