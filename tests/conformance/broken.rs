@@ -29,6 +29,8 @@ enum Flaw {
     InvalidatingKeeps,
     KeepsCopies,
     KeepsDroppedLeases,
+    KeepsExpired,
+    KeepsOldWhenExpired,
     KeepsOldWhenTooLarge,
     LocksWhenDropped,
     LosesMillis,
@@ -92,6 +94,14 @@ caught! {
         by entries_come_back_with_all_stamps, "instead of Entry";
     forgotten_absences: ForgetsAbsences in harness
         by absences_come_back, "a miss right after the store";
+    an_expired_entry_that_is_kept: KeepsExpired in harness
+        by an_expired_entry_removes_what_its_lease_was_over, "absence: true";
+    an_old_entry_behind_an_expired_one: KeepsOldWhenExpired in harness
+        by an_expired_entry_removes_what_its_lease_was_over, "absence: false";
+    a_late_store_behind_an_expired_one: IgnoresFences in harness
+        by an_expired_entry_removes_what_its_lease_was_over, "Stored instead of Fenced";
+    an_expired_entry_that_removes_a_newer_one: FencedRemoves in harness
+        by an_expired_entry_removes_what_its_lease_was_over, "under a worthless lease";
     an_old_entry_behind_a_refused_one: KeepsOldWhenTooLarge in harness
         by large_values_come_back_or_are_refused, "refused as too large";
     a_refused_batch: OneSpoilsAll in harness

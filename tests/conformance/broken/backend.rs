@@ -246,6 +246,7 @@ impl CacheBackend for Broken {
         self.reach().await?;
         let key = self.key(key);
         match self.flaw {
+            Flaw::KeepsExpired => now = BEGINNING,
             Flaw::LosesMillis => {
                 let seconds = entry.created.as_millis() / 1_000;
                 entry.created = Timestamp::from_millis(seconds * 1_000);
@@ -258,6 +259,7 @@ impl CacheBackend for Broken {
                 (entry.expires, now) = (now, BEGINNING);
             }
             Flaw::ForgetsAbsences if entry.value.is_none() => return Ok(Stored::Stored),
+            Flaw::KeepsOldWhenExpired if entry.expires <= now => return Ok(Stored::Fenced),
             Flaw::KeepsOldWhenTooLarge
                 if specimen_in(&entry)
                     .is_some_and(|specimen| specimen.payload.len() > crate::LARGEST) =>

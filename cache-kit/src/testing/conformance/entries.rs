@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
 
-use super::client::{Client, lease_in, no_error, shown, stored};
+use super::client::{Client, fenced, lease_in, no_error, shown, stored};
 use super::harness::Harness;
 use super::specimen::{Lenient, Specimen, Unreadable, Unwritable, heavy, specimen};
 
@@ -71,6 +71,80 @@ pub async fn absences_come_back<B: CacheBackend>(harness: &Harness<B>) {
         "{}: an absence outlives its invalidation",
         shown(&key)
     );
+}
+
+/// An entry that has expired when it is stored, such as the absence of a row without a time to live
+/// for absences, is not kept and removes what its lease was taken over. Every other lease on that is
+/// worthless from then on. Under a worthless lease it removes nothing.
+pub async fn an_expired_entry_removes_what_its_lease_was_over<B: CacheBackend>(
+    harness: &Harness<B>,
+) {
+    let (first, second) = harness.clients();
+    let millisecond = Duration::from_millis(1);
+    for (version, late_by) in [(None, Duration::ZERO), (Some(9), millisecond)] {
+        let expire = async |client: &Client<'_, B>, key: &str, lease| {
+            let expires = harness.now();
+            let entry = Entry {
+                value: version.map(|version| Arc::new(specimen(key, version))),
+                created: expires,
+                stale_from: expires,
+                expires,
+                load_millis: 3,
+                pinned: false,
+            };
+            let now = expires.after(late_by);
+            // Which answer it is does not matter.
+            let answer = client.backend.store(key, lease, entry, now).await;
+            no_error(answer, "store", key);
+        };
+
+        let key = harness.key("expired-over");
+        first.put(&key, 1).await;
+        for client in [&first, &second] {
+            client.expect(&key, Some(1), "stored").await;
+        }
+        let (late, _) = second.granted(&key, Take::Over).await;
+        let (lease, _) = first.granted(&key, Take::Over).await;
+        expire(&first, &key, lease).await;
+        for client in [&first, &second] {
+            // At the second moment nothing has expired: what is found then was kept.
+            for at in [harness.now(), Timestamp::from_millis(0)] {
+                let found: Option<Entry<Specimen>> = client.entry_at(&key, at).await;
+                assert!(
+                    found.is_none(),
+                    "{}: {found:?} is there after the store of an expired entry",
+                    shown(&key)
+                );
+            }
+        }
+        fenced(second.fill(&key, late, 2).await, &key);
+        for client in [&first, &second] {
+            client
+                .expect(&key, None, "a late store over what was removed")
+                .await;
+        }
+        let (lease, _) = second.granted(&key, Take::IfMissing).await;
+        stored(second.fill(&key, lease, 3).await, &key);
+        first
+            .expect(&key, Some(3), "stored after an expired entry")
+            .await;
+
+        for invalidated in [true, false] {
+            let key = harness.key("expired-late");
+            first.put(&key, 1).await;
+            let (late, _) = first.granted(&key, Take::Over).await;
+            if invalidated {
+                second.invalidate(&key).await;
+            }
+            second.put(&key, 2).await;
+            expire(&first, &key, late).await;
+            for client in [&first, &second] {
+                client
+                    .expect(&key, Some(2), "an expired entry under a worthless lease")
+                    .await;
+            }
+        }
+    }
 }
 
 /// Empty values, and values with all kinds of text.

@@ -81,7 +81,8 @@ pub use crowds::{
     a_crowd_gets_its_own_answers_and_none_too_old, a_crowd_of_batches_keeps_its_answers_apart,
 };
 pub use entries::{
-    absences_come_back, empty_and_odd_values_come_back, entries_come_back_with_all_stamps,
+    absences_come_back, an_expired_entry_removes_what_its_lease_was_over,
+    empty_and_odd_values_come_back, entries_come_back_with_all_stamps,
     large_values_come_back_or_are_refused, what_cannot_be_decoded_is_a_miss,
     what_cannot_be_encoded_spoils_only_itself,
 };
@@ -141,6 +142,7 @@ macro_rules! conformance {
             awaited
             entries_come_back_with_all_stamps
             absences_come_back
+            an_expired_entry_removes_what_its_lease_was_over
             empty_and_odd_values_come_back
             large_values_come_back_or_are_refused
             what_cannot_be_encoded_spoils_only_itself
