@@ -327,7 +327,9 @@ fn a_thousand_tasks_on_many_threads_make_few_queries() {
     }
 }
 
+/// On one thread, with paused time.
 fn runtime() -> Runtime {
     let mut builder = Builder::new_current_thread();
-    builder.enable_all().build().expect("a runtime")
+    let runtime = builder.enable_all().start_paused(true).build();
+    runtime.expect("a runtime")
 }
