@@ -4,6 +4,7 @@ mod ahead;
 mod coalesced;
 mod loads;
 mod outage;
+mod policy;
 mod reads;
 mod settled;
 mod stale;
