@@ -106,7 +106,7 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
 
     /// Loads keys that miss within one turn of the scheduler, or while a load is running, by one
     /// [`fetch_by_ids`](DataRepository::fetch_by_ids) of at most `most` keys; so do refreshes. Worth it
-    /// where `fetch_by_ids` is one query. A key that misses alone is loaded at once, by `fetch_by_id`.
+    /// where `fetch_by_ids` is one query; the default of the trait loads one key after the other. A key that misses alone is loaded at once, by `fetch_by_id`.
     /// Default: every key is loaded by a query of its own.
     ///
     /// Only the query is shared: each key has its own lease, deadline and retries. If the query fails,
