@@ -48,7 +48,7 @@ impl Background {
 
     /// A place for one more task, unless there are too many, or they have been ended.
     pub(super) fn place(self: &Arc<Self>) -> Option<Place> {
-        // First, so that whoever drains sees it.
+        // Subscribed before it is counted, so that `drain` waits for it.
         let end = self.end.subscribe();
         let more = |tasks: usize| (tasks < self.most).then_some(tasks + 1);
         let tasks = &self.tasks;

@@ -37,7 +37,7 @@ pub(super) struct Turns {
 }
 
 struct Row {
-    /// Until then nobody else has a turn.
+    /// Until then no other caller has a turn.
     until: Timestamp,
     /// The length of the last pause.
     pause: Duration,

@@ -64,7 +64,7 @@ pub(in crate::expander) struct OwnLoad<B: CacheBackend, T: CacheEntity> {
 pub(super) struct Elsewhere<T> {
     misses: Vec<Miss>,
     answers: Answers<T>,
-    /// When the task should have ended long ago.
+    /// How long the call waits for the task: longer than any task should take.
     late: Duration,
 }
 

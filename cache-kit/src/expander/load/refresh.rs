@@ -7,6 +7,8 @@
 //! In memory there are no other processes, and two services over one backend each refresh for
 //! themselves. After a load that has failed, each process has a pause of its own.
 
+use std::collections::HashMap;
+
 use crate::backend::{CacheBackend, LeaseId, LeaseRequest, Leased, Lookup, Take};
 use crate::entity::CacheEntity;
 use crate::expander::call::{Answer, Call, Due, Next, Refresh};
@@ -23,16 +25,16 @@ use super::{HeldLease, Loads, Miss, commands};
 const BESIDE: &str = "\0refresh";
 
 /// What became of the keys that a call was to refresh.
-pub(in crate::expander) struct Claimed<B: CacheBackend, T> {
+struct Claimed<B: CacheBackend, T> {
     /// The slots of keys that another process refreshes.
-    pub(in crate::expander) elsewhere: Vec<usize>,
+    elsewhere: Vec<usize>,
     /// The slots of keys that have been refreshed meanwhile.
-    pub(in crate::expander) answered: Vec<(usize, Answer<T>)>,
+    answered: Vec<(usize, Answer<T>)>,
     /// The keys whose entries are to be loaded anew.
-    pub(in crate::expander) due: Vec<Miss>,
+    due: Vec<Miss>,
     /// The keys whose entries are gone.
-    pub(in crate::expander) gone: Vec<Miss>,
-    pub(in crate::expander) rights: Vec<Right<B>>,
+    gone: Vec<Miss>,
+    rights: Vec<Right<B>>,
 }
 
 /// The right to refresh one key.
@@ -82,6 +84,10 @@ where
             return (next, Vec::new());
         }
         let claimed = self.claim(refreshes).await;
+        let found = found.into_iter();
+        let mut found: HashMap<_, _> = found
+            .map(|(slot, answer, since)| (slot, (answer, since)))
+            .collect();
         let mut misses: Vec<Miss> = claimed.gone;
         // A load of this call that fails leaves the entry as the answer.
         misses.extend(
@@ -91,8 +97,8 @@ where
                 .map(|due| Miss { stale: true, ..due }),
         );
         for miss in misses {
-            let since = found.iter().find(|(slot, ..)| *slot == miss.slot);
-            if let (Some(listener), Some((.., since))) = (&expander.listener, since) {
+            if let (Some(listener), Some((_, since))) = (&expander.listener, found.get(&miss.slot))
+            {
                 listener.miss(self.calls[miss.slot].key, *since);
             }
             next.push((miss.slot, Next::Load(miss)));
@@ -101,8 +107,8 @@ where
             expander.report_meanwhile(self.calls[slot].key, answer.1, None);
             next.push((slot, Next::Answer(answer)));
         }
-        for (slot, (value, outcome), since) in found {
-            if claimed.elsewhere.contains(&slot) {
+        for slot in claimed.elsewhere {
+            if let Some(((value, outcome), since)) = found.remove(&slot) {
                 let outcome = outcome.refreshing(true);
                 expander.report_meanwhile(self.calls[slot].key, outcome, since);
                 next.push((slot, Next::Answer((value, outcome))));
@@ -122,7 +128,7 @@ where
     }
 
     /// Finds out which of `due` this call refreshes, and what the others are by now.
-    pub(in crate::expander) async fn claim(&self, due: Vec<(usize, Refresh)>) -> Claimed<B, T> {
+    async fn claim(&self, due: Vec<(usize, Refresh)>) -> Claimed<B, T> {
         let mut claimed = Claimed {
             elsewhere: Vec::new(),
             answered: Vec::new(),

@@ -1,14 +1,13 @@
 //! One load from the repository: its retries, its deadline, its panics.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, Timestamp};
 use crate::error::{Error, Result};
 use crate::policy::backoff;
-use crate::unwind::caught_saying;
+use crate::unwind::polled;
 
 use super::timer::{self, sleep_for};
 
@@ -56,24 +55,10 @@ where
         }
     };
     let end = timer::after(deadline)?;
-    let in_time = pin!(caught(tries));
+    let in_time = pin!(polled(tries));
     match timer::until(end, in_time).await? {
         Some(Ok(end)) => end,
         Some(Err(panic)) => Err(Error::Panicked(panic)),
         None => Err(Error::Timeout(format!("no answer within {deadline:?}"))),
     }
-}
-
-/// Runs `future`; a panic inside it becomes its message.
-async fn caught<F: Future>(future: F) -> Result<F::Output, String> {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
-        // The future is not polled again after a panic, so no half-done state is observed.
-        match caught_saying(|| future.as_mut().poll(cx)) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(said) => Poll::Ready(Err(said)),
-        }
-    })
-    .await
 }
