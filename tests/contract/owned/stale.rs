@@ -113,7 +113,7 @@ async fn after_that_time_callers_wait_for_the_load() {
     assert_eq!((version, outcome.source()), (Some(2), Source::Repository));
 }
 
-/// 1,000 tasks in two processes that share a store: nobody waits, and one loads.
+/// 1,000 tasks in two processes that share a store: no task waits, and one process loads.
 async fn one_load_for_two_processes<B: CacheBackend>(backends: [B; 2]) {
     let database = Gated::closed();
     database.set("k", 1);

@@ -197,6 +197,18 @@ async fn judge(call: Running, floors: &mut Versions) -> usize {
 ///
 /// When a call got something too old, or when too little happened.
 pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<u64>) {
+    side_by_side(seeds, |seed| schedule(seed, services.clone())).await;
+    for service in services {
+        assert_eq!(service.expander().loads_in_flight(), 0);
+    }
+}
+
+/// Runs the schedule of each seed, some of them at a time, and checks that they did enough. Each returns
+/// how many answers were judged.
+async fn side_by_side<S>(seeds: Range<u64>, schedule: impl Fn(u64) -> S)
+where
+    S: Future<Output = usize> + Send + 'static,
+{
     let schedules = seeds.end - seeds.start;
     let mut judged = 0;
     let mut under_way = JoinSet::new();
@@ -204,7 +216,7 @@ pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<
         if under_way.len() >= 32 {
             judged += under_way.join_next().await.unwrap().unwrap();
         }
-        under_way.spawn(schedule(seed, services.clone()));
+        under_way.spawn(schedule(seed));
     }
     while let Some(done) = under_way.join_next().await {
         judged += done.unwrap();
@@ -213,7 +225,4 @@ pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<
         judged as u64 > 2 * schedules,
         "the schedules did too little: {judged} answers"
     );
-    for service in services {
-        assert_eq!(service.expander().loads_in_flight(), 0);
-    }
 }

@@ -17,13 +17,13 @@ use cache_kit::{
     Result, SharedFeeder,
 };
 use fastrand::Rng;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::calls::PATIENCE;
 use crate::{Gated, Row};
 
-use super::{KEYS, Versions};
+use super::{KEYS, Versions, side_by_side};
 
 const TTL: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(20);
@@ -301,7 +301,7 @@ async fn schedule<B: CacheBackend>(seed: u64, backends: [B; 2]) -> usize {
                         left.is_none_or(|left| left >= floor),
                         "{left:?} was left of {floor}"
                     );
-                    // Behind a lease that nobody gives up this would wait.
+                    // A lease that was left on the key would make this wait.
                     assert!(left.is_some() || strategy == Fresh);
                 }
             }
@@ -343,20 +343,5 @@ async fn nothing_is_left<B: CacheBackend>(processes: &[Process<B>; 2]) {
 ///
 /// When a call got something too old, when something is left, or when too little happened.
 pub async fn play_owned<B: CacheBackend + Clone>(backends: [B; 2], seeds: std::ops::Range<u64>) {
-    let schedules = seeds.end - seeds.start;
-    let mut judged = 0;
-    let mut under_way = JoinSet::new();
-    for seed in seeds {
-        if under_way.len() >= 32 {
-            judged += under_way.join_next().await.unwrap().unwrap();
-        }
-        under_way.spawn(schedule(seed, backends.clone()));
-    }
-    while let Some(done) = under_way.join_next().await {
-        judged += done.unwrap();
-    }
-    assert!(
-        judged as u64 > 2 * schedules,
-        "the schedules did too little: {judged} answers"
-    );
+    side_by_side(seeds, |seed| schedule(seed, backends.clone())).await;
 }
