@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{CacheBackend, Invalidated};
+use crate::backend::{CacheBackend, Health, Invalidated};
 use crate::cached::CachedRepository;
 use crate::entity::CacheEntity;
 use crate::error::Result;
@@ -289,6 +289,36 @@ impl<B: CacheBackend> CacheService<B> {
         keys: &[T::Key],
     ) -> impl Future<Output = Result<Invalidated>> {
         self.expander.invalidate_many::<T>(keys)
+    }
+
+    /// The whole cache key of `id`, as it is stored and reported: `user:42`, or
+    /// `{namespace}:user:42`. See [`CacheExpander::cache_key`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::cache_key`].
+    pub fn cache_key<T: CacheEntity>(&self, id: &T::Key) -> Result<String> {
+        self.expander.cache_key::<T>(id)
+    }
+
+    /// Asks the backend now whether it answers, within the deadline of one operation: for a readiness
+    /// probe. Memory always answers.
+    ///
+    /// Think twice before you take instances out of service because their cache is away: reads are
+    /// answered from the repository, and all instances would go at once.
+    ///
+    /// # Errors
+    /// What the store failed with, or [`Error::Timeout`](crate::Error::Timeout).
+    ///
+    /// # Cancellation
+    /// It may be dropped at any await.
+    pub fn ping(&self) -> impl Future<Output = Result<()>> + Send {
+        self.backend().ping()
+    }
+
+    /// How the backend is doing, as this process sees it, without asking it. A backend with nothing that
+    /// can fail, such as memory, is available.
+    pub fn health(&self) -> Health {
+        self.backend().health().unwrap_or_default()
     }
 
     /// The expander behind the service.

@@ -78,7 +78,7 @@ impl Cache {
     /// Which cache it is, and its health and that of its servers, as this process sees them.
     pub(crate) fn health(&self) -> Value {
         let backend = self.service.backend();
-        let health = backend.health();
+        let health = self.service.health();
         let nodes = health.nodes.iter().map(|node| {
             json!({
                 "name": node.name,
@@ -98,7 +98,7 @@ impl Cache {
 
     /// Asks the cache now whether it answers.
     pub(crate) async fn ping(&self) -> cache_kit::Result<()> {
-        self.service.backend().ping().await
+        self.service.ping().await
     }
 }
 

@@ -54,6 +54,7 @@ impl<B: CacheBackend> CacheBackend for Tiered<B> {
     type Lease = B::Lease;
 
     cache_kit::forward_backend!(far: release, release_many, default_ttl, watch, meet);
+    cache_kit::forward_backend!(far: ping, health, entries);
 
     fn scope(&self) -> Scope {
         let others_within = self.trust;

@@ -160,6 +160,7 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
     type Lease = CountedLease<B::Lease>;
 
     cache_kit::forward_backend!(inner: try_get, invalidate_text, is_cold, scope, default_ttl, watch, meet);
+    cache_kit::forward_backend!(inner: ping, health, entries);
 
     async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
         plus_one(&self.calls.get);

@@ -9,6 +9,7 @@
 )]
 
 mod age;
+mod asked;
 mod batches;
 #[path = "../../examples/byte_store.rs"]
 #[allow(dead_code, reason = "an example of its own, which has a main")]

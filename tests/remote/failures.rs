@@ -250,18 +250,25 @@ pub async fn a_failed_invalidation_fences_the_loads_of_this_process<S: Server>()
 /// Also after failures, which it neither waits for nor counts.
 pub async fn a_ping_asks_the_server_now<S: Server>() {
     let server = S::start();
-    let backend: AnyBackend = S::backend(&server.url(), |config| config).unwrap().into();
+    let backend = S::backend(&server.url(), |config| config).unwrap();
+    // The backend, what wraps it, and the service over each are asked alike.
+    let service = CacheService::new(backend.clone());
+    let backend: AnyBackend = backend.into();
+    let any = CacheService::new(backend.clone());
     backend.ping().await.unwrap();
+    any.ping().await.unwrap();
+    service.ping().await.unwrap();
     server.kill();
     for _ in 0..20 {
         let error = backend.ping().await.unwrap_err();
         assert!(error.is_retryable(), "{error}");
     }
-    let health = backend.health();
-    assert!(
-        health.available && health.last_error.is_none(),
-        "{health:?}"
-    );
+    any.ping().await.unwrap_err();
+    service.ping().await.unwrap_err();
+    for health in [backend.health(), any.health(), service.health()] {
+        let well = health.available && health.last_error.is_none();
+        assert!(well && health.nodes.len() == 1, "{health:?}");
+    }
     server.restart();
     backend.ping().await.unwrap();
 

@@ -30,6 +30,7 @@
 ///     cache_kit::forward_backend!(inner: try_get, get, get_again, lease, store, release);
 ///     cache_kit::forward_backend!(inner: get_many, lease_many, store_many, release_many);
 ///     cache_kit::forward_backend!(inner: invalidate_text, is_cold, scope, default_ttl, watch, meet);
+///     cache_kit::forward_backend!(inner: ping, health, entries);
 ///
 ///     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
 ///         self.invalidations.fetch_add(1, Ordering::Relaxed);
@@ -52,6 +53,7 @@ macro_rules! forward_backend {
             $inner: get_many, lease_many, store_many, release_many, invalidate_many
         );
         $crate::forward_backend!($inner: is_cold, scope, default_ttl, watch, meet);
+        $crate::forward_backend!($inner: ping, health, entries);
     };
     ($inner:ident: $($method:ident),+ $(,)?) => {
         $($crate::forward_backend!(@$method $inner);)+
@@ -219,6 +221,23 @@ macro_rules! forward_backend {
     (@meet $inner:ident) => {
         fn meet(&self, entity: $crate::backend::EntityType<'_>) -> $crate::Result<()> {
             $crate::backend::CacheBackend::meet(&self.$inner, entity)
+        }
+    };
+    (@ping $inner:ident) => {
+        fn ping(
+            &self,
+        ) -> impl ::core::future::Future<Output = $crate::Result<()>> + ::core::marker::Send {
+            $crate::backend::CacheBackend::ping(&self.$inner)
+        }
+    };
+    (@health $inner:ident) => {
+        fn health(&self) -> ::core::option::Option<$crate::backend::Health> {
+            $crate::backend::CacheBackend::health(&self.$inner)
+        }
+    };
+    (@entries $inner:ident) => {
+        fn entries(&self) -> ::core::option::Option<u64> {
+            $crate::backend::CacheBackend::entries(&self.$inner)
         }
     };
 }

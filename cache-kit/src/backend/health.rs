@@ -76,11 +76,11 @@ impl NodeRole {
     }
 }
 
-impl Health {
-    /// Sums up several stores: available if all are, the sum of each count, and the first of each
-    /// text.
-    pub(super) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
-        let mut all = Self {
+/// The health of a store without any trouble, and without nodes: for the author of a backend, who sets
+/// what differs.
+impl Default for Health {
+    fn default() -> Self {
+        Self {
             available: true,
             pending_invalidations: 0,
             refused_invalidations: 0,
@@ -88,7 +88,15 @@ impl Health {
             last_error: None,
             last_refusal: None,
             nodes: Vec::new(),
-        };
+        }
+    }
+}
+
+impl Health {
+    /// Sums up several stores: available if all are, the sum of each count, and the first of each
+    /// text.
+    pub(super) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::default();
         for store in stores {
             all.available &= store.available;
             all.pending_invalidations += store.pending_invalidations;

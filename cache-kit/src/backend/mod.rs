@@ -199,6 +199,27 @@ pub trait CacheBackend: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Asks the store now whether it answers, for a readiness probe. By default `Ok` at once: a backend
+    /// in this process has nothing to reach. A backend that wraps another one forwards the call.
+    ///
+    /// # Errors
+    /// What the store failed with, or that it did not answer in time.
+    fn ping(&self) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// How the store is doing, as this process sees it, without asking it. By default `None`: a backend
+    /// in this process has nothing that can fail. A backend that wraps another one forwards the call.
+    fn health(&self) -> Option<Health> {
+        None
+    }
+
+    /// How many entries are kept, expired ones included, for a gauge. It must not wait. By default
+    /// `None`, for a backend that does not know; a backend that wraps another one forwards the call.
+    fn entries(&self) -> Option<u64> {
+        None
+    }
+
     /// [`get`](Self::get) for many keys: an answer for each, in order; a failure affects only its
     /// own key. By default one after the other; a store that takes many keys at once overrides it.
     fn get_many<T: CacheEntity>(

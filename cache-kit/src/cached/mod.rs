@@ -225,6 +225,14 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
         self.owned.expander.invalidate_many::<T>(ids)
     }
 
+    /// The whole cache key of `id`: see [`CacheExpander::cache_key`](crate::CacheExpander::cache_key).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn cache_key(&self, id: &T::Key) -> Result<String> {
+        self.owned.expander.cache_key::<T>(id)
+    }
+
     /// Ends the loads and refreshes of the whole service, for all of its repositories: see
     /// [`CacheExpander::drain`](crate::CacheExpander::drain).
     ///

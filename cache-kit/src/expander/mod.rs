@@ -334,6 +334,19 @@ impl<B: CacheBackend> CacheExpander<B> {
         self.judge_invalidation(key, since, answer)
     }
 
+    /// The whole cache key of `id`, as it is stored and reported: `user:42`, or
+    /// `{namespace}:user:42`. For logs, for tools that look into the store, and for
+    /// [`invalidate_text`](Self::invalidate_text) in another program.
+    ///
+    /// # Errors
+    /// [`Error::ConfigError`] if the prefix of the entity is not valid, or belongs to another type;
+    /// [`Error::ValidationError`] if the `Display` of the key fails.
+    pub fn cache_key<T: CacheEntity>(&self, id: &T::Key) -> Result<String> {
+        self.admit::<T>()?;
+        let text = self.key::<T>(id).text()?;
+        Ok(text.as_str().to_owned())
+    }
+
     #[inline]
     fn key<'k, T: CacheEntity>(&'k self, id: &'k T::Key) -> CacheKey<'k, T> {
         CacheKey::within(self.namespace.as_ref(), id)

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::answers::all_failed;
-use crate::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take};
+use crate::backend::{
+    CacheBackend, Health, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take,
+};
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::entry::Entry;
@@ -34,7 +36,7 @@ pub struct FaultyBackend<B> {
 #[non_exhaustive]
 #[repr(u8)]
 pub enum Fault {
-    /// Every command.
+    /// Every command, and the ping.
     Down = 1,
     /// Look-ups.
     Reads = 2,
@@ -145,7 +147,24 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
         self.inner.invalidate_text(key).await
     }
 
-    crate::forward_backend!(inner: is_cold, scope, default_ttl, watch, meet);
+    crate::forward_backend!(inner: is_cold, scope, default_ttl, watch, meet, entries);
+
+    async fn ping(&self) -> Result<()> {
+        self.check(Fault::Down)?;
+        self.inner.ping().await
+    }
+
+    /// While everything fails, a store that is unavailable.
+    fn health(&self) -> Option<Health> {
+        match self.check(Fault::Down) {
+            Ok(()) => self.inner.health(),
+            Err(error) => Some(Health {
+                available: false,
+                last_error: Some(error.to_string()),
+                ..Health::default()
+            }),
+        }
+    }
 
     async fn get_many<T: CacheEntity>(
         &self,

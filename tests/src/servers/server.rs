@@ -77,7 +77,9 @@ pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
     ) -> Result<Self::Backend>;
 
     /// The health of the backend of `service`.
-    fn health(service: &CacheService<Self::Backend>) -> Health;
+    fn health(service: &CacheService<Self::Backend>) -> Health {
+        service.health()
+    }
 }
 
 /// A kind of command: its name on the wire or in a message, and how it is recognized.
@@ -210,10 +212,6 @@ impl Server for RedisServer {
     ) -> Result<RedisBackend> {
         RedisBackend::new(RedisConfig::from_url(url)?.set(change))
     }
-
-    fn health(service: &CacheService<RedisBackend>) -> Health {
-        service.backend().health()
-    }
 }
 
 /// Whether one of its words is a flag with this letter. A value is not a flag.
@@ -322,9 +320,5 @@ impl Server for MemcachedServer {
         change: impl FnOnce(EncodedConfig) -> EncodedConfig,
     ) -> Result<MemcachedBackend> {
         MemcachedBackend::new(MemcachedConfig::from_url(url)?.set(change))
-    }
-
-    fn health(service: &CacheService<MemcachedBackend>) -> Health {
-        service.backend().health()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::lease::{AnyLease, LeaseOfKind, erased, foreign, sorted};
 use super::{AnyBackend, Inner, each};
 use crate::backend::{
-    CacheBackend, EntityType, Invalidated, LeaseRequest, Leased, Lookup, Scope, Stored,
+    CacheBackend, EntityType, Health, Invalidated, LeaseRequest, Leased, Lookup, Scope, Stored,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -86,6 +86,18 @@ impl CacheBackend for AnyBackend {
 
     fn meet(&self, entity: EntityType<'_>) -> Result<()> {
         each!(self, inner => inner.meet(entity))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        each!(self, inner => CacheBackend::ping(inner).await)
+    }
+
+    fn health(&self) -> Option<Health> {
+        each!(self, inner => CacheBackend::health(inner))
+    }
+
+    fn entries(&self) -> Option<u64> {
+        each!(self, inner => inner.entries())
     }
 
     async fn get_many<T: CacheEntity>(

@@ -21,7 +21,7 @@ use super::RedisBackend;
 use super::remote::Limits;
 #[cfg(feature = "codec")]
 use super::{ByteStore, Encoded, EncodedConfig};
-use super::{Health, InMemoryBackend};
+use super::{CacheBackend, Health, InMemoryBackend};
 use crate::error::Result;
 
 pub use config::AnyConfig;
@@ -49,7 +49,7 @@ use store::AnyStore;
 /// let url = std::env::var("CACHE_URL").unwrap_or_else(|_| "memory://?ttl=5m".to_string());
 /// # let url = "memory://?ttl=5m";
 /// let app = App { cache: CacheService::new(AnyBackend::from_url(&url)?) };
-/// assert!(app.cache.backend().health().available);
+/// assert!(app.cache.health().available);
 /// # Ok(())
 /// # }
 /// ```
@@ -98,12 +98,12 @@ use store::AnyStore;
 ///
 /// [`health`](Self::health) is what this process knows without asking; [`ping`](Self::ping) asks now.
 /// A readiness probe that says whether the *cache* answers is a route whose handler awaits
-/// `cache.backend().ping()`, and answers 200 for `Ok` and 503, with the text of the error, for
+/// `cache.ping()`, and answers 200 for `Ok` and 503, with the text of the error, for
 /// `Err`. In Axum:
 ///
 /// ```text
 /// async fn ready(State(app): State<App>) -> Result<&'static str, (StatusCode, String)> {
-///     let answered = app.cache.backend().ping().await;
+///     let answered = app.cache.ping().await;
 ///     answered.map(|()| "ready").map_err(|error| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
 /// }
 /// ```
@@ -221,15 +221,7 @@ impl AnyBackend {
     /// How the store is doing, as this process sees it, without asking it. Memory is always
     /// available.
     pub fn health(&self) -> Health {
-        match &self.0 {
-            Inner::Memory(_) => Health::of_all([]),
-            #[cfg(feature = "redis")]
-            Inner::Redis(redis) => redis.health(),
-            #[cfg(feature = "memcached")]
-            Inner::Memcached(memcached) => memcached.health(),
-            #[cfg(feature = "codec")]
-            Inner::Custom(store) => store.health(),
-        }
+        CacheBackend::health(self).unwrap_or_default()
     }
 
     /// Asks the store now whether it answers, as `Encoded::ping` and
@@ -242,15 +234,7 @@ impl AnyBackend {
     /// # Cancellation
     /// It may be dropped at any await.
     pub async fn ping(&self) -> Result<()> {
-        match &self.0 {
-            Inner::Memory(_) => Ok(()),
-            #[cfg(feature = "redis")]
-            Inner::Redis(redis) => redis.ping().await,
-            #[cfg(feature = "memcached")]
-            Inner::Memcached(memcached) => memcached.ping().await,
-            #[cfg(feature = "codec")]
-            Inner::Custom(store) => store.ping().await,
-        }
+        CacheBackend::ping(self).await
     }
 }
 

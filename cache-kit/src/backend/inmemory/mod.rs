@@ -258,6 +258,10 @@ impl CacheBackend for InMemoryBackend {
     fn default_ttl(&self) -> Option<Duration> {
         self.shared.default_ttl
     }
+
+    fn entries(&self) -> Option<u64> {
+        u64::try_from(self.len()).ok()
+    }
 }
 
 /// The look-up of a hit: finds entries that are fresh at `now`.

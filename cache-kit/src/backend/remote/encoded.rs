@@ -399,6 +399,14 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         self.types.meet(entity)
     }
 
+    async fn ping(&self) -> Result<()> {
+        Self::ping(self).await
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(Self::health(self))
+    }
+
     async fn get_many<T: CacheEntity>(
         &self,
         keys: &[&str],

@@ -65,7 +65,7 @@ impl<S: ByteStore> Sharded<S> {
     }
 
     /// Asks all shards at once whether they answer: an answer for each, in order.
-    pub(super) async fn ping(&self) -> Vec<Result<()>> {
+    pub(super) async fn ping_each(&self) -> Vec<Result<()>> {
         let pings = self.shared.shards.iter().map(Encoded::ping);
         join(pings, usize::MAX).await
     }
@@ -165,6 +165,14 @@ impl<S: ByteStore> CacheBackend for Sharded<S> {
 
     fn meet(&self, entity: EntityType<'_>) -> Result<()> {
         self.shared.types.meet(entity)
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.ping_each().await.into_iter().collect()
+    }
+
+    fn health(&self) -> Option<Health> {
+        Some(Self::health(self))
     }
 
     async fn get_many<T: CacheEntity>(

@@ -115,7 +115,7 @@ impl MemcachedBackend {
     /// # Cancellation
     /// It may be dropped at any await.
     pub async fn ping(&self) -> Result<()> {
-        let answers = self.sharded.ping().await;
+        let answers = self.sharded.ping_each().await;
         let servers = self
             .servers()
             .iter()
@@ -137,10 +137,18 @@ impl MemcachedBackend {
     }
 }
 
+#[deny(clippy::missing_trait_methods)]
 impl CacheBackend for MemcachedBackend {
     type Lease = EncodedLease<MemcachedToken>;
 
-    crate::forward_backend!(sharded);
+    crate::forward_backend!(sharded: try_get, get, get_again, lease, store, release);
+    crate::forward_backend!(sharded: get_many, lease_many, store_many, release_many);
+    crate::forward_backend!(sharded: invalidate, invalidate_text, invalidate_many);
+    crate::forward_backend!(sharded: is_cold, scope, default_ttl, watch, meet, health, entries);
+
+    async fn ping(&self) -> Result<()> {
+        Self::ping(self).await
+    }
 }
 
 impl Clone for MemcachedBackend {
