@@ -70,6 +70,29 @@ pub enum ErrorKind {
     Internal,
 }
 
+impl ErrorKind {
+    /// Its name in lower case, for a log or a label: `repository`, `backend`, `timeout`,
+    /// `validation`, `config`, `serialization`, `panicked`, `internal`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Repository => "repository",
+            Self::Backend => "backend",
+            Self::Timeout => "timeout",
+            Self::Validation => "validation",
+            Self::Config => "config",
+            Self::Serialization => "serialization",
+            Self::Panicked => "panicked",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl Error {
     /// A repository's error that keeps the original reachable through
     /// [`source`](StdError::source). Retryable.

@@ -112,6 +112,7 @@ mod sync;
 pub mod testing;
 mod timer;
 mod together;
+mod trace;
 mod unwind;
 
 #[doc(hidden)]

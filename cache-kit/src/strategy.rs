@@ -25,14 +25,21 @@ pub enum CacheStrategy {
     Bypass,
 }
 
-impl fmt::Display for CacheStrategy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl CacheStrategy {
+    /// Its name in lower case, for a log or a label: `fresh`, `refresh`, `invalidate`, `bypass`.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Fresh => "fresh",
             Self::Refresh => "refresh",
             Self::Invalidate => "invalidate",
             Self::Bypass => "bypass",
-        })
+        }
+    }
+}
+
+impl fmt::Display for CacheStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -50,6 +57,15 @@ pub(crate) enum Begin {
 pub(crate) enum Reader {
     Fresh,
     Refresh,
+}
+
+impl Reader {
+    pub(crate) fn strategy(self) -> CacheStrategy {
+        match self {
+            Self::Fresh => CacheStrategy::Fresh,
+            Self::Refresh => CacheStrategy::Refresh,
+        }
+    }
 }
 
 /// What a look-up found.

@@ -95,6 +95,7 @@ impl Default for Health {
 impl Health {
     /// Sums up several stores: available if all are, the sum of each count, and the first of each
     /// text.
+    #[cfg(feature = "memcached")]
     pub(super) fn of_all(stores: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::default();
         for store in stores {

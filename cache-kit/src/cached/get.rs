@@ -13,7 +13,7 @@ use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::{Opened, Opening};
 use crate::feed::{CacheFeed, CacheFeedMany};
-use crate::observability::{Outcome, Source};
+use crate::observability::Outcome;
 use crate::policy::{FreshnessPolicy, NoSettings, OperationConfig};
 use crate::strategy::{Begin, CacheStrategy};
 
@@ -176,12 +176,12 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
         match opened {
             Opened::Hit {
                 value,
-                created,
-                now,
+                outcome,
                 since,
             } => {
-                expander.report_hit::<T>(self.id, since);
-                Ok((value, Outcome::of(Source::Cache).aged(created, now)))
+                let told = (reader, outcome, since);
+                expander.report_hit::<T>(Some(self.id), value.is_some(), told);
+                Ok((value, outcome))
             }
             Opened::Asks(opening) => Err(opening),
         }

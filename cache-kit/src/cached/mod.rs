@@ -194,10 +194,11 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
         match opened {
             Opened::Hit {
                 value: Some(entity),
+                outcome,
                 since,
-                ..
             } => {
-                expander.report_hit::<T>(id, since);
+                let told = (Reader::Fresh, outcome, since);
+                expander.report_hit::<T>(Some(id), true, told);
                 Some(entity)
             }
             _ => None,

@@ -1,6 +1,7 @@
 //! A call for many keys: one look-up, the leases of all misses at once, one load, all stores at
 //! once.
 
+use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 
 use crate::answers::one_each;
@@ -11,10 +12,12 @@ use crate::feed::CacheFeedMany;
 use crate::observability::{Outcome, Source};
 use crate::repository::DataRepository;
 use crate::strategy::{Begin, CacheStrategy};
+use crate::trace::Span;
 
 use super::call::{Call, LookUp, LookedUp, Next};
 use super::keys::Keys;
 use super::load::{Loads, Miss, Query};
+use super::report::Of;
 use super::{CacheExpander, OperationConfig, Reach};
 
 impl<B: CacheBackend> CacheExpander<B> {
@@ -116,8 +119,28 @@ impl<B: CacheBackend> CacheExpander<B> {
         feeder.validate()?;
         self.admit::<T>()?;
         let ids = feeder.entity_ids();
-        let keys = Keys::of::<T>(self.namespace.as_ref(), &ids)?;
-        let calls = keys.calls::<T>(&ids);
+        let span = Span::get_many(T::cache_prefix(), strategy, ids.len());
+        let answering = pin!(self.answer_all(feeder, &ids, reach, strategy, config));
+        let answer = span.around(answering).await;
+        span.all_ended(&answer);
+        answer
+    }
+
+    async fn answer_all<T, F, R>(
+        &self,
+        feeder: &mut F,
+        ids: &[T::Key],
+        reach: Reach<'_, B, T, R>,
+        strategy: CacheStrategy,
+        config: OperationConfig,
+    ) -> Result<Vec<Outcome>>
+    where
+        T: CacheEntity,
+        F: CacheFeedMany<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        let keys = Keys::of::<T>(self.namespace.as_ref(), ids)?;
+        let calls = keys.calls::<T>(ids);
 
         let begin = strategy.begin();
         let looks_up = matches!(begin, Begin::LookUp(_));
@@ -128,6 +151,8 @@ impl<B: CacheBackend> CacheExpander<B> {
             named: reach.named,
             tasks: reach.tasks,
             query: Query::Many,
+            of: Of::call::<T>(strategy),
+            background: false,
             config: &config,
             leads: AtomicBool::new(false),
         };
@@ -231,7 +256,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         // Taken before the look-up: a flight's lease is compared with this moment.
         let began = self.flights.tick();
         let now = self.clock.now();
-        let answers = self.backend.get_many::<T>(&keys, now).await;
+        let getting = pin!(self.backend.get_many::<T>(&keys, now));
+        let answers = Span::look_up(keys.len()).around(getting).await;
         let answers = one_each(keys.len(), answers);
         let look_up = LookUp {
             since,

@@ -14,6 +14,7 @@ use crate::policy::{FreshnessPolicy, State, millis_for_reader};
 use crate::strategy::{Found, Reader, Step, after_look_up};
 
 use super::load::Miss;
+use super::report::Of;
 use super::turns::{Ours, Turn};
 use super::{CacheExpander, OperationConfig};
 
@@ -81,6 +82,12 @@ impl<T> LookedUp<T> {
         }
     }
 
+    /// Whether it found an entry that has expired.
+    fn has_expired(&self) -> bool {
+        let reason = MissReason::Expired;
+        matches!(&self.answer, Ok(Lookup::Miss { reason: found, .. }) if *found == reason)
+    }
+
     /// The fence that the look-up saw.
     fn fence(&self) -> Option<Fence> {
         match &self.answer {
@@ -126,27 +133,33 @@ impl<B: CacheBackend> CacheExpander<B> {
         config: &OperationConfig,
         looked_up: LookedUp<T>,
     ) -> Result<Next<T>> {
+        let of = Of::call::<T>(reader.strategy());
         let (found, turn) = self.found(key, reader, config, &looked_up);
         let step = after_look_up(reader, found);
         if step != Step::Refresh {
-            self.report_look_up(key, &looked_up, step == Step::Feed);
+            let stale = matches!(found, Found::Revalidated { .. } | Found::Stale { .. });
+            self.report_look_up(of, key, &looked_up, (step == Step::Feed).then_some(stale));
         }
         let take = match step {
-            Step::Feed | Step::Refresh => return self.answer(slot, key, found, turn, looked_up),
+            Step::Feed | Step::Refresh => {
+                return self.answer(of, slot, key, found, turn, looked_up);
+            }
             Step::Load(take) => Some(take),
             Step::LoadUnstored => None,
             Step::FeedNone => return Ok(Next::Answer((None, Outcome::of(Source::Nothing)))),
             Step::Fail => return Err(unanswered(looked_up).during("read", key)),
         };
+        let stale = matches!(found, Found::Stale { .. });
         Ok(Next::Load(Miss {
             slot,
             take,
             view: Some(looked_up.view()),
-            stale: matches!(found, Found::Stale { .. }),
+            stale,
             read_failed: found == Found::Failed,
             looks: 0,
             alone: false,
             ahead: false,
+            expired: stale || found == Found::Outlived || looked_up.has_expired(),
         }))
     }
 
@@ -191,23 +204,24 @@ impl<B: CacheBackend> CacheExpander<B> {
         (found, turn)
     }
 
-    /// Tells the listener what a look-up found, and whether it answers the call.
-    fn report_look_up<T>(&self, key: &str, found: &LookedUp<T>, answers: bool) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
-        match &found.answer {
-            Err(error) => listener.error(key, error),
-            Ok(_) if answers => listener.hit(key, found.look_up.since),
-            Ok(answer) => {
-                listener.miss(key, found.look_up.since);
+    /// Tells the listeners what a look-up found, and whether it answers the call, fresh or stale.
+    fn report_look_up<T>(&self, of: Of, key: &str, found: &LookedUp<T>, answers: Option<bool>) {
+        let LookUp { now, since, .. } = found.look_up;
+        match (&found.answer, answers) {
+            (Err(error), _) => self.tell_failure(of, key, error),
+            (Ok(Lookup::Hit { entry, .. }), Some(stale)) => {
+                let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
+                self.tell_hit(of, key, entry.value.is_some(), outcome.stale(stale), since);
+            }
+            (Ok(answer), _) => {
+                self.tell_miss(of, key, since);
                 if let Lookup::Miss { reason, .. } = *answer
                     && matches!(
                         reason,
                         MissReason::Damaged | MissReason::OtherSchema | MissReason::Invalid
                     )
                 {
-                    listener.event(key, &CacheEvent::Discarded { reason });
+                    self.tell(of, key, &CacheEvent::Discarded { reason });
                 }
             }
         }
@@ -216,6 +230,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// The entry that a look-up found, as an answer.
     fn answer<T>(
         &self,
+        of: Of,
         slot: usize,
         key: &str,
         found: Found,
@@ -239,7 +254,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         };
         let answer = (entry.value, outcome);
         let Some(Turn::Ours(ours)) = turn else {
-            self.report_stale(key, outcome);
+            self.report_stale(of, key, outcome);
             return Ok(Next::Answer(answer));
         };
         let refresh = Refresh {
@@ -256,17 +271,22 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Tells the listener that an entry answers although it is to be refreshed.
-    pub(super) fn report_meanwhile(&self, key: &str, outcome: Outcome, since: Option<Instant>) {
-        if let Some(listener) = &self.listener {
-            listener.hit(key, since);
-        }
-        self.report_stale(key, outcome);
+    pub(super) fn report_meanwhile<T>(
+        &self,
+        of: Of,
+        key: &str,
+        (value, outcome): &Answer<T>,
+        since: Option<Instant>,
+    ) {
+        self.tell_hit(of, key, value.is_some(), *outcome, since);
+        self.report_stale(of, key, *outcome);
     }
 
     /// The stale entry in place of a load that failed, if it is still there. The one that the look-up
     /// found may have been invalidated since.
     pub(super) async fn stale_instead<T: CacheEntity>(
         &self,
+        of: Of,
         key: &str,
         config: &OperationConfig,
     ) -> Option<Answer<T>> {
@@ -276,14 +296,14 @@ impl<B: CacheBackend> CacheExpander<B> {
         if outcome.is_stale() {
             self.turns.failed::<T>(key, now);
         }
-        self.report_stale(key, outcome);
+        self.report_stale(of, key, outcome);
         Some((value, outcome.degraded_by(REPOSITORY_FAILED)))
     }
 
     /// Tells the listener that a stale entry is served, if it is one.
-    pub(super) fn report_stale(&self, key: &str, outcome: Outcome) {
+    pub(super) fn report_stale(&self, of: Of, key: &str, outcome: Outcome) {
         if outcome.is_stale() {
-            self.event(key, CacheEvent::StaleServed);
+            self.tell(of, key, &CacheEvent::StaleServed);
         }
     }
 

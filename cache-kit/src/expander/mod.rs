@@ -5,14 +5,15 @@ mod background;
 mod batch;
 mod call;
 mod keys;
-mod listen;
 mod load;
 mod owned;
 mod reach;
+mod report;
 mod single;
 mod turns;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,23 +21,24 @@ use crate::answers::one_each;
 use crate::backend::{CacheBackend, Invalidated};
 use crate::clock::Clock;
 use crate::entity::CacheEntity;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::feed::CacheFeed;
 use crate::flight::Flights;
 use crate::key::{CacheKey, Namespace};
-use crate::observability::{CacheEvent, CacheMetrics, Outcome, Source, TtlPolicy};
+use crate::observability::{CacheEvent, CacheMetrics, Outcome, TtlPolicy};
 pub use crate::policy::OperationConfig;
 use crate::policy::{FreshnessPolicy, NoSettings, Rules, Settings};
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
+use crate::trace::Span;
 
 use admitted::Admitted;
 use background::Background;
 use keys::Keys;
-use listen::Listener;
 use load::{Completion, HeldLease};
 pub(crate) use owned::{Owned, Rows};
 pub(crate) use reach::Reach;
+use report::{Of, Reports};
 use single::Begun;
 pub(crate) use single::{Opened, Opening};
 use turns::Turns;
@@ -76,7 +78,7 @@ pub struct CacheExpander<B: CacheBackend> {
     turns: Arc<Turns>,
     background: Arc<Background>,
     admitted: Admitted,
-    listener: Option<Listener>,
+    reports: Reports,
     ttl_policy: TtlPolicy,
     freshness: FreshnessPolicy,
     namespace: Option<Namespace>,
@@ -94,7 +96,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             turns: Arc::new(Turns::new()),
             background: Arc::new(Background::new()),
             admitted: Admitted::default(),
-            listener: None,
+            reports: Reports::default(),
             ttl_policy: TtlPolicy::Default,
             freshness: FreshnessPolicy::default(),
             namespace: None,
@@ -104,11 +106,20 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// Reports everything that happens to `metrics`. Default: no listener, at no cost.
+    /// Reports everything that happens to `metrics`, and to those that were set before. Default: no
+    /// listener, at no cost.
     pub fn with_metrics(mut self, metrics: Box<dyn CacheMetrics>) -> Self {
         let metrics: Arc<dyn CacheMetrics> = Arc::from(metrics);
         self.backend.watch(Arc::downgrade(&metrics));
-        self.listener = Some(Listener::new(metrics));
+        self.reports.add(metrics);
+        self
+    }
+
+    /// Shows keys in spans and warnings (feature `tracing`), and with a load that failed, what the
+    /// repository said. Default: neither, since both may be personal data.
+    pub fn with_traced_keys(mut self) -> Self {
+        self.reports.shows_keys = true;
+        self.reports.log.show_keys();
         self
     }
 
@@ -265,7 +276,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         R: DataRepository<T> + ?Sized,
     {
         match self.begin(feeder, repository, strategy, config) {
-            Begun::Hit { created, now } => Ok(Outcome::of(Source::Cache).aged(created, now)),
+            Begun::Hit(outcome) => Ok(outcome),
             Begun::Refused(error) => Err(error),
             Begun::Asking(asking) => asking.await,
         }
@@ -287,9 +298,14 @@ impl<B: CacheBackend> CacheExpander<B> {
     pub async fn invalidate<T: CacheEntity>(&self, key: &T::Key) -> Result<Invalidated> {
         self.admit::<T>()?;
         let text = self.key::<T>(key).text()?;
+        let of = Of::entity::<T>();
+        let span = self.invalidation(of, &[text.as_str()]);
         let since = self.stopwatch();
-        let answer = self.backend.invalidate::<T>(text.as_str()).await;
-        self.judge_invalidation(text.as_str(), since, answer)
+        let answer = self.backend.invalidate::<T>(text.as_str());
+        let answer = span.around(pin!(answer)).await;
+        let answer = self.judge_invalidation(of, text.as_str(), since, answer);
+        span.invalidated(&answer);
+        answer
     }
 
     /// Drops what the cache has under all of `keys`, as [`invalidate`](Self::invalidate) does for
@@ -306,16 +322,20 @@ impl<B: CacheBackend> CacheExpander<B> {
         self.admit::<T>()?;
         let texts = Keys::of::<T>(self.namespace.as_ref(), keys)?;
         let texts = texts.texts();
+        let of = Of::entity::<T>();
+        let span = self.invalidation(of, &texts);
         let since = self.stopwatch();
-        let answers = self.backend.invalidate_many::<T>(&texts).await;
+        let answers = self.backend.invalidate_many::<T>(&texts);
+        let answers = span.around(pin!(answers)).await;
         let mut all = Ok(Invalidated::Done);
         for (key, answer) in texts.iter().zip(one_each(texts.len(), answers)) {
-            match (self.judge_invalidation(key, since, answer), &all) {
+            match (self.judge_invalidation(of, key, since, answer), &all) {
                 (Ok(Invalidated::Done), _) | (Ok(_), Err(_) | Ok(Invalidated::Pending)) => {}
                 (Ok(less), Ok(_)) => all = Ok(less),
                 (Err(error), _) => all = all.and(Err(error)),
             }
         }
+        span.invalidated(&all);
         all
     }
 
@@ -329,9 +349,13 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// # Cancellation
     /// As [`invalidate`](Self::invalidate).
     pub async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
+        let of = Of::text();
+        let span = self.invalidation(of, &[key]);
         let since = self.stopwatch();
-        let answer = self.backend.invalidate_text(key).await;
-        self.judge_invalidation(key, since, answer)
+        let answer = span.around(pin!(self.backend.invalidate_text(key))).await;
+        let answer = self.judge_invalidation(of, key, since, answer);
+        span.invalidated(&answer);
+        answer
     }
 
     /// The whole cache key of `id`, as it is stored and reported: `user:42`, or
@@ -355,15 +379,15 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Tells the listener the state of an invalidation.
     fn judge_invalidation(
         &self,
+        of: Of,
         key: &str,
         since: Option<Instant>,
         answer: Result<Invalidated>,
     ) -> Result<Invalidated> {
-        match (&answer, &self.listener) {
-            (Ok(Invalidated::Pending), _) => self.event(key, CacheEvent::InvalidationPending),
-            (Ok(_), Some(listener)) => listener.invalidated(key, since),
-            (Err(error), Some(listener)) => listener.error(key, error),
-            (_, None) => {}
+        match &answer {
+            Ok(Invalidated::Pending) => self.tell(of, key, &CacheEvent::InvalidationPending),
+            Ok(_) => self.tell_invalidated(of, key, since),
+            Err(error) => self.tell_failure(of, key, error),
         }
         answer
             .map(|done| done.within(self.backend.scope()))
@@ -379,25 +403,19 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
     }
 
-    /// A precise clock, read only if the listener wants durations.
+    /// A precise clock, read only if a listener wants durations.
     #[inline]
     fn stopwatch(&self) -> Option<Instant> {
-        match &self.listener {
-            Some(listener) => listener.stopwatch(),
-            None => None,
-        }
+        self.reports.stopwatch()
     }
 
-    fn event(&self, key: &str, event: CacheEvent) {
-        if let Some(listener) = &self.listener {
-            listener.event(key, &event);
-        }
-    }
-
-    fn report(&self, key: &str, error: &Error) {
-        if let Some(listener) = &self.listener {
-            listener.error(key, error);
-        }
+    /// The span of an invalidation of `keys`.
+    fn invalidation(&self, of: Of, keys: &[&str]) -> Span {
+        let key = match keys {
+            [key] if self.reports.shows_keys => Some(*key),
+            _ => None,
+        };
+        Span::invalidate(of.prefix(), keys.len(), key)
     }
 }
 
@@ -406,7 +424,7 @@ impl<B: CacheBackend + fmt::Debug> fmt::Debug for CacheExpander<B> {
         f.debug_struct("CacheExpander")
             .field("backend", &self.backend)
             .field("flights", &self.flights)
-            .field("listens", &self.listener.is_some())
+            .field("reports", &self.reports)
             .field("ttl_policy", &self.ttl_policy)
             .field("freshness", &self.freshness)
             .field("namespace", &self.namespace)

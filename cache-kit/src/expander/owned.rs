@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -13,9 +14,12 @@ use crate::coalesced::Coalesced;
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::repository::{DataRepository, DynRepository};
+use crate::strategy::CacheStrategy;
+use crate::trace::Span;
 
 use super::call::{Refresh, calls_of};
 use super::load::{Answers, Loads, OwnLoad, Query, Tasks};
+use super::report::Of;
 use super::{CacheExpander, OperationConfig, Reach};
 
 /// A repository and the service in front of it.
@@ -166,10 +170,13 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
                 named: owned.rows.named,
                 tasks: None,
                 query,
+                of: Of::call::<T>(CacheStrategy::Refresh),
+                background: true,
                 config: &config,
                 leads: AtomicBool::new(false),
             };
-            loads.refresh(refreshes).await;
+            let span = Span::refresh(T::cache_prefix(), calls.len());
+            span.around(pin!(loads.refresh(refreshes))).await;
         });
         true
     }

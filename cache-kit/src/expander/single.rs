@@ -1,12 +1,11 @@
 //! A call for one key: the fast path of a hit, and everything else.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use crate::backend::CacheBackend;
-use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
@@ -15,22 +14,24 @@ use crate::observability::{Outcome, Source};
 use crate::policy::{Settings, State};
 use crate::repository::DataRepository;
 use crate::strategy::{Begin, CacheStrategy, Found, Reader, Step, after_look_up};
+use crate::trace::{self, Span};
 
 use super::call::{Answer, Call, LookUp, LookedUp, Next};
 use super::load::{Loads, Miss, Query};
+use super::report::Of;
 use super::{CacheExpander, OperationConfig, Reach};
 
 /// The result of a call's first step, which does not await.
 pub(super) enum Begun<A> {
     /// Answered from the cache.
-    Hit {
-        created: Timestamp,
-        now: Timestamp,
-    },
+    Hit(Outcome),
     Refused(Error),
     /// The rest of the call. Boxed, to keep the future of a hit small.
     Asking(Pin<Box<A>>),
 }
+
+/// What is told of a hit: who read it, what it was, and when the look-up began.
+pub(crate) type Told = (Reader, Outcome, Option<Instant>);
 
 /// How a call goes on after its beginning.
 pub(crate) enum Opening {
@@ -38,12 +39,22 @@ pub(crate) enum Opening {
     Load(Take),
 }
 
+impl Opening {
+    /// The strategy of the call.
+    fn strategy(&self) -> CacheStrategy {
+        match self {
+            Self::LookUp(reader, _) => reader.strategy(),
+            Self::Load(Take::Invalidating) => CacheStrategy::Invalidate,
+            Self::Load(_) => CacheStrategy::Bypass,
+        }
+    }
+}
+
 /// What a look-up found that did not await.
 pub(crate) enum Opened<T> {
     Hit {
         value: Option<Arc<T>>,
-        created: Timestamp,
-        now: Timestamp,
+        outcome: Outcome,
         since: Option<Instant>,
     },
     Asks(Opening),
@@ -80,12 +91,12 @@ impl<B: CacheBackend> CacheExpander<B> {
                 match self.open(key, reader, &config) {
                     Opened::Hit {
                         value,
-                        created,
-                        now,
+                        outcome,
                         since,
                     } => {
-                        return match self.feed_at_once(feeder, id.as_ref(), value, since) {
-                            Ok(()) => Begun::Hit { created, now },
+                        let told = (reader, outcome, since);
+                        return match self.feed_at_once(feeder, id.as_ref(), value, told) {
+                            Ok(()) => Begun::Hit(outcome),
                             Err(error) => Begun::Refused(error),
                         };
                     }
@@ -120,9 +131,8 @@ impl<B: CacheBackend> CacheExpander<B> {
             };
             if after_look_up(reader, found) == Step::Feed {
                 return Opened::Hit {
-                    created: entry.created,
+                    outcome: Outcome::of(Source::Cache).aged(entry.created, now),
                     value: entry.value,
-                    now,
                     since,
                 };
             }
@@ -144,36 +154,41 @@ impl<B: CacheBackend> CacheExpander<B> {
         feeder: &mut F,
         id: Option<&T::Key>,
         value: Option<Arc<T>>,
-        since: Option<Instant>,
+        told: Told,
     ) -> Result<()>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
     {
-        if self.listener.is_some() || feeder.wants_hits() {
+        self.report_hit::<T>(id.or_else(|| feeder.borrowed_id()), value.is_some(), told);
+        if feeder.wants_hits() {
             let key = match id.or_else(|| feeder.borrowed_id()) {
                 Some(id) => self.key::<T>(id).text()?,
                 None => {
                     return Err(Error::Internal("no key".into()).during("hit", T::cache_prefix()));
                 }
             };
-            if let Some(listener) = &self.listener {
-                listener.hit(&key, since);
-            }
             return feed_hit(feeder, &key, value);
         }
         feeder.feed_shared(value);
         Ok(())
     }
 
-    /// Tells the listener that the cache in memory has answered for `id`.
+    /// Tells the listeners that the cache in memory has answered for `id`, with an entity or an absence.
     #[inline]
-    pub(crate) fn report_hit<T: CacheEntity>(&self, id: &T::Key, since: Option<Instant>) {
-        if let Some(listener) = &self.listener
-            && let Ok(key) = self.key::<T>(id).text()
+    pub(crate) fn report_hit<T: CacheEntity>(&self, id: Option<&T::Key>, found: bool, told: Told) {
+        let text = || self.key::<T>(id?).text().ok();
+        let (reader, outcome, since) = told;
+        let strategy = reader.strategy();
+        if self.reports.is_heard()
+            && let Some(key) = text()
         {
-            listener.hit(&key, since);
+            self.tell_hit(Of::call::<T>(strategy), &key, found, outcome, since);
         }
+        trace::hit(T::cache_prefix(), strategy, &outcome, || {
+            let key = self.reports.shows_keys.then(text)??;
+            Some(key.as_str().to_owned())
+        });
     }
 
     /// Does everything else.
@@ -190,19 +205,45 @@ impl<B: CacheBackend> CacheExpander<B> {
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
+        let strategy = opening.strategy();
         let id = match (id, feeder.borrowed_id()) {
             (Some(id), _) => id,
             (None, Some(id)) => id.clone(),
             (None, None) => feeder.entity_id(),
         };
         let key = self.key::<T>(&id).text()?;
+        let key = key.as_str();
+        let shown = self.reports.shows_keys.then_some(key);
+        let span = Span::get(T::cache_prefix(), strategy, shown);
+        let calls = [Call { key, id: &id }];
+        let asking = pin!(self.ask_for(&calls, opening, feeder, reach, config));
+        let answer = span.around(asking).await;
+        span.ended(&answer);
+        answer
+    }
+
+    async fn ask_for<T, F, R>(
+        &self,
+        calls: &[Call<'_, T>; 1],
+        opening: Opening,
+        feeder: &mut F,
+        reach: Reach<'_, B, T, R>,
+        config: OperationConfig,
+    ) -> Result<Outcome>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
         // A type with hits in memory has passed this before.
         self.admit::<T>()?;
-        let key = key.as_str();
-        let calls = [Call { key, id: &id }];
+        let key = calls[0].key;
+        let of = Of::call::<T>(opening.strategy());
         let loads = Loads {
             expander: self,
-            calls: &calls,
+            of,
+            background: false,
+            calls,
             repository: reach.repository,
             named: reach.named,
             tasks: reach.tasks,
@@ -262,21 +303,26 @@ impl<B: CacheBackend> CacheExpander<B> {
         }
         let [answer] = answers;
         if let Some(look_up) = unseen {
-            self.report_unseen(key, look_up.since, answer.as_ref());
+            self.report_unseen(of, key, look_up.since, answer.as_ref());
         }
         answered?;
         deliver(feeder, key, answer, missed)
     }
 
     /// Tells the listener what a look-up would have found that was left out.
-    fn report_unseen<T>(&self, key: &str, since: Option<Instant>, answer: Option<&Answer<T>>) {
-        let Some(listener) = &self.listener else {
-            return;
-        };
+    fn report_unseen<T>(
+        &self,
+        of: Of,
+        key: &str,
+        since: Option<Instant>,
+        answer: Option<&Answer<T>>,
+    ) {
         match answer {
-            Some((_, outcome)) if outcome.is_hit() => listener.hit(key, since),
+            Some((value, outcome)) if outcome.is_hit() => {
+                self.tell_hit(of, key, value.is_some(), *outcome, since);
+            }
             // No time was spent on it.
-            _ => listener.miss(key, self.stopwatch()),
+            _ => self.tell_miss(of, key, None),
         }
     }
 
@@ -293,7 +339,8 @@ impl<B: CacheBackend> CacheExpander<B> {
 
     /// Looks up with an await.
     async fn look_up<T: CacheEntity>(&self, key: &str, look_up: LookUp) -> LookedUp<T> {
-        let answer = self.backend.get_again::<T>(key, look_up.now).await;
+        let getting = pin!(self.backend.get_again::<T>(key, look_up.now));
+        let answer = Span::look_up(1).around(getting).await;
         LookedUp { look_up, answer }
     }
 }

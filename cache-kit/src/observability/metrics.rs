@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use crate::lease::MissReason;
+use super::{CacheEvent, StoreEvent, Subject};
 
-/// Listens to everything a service does. Every method has an empty default.
+/// Listens to everything a service does. Every method has a default.
 ///
-/// `key` is the whole cache key, `user:42`. The methods are called in the middle of a request:
-/// count, do not wait.
+/// [`record`](Self::record) hears every event, with all that is known of its key. By default it calls
+/// one of the methods below it, so a listener implements either `record`, or those that it needs.
+/// `key` is the whole cache key, `user:42`. The methods are called in the middle of a request: count,
+/// do not wait. One that panics loses that event; the call goes on.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,7 +25,46 @@ use crate::lease::MissReason;
 ///     }
 /// }
 /// ```
+///
+/// By entity, without a look at the key:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+/// use cache_kit::observability::{CacheEvent, CacheMetrics, Subject};
+///
+/// #[derive(Default)]
+/// struct Misses(Mutex<HashMap<&'static str, u64>>);
+///
+/// impl CacheMetrics for Misses {
+///     fn record(&self, subject: &Subject<'_>, event: &CacheEvent) {
+///         if let (CacheEvent::Miss { .. }, Some(prefix)) = (event, subject.prefix) {
+///             *self.0.lock().unwrap().entry(prefix).or_default() += 1;
+///         }
+///     }
+/// }
+/// ```
 pub trait CacheMetrics: Send + Sync {
+    /// Something happened to a key. By default calls the method for it.
+    fn record(&self, subject: &Subject<'_>, event: &CacheEvent) {
+        let key = subject.key;
+        match event {
+            CacheEvent::Hit { duration, .. } => self.record_hit(key, *duration),
+            CacheEvent::Miss { duration } => self.record_miss(key, *duration),
+            CacheEvent::Stored { duration } => self.record_set(key, *duration),
+            CacheEvent::Invalidated { duration } => self.record_delete(key, *duration),
+            CacheEvent::Failed { error, .. } | CacheEvent::LoadFailed { error, .. } => {
+                self.record_error(key, error);
+            }
+            event => self.record_event(key, event),
+        }
+    }
+
+    /// Something happened to the store. By default does nothing.
+    fn record_store(&self, event: &StoreEvent) {
+        let _ = event;
+    }
+
     /// The cache answered for `key`, `duration` after it was asked.
     fn record_hit(&self, key: &str, duration: Duration) {
         let _ = (key, duration);
@@ -55,61 +96,8 @@ pub trait CacheMetrics: Send + Sync {
     }
 
     /// Whether durations are wanted. Each costs two reads of a precise clock. With `false`, every
-    /// duration is zero. Called once, when the service is made.
+    /// duration is zero. Called once, when the listener is handed over.
     fn wants_durations(&self) -> bool {
         true
     }
-}
-
-/// An event for [`CacheMetrics::record_event`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CacheEvent {
-    /// The repository answered.
-    Loaded {
-        /// How long it took, retries included; zero if durations are not wanted.
-        duration: Duration,
-    },
-    /// The call joined another call's load.
-    Shared,
-    /// A load failed and is retried.
-    Retried {
-        /// Which retry it is, from 1.
-        retry: u32,
-    },
-    /// A loaded entity was not stored, because the key was invalidated or stored meanwhile.
-    Fenced,
-    /// A loaded entity was larger than the store takes.
-    TooLarge,
-    /// A loaded entity was not sent to the store, because it could not be read back as it is.
-    Unstorable {
-        /// The Rust name of its type.
-        entity: &'static str,
-        /// Why: the path of the field if it is known, never a value.
-        reason: String,
-    },
-    /// A stale entry was served.
-    StaleServed,
-    /// A call has begun to refresh an entry, which is answered meanwhile.
-    Refreshing {
-        /// Whether it was still within its time to live.
-        ahead: bool,
-    },
-    /// An entry was to be refreshed, but another process is doing so.
-    RefreshedElsewhere,
-    /// An entry was not refreshed in the background, because as much is going on there as is allowed
-    /// ([`CacheExpander::with_background_tasks`](crate::CacheExpander::with_background_tasks)), the
-    /// service has been drained, or there is no runtime.
-    RefreshSkipped,
-    /// An invalidation has not been confirmed and will be sent again.
-    InvalidationPending,
-    /// The store has refused an invalidation for too long, and it is not sent any more: the old
-    /// value may be served until its own time to live ends.
-    InvalidationGivenUp,
-    /// The look-up found something that is not an entry of this key, an entry of another schema, or
-    /// an entity that fails its validation. It counts as a miss, and the next load overwrites it.
-    Discarded {
-        /// [`MissReason::Damaged`], [`MissReason::OtherSchema`] or [`MissReason::Invalid`].
-        reason: MissReason,
-    },
 }

@@ -35,11 +35,26 @@ const STORE_FAILED: u8 = 4;
 const REPOSITORY_FAILED: u8 = 8;
 const REFRESHING: u8 = 16;
 const AHEAD: u8 = 32;
+/// The two highest say why the repository was asked.
+const FORWARDED: u8 = 6;
 
 /// The states of the invalidation; 0 if the call made none.
 const DONE: u8 = 1;
 const DONE_HERE: u8 = 2;
 const PENDING: u8 = 3;
+
+/// Why the repository was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// The cache had nothing.
+    Miss,
+    /// What it had was past its time.
+    Stale,
+    /// The call did not ask the cache.
+    Bypass,
+    /// The call invalidated what the cache had.
+    Request,
+}
 
 /// Where the answer of a call came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -167,6 +182,22 @@ impl Outcome {
         self.marks.0[INVALIDATION] = state;
         self.marks.0[BOUND..].copy_from_slice(&millis.to_le_bytes());
         self
+    }
+
+    pub(crate) fn forwarded_for(mut self, reason: Forwarded) -> Self {
+        let others = self.marks.0[FLAGS] & !(3 << FORWARDED);
+        self.marks.0[FLAGS] = others | ((reason as u8) << FORWARDED);
+        self
+    }
+
+    /// Why the repository was asked, if it was.
+    pub(crate) fn forwarded(&self) -> Forwarded {
+        match self.marks.0[FLAGS] >> FORWARDED {
+            0 => Forwarded::Miss,
+            1 => Forwarded::Stale,
+            2 => Forwarded::Bypass,
+            _ => Forwarded::Request,
+        }
     }
 
     fn set(&mut self, flag: u8, on: bool) {
@@ -350,6 +381,17 @@ mod tests {
             assert_eq!(degraded.any(), bits != 0);
         }
         assert!(outcome.stale(true).is_stale() && !outcome.is_stale());
+        for reason in [
+            Forwarded::Request,
+            Forwarded::Bypass,
+            Forwarded::Stale,
+            Forwarded::Miss,
+        ] {
+            let forwarded = outcome.ahead(true).forwarded_for(reason).stale(true);
+            assert_eq!(forwarded.forwarded(), reason);
+            assert!(forwarded.is_stale() && forwarded.is_refreshed_ahead());
+            assert!(!forwarded.is_refreshing());
+        }
     }
 
     #[test]

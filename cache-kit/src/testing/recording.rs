@@ -1,9 +1,9 @@
 //! [`RecordingMetrics`]: a listener that keeps what it hears.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use crate::observability::{CacheEvent, CacheMetrics};
+use crate::observability::{CacheEvent, CacheMetrics, StoreEvent, Subject};
+use crate::strategy::CacheStrategy;
 
 /// A listener that keeps everything that a service tells it, in order, until [`clear`](Self::clear).
 /// Clones share it: give one to the service, and keep one.
@@ -40,27 +40,31 @@ use crate::observability::{CacheEvent, CacheMetrics};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct RecordingMetrics {
-    heard: Arc<Mutex<Vec<(String, Heard)>>>,
+    all: Arc<Mutex<All>>,
     wants_durations: bool,
 }
 
-/// What a [`RecordingMetrics`] has heard: one variant for each method of [`CacheMetrics`]. Durations
-/// are zero without [`RecordingMetrics::with_durations`].
+#[derive(Debug, Default)]
+struct All {
+    heard: Vec<Heard>,
+    of_store: Vec<StoreEvent>,
+}
+
+/// An event of a key that a [`RecordingMetrics`] has heard. Durations are zero without
+/// [`RecordingMetrics::with_durations`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Heard {
-    /// The cache answered, this long after it was asked.
-    Hit(Duration),
-    /// The cache had no answer, this long after it was asked.
-    Miss(Duration),
-    /// An entity was stored, which took this long.
-    Stored(Duration),
-    /// The key was invalidated, which took this long.
-    Invalidated(Duration),
-    /// The backend or the repository failed, with this text.
-    Error(String),
-    /// Any other event.
-    Event(CacheEvent),
+pub struct Heard {
+    /// The whole cache key, `user:42`.
+    pub key: String,
+    /// The namespace of the service, if it has one.
+    pub namespace: Option<String>,
+    /// The prefix of the entity, if it is known.
+    pub prefix: Option<&'static str>,
+    /// The strategy of the call, if it has one.
+    pub strategy: Option<CacheStrategy>,
+    /// What happened.
+    pub event: CacheEvent,
 }
 
 /// How often a [`RecordingMetrics`] has heard what.
@@ -121,23 +125,27 @@ impl RecordingMetrics {
 
     /// The failures of the backend and the repository, each with its key: `user:42`.
     pub fn errors(&self) -> Vec<(String, String)> {
-        self.all(|heard| match heard {
-            Heard::Error(text) => Some(text.clone()),
+        self.select(|event| match event {
+            CacheEvent::Failed { error, .. } | CacheEvent::LoadFailed { error, .. } => {
+                Some(error.clone())
+            }
             _ => None,
         })
     }
 
     /// The events that have no count of their own, each with its key.
     pub fn events(&self) -> Vec<(String, CacheEvent)> {
-        self.all(|heard| match heard {
-            Heard::Event(event) => Some(event.clone()),
-            _ => None,
-        })
+        self.select(|event| (Count::of(event) == Count::Events).then(|| event.clone()))
     }
 
-    /// Everything, in the order in which it was heard, each with its key.
-    pub fn heard(&self) -> Vec<(String, Heard)> {
-        self.lock().clone()
+    /// Everything that happened to keys, in the order in which it was heard.
+    pub fn heard(&self) -> Vec<Heard> {
+        self.lock().heard.clone()
+    }
+
+    /// Everything that happened to the store, in the order in which it was heard.
+    pub fn store_events(&self) -> Vec<StoreEvent> {
+        self.lock().of_store.clone()
     }
 
     /// How often it has heard what.
@@ -152,63 +160,73 @@ impl RecordingMetrics {
 
     /// Forgets everything.
     pub fn clear(&self) {
-        self.lock().clear();
+        *self.lock() = All::default();
     }
 
     fn count(&self, counts: impl Fn(&str) -> bool) -> HeardCounts {
         let mut counted = HeardCounts::default();
-        for (_, heard) in self.lock().iter().filter(|(key, _)| counts(key)) {
-            *match heard {
-                Heard::Hit(_) => &mut counted.hits,
-                Heard::Miss(_) => &mut counted.misses,
-                Heard::Stored(_) => &mut counted.stores,
-                Heard::Invalidated(_) => &mut counted.invalidations,
-                Heard::Error(_) => &mut counted.errors,
-                Heard::Event(_) => &mut counted.events,
+        let all = self.lock();
+        for heard in all.heard.iter().filter(|heard| counts(&heard.key)) {
+            *match Count::of(&heard.event) {
+                Count::Hits => &mut counted.hits,
+                Count::Misses => &mut counted.misses,
+                Count::Stores => &mut counted.stores,
+                Count::Invalidations => &mut counted.invalidations,
+                Count::Errors => &mut counted.errors,
+                Count::Events => &mut counted.events,
             } += 1;
         }
         counted
     }
 
-    fn all<O>(&self, wanted: impl Fn(&Heard) -> Option<O>) -> Vec<(String, O)> {
-        let heard = self.lock();
-        let wanted = |(key, heard): &(String, Heard)| Some((key.clone(), wanted(heard)?));
-        heard.iter().filter_map(wanted).collect()
+    fn select<O>(&self, wanted: impl Fn(&CacheEvent) -> Option<O>) -> Vec<(String, O)> {
+        let wanted = |heard: &Heard| Some((heard.key.clone(), wanted(&heard.event)?));
+        self.lock().heard.iter().filter_map(wanted).collect()
     }
 
-    fn hear(&self, key: &str, heard: Heard) {
-        self.lock().push((key.to_owned(), heard));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<(String, Heard)>> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
+/// Which count an event belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Count {
+    Hits,
+    Misses,
+    Stores,
+    Invalidations,
+    Errors,
+    Events,
+}
+
+impl Count {
+    fn of(event: &CacheEvent) -> Self {
+        match event {
+            CacheEvent::Hit { .. } => Self::Hits,
+            CacheEvent::Miss { .. } => Self::Misses,
+            CacheEvent::Stored { .. } => Self::Stores,
+            CacheEvent::Invalidated { .. } => Self::Invalidations,
+            CacheEvent::Failed { .. } | CacheEvent::LoadFailed { .. } => Self::Errors,
+            _ => Self::Events,
+        }
+    }
+}
+
 impl CacheMetrics for RecordingMetrics {
-    fn record_hit(&self, key: &str, duration: Duration) {
-        self.hear(key, Heard::Hit(duration));
+    fn record(&self, subject: &Subject<'_>, event: &CacheEvent) {
+        let heard = Heard {
+            key: subject.key.to_owned(),
+            namespace: subject.namespace.map(str::to_owned),
+            prefix: subject.prefix,
+            strategy: subject.strategy,
+            event: event.clone(),
+        };
+        self.lock().heard.push(heard);
     }
 
-    fn record_miss(&self, key: &str, duration: Duration) {
-        self.hear(key, Heard::Miss(duration));
-    }
-
-    fn record_set(&self, key: &str, duration: Duration) {
-        self.hear(key, Heard::Stored(duration));
-    }
-
-    fn record_delete(&self, key: &str, duration: Duration) {
-        self.hear(key, Heard::Invalidated(duration));
-    }
-
-    fn record_error(&self, key: &str, error: &str) {
-        self.hear(key, Heard::Error(error.to_owned()));
-    }
-
-    fn record_event(&self, key: &str, event: &CacheEvent) {
-        self.hear(key, Heard::Event(event.clone()));
+    fn record_store(&self, event: &StoreEvent) {
+        self.lock().of_store.push(event.clone());
     }
 
     fn wants_durations(&self) -> bool {

@@ -12,6 +12,7 @@ use super::kinds::Kinds;
 use super::moka::MokaMap;
 use super::quick::QuickMap;
 use super::stats::Stats;
+use super::watchers::Watchers;
 use super::{InMemoryBackend, Shared};
 use crate::backend::EntityTypes;
 
@@ -128,6 +129,7 @@ impl InMemoryBuilder {
                 listener: self.listener,
                 types: EntityTypes::new(),
                 kinds: Kinds::default(),
+                watchers: Watchers::default(),
             }),
         }
     }

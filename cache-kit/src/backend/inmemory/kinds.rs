@@ -12,8 +12,9 @@ pub(super) struct Kinds(RwLock<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// What stands before the ids of a tag. Few: one for each type and namespace.
-    heads: HashMap<Tag, Box<str>>,
+    /// What stands before the ids of a tag, and the prefix of the type. Few: one for each type and
+    /// namespace.
+    heads: HashMap<Tag, (Box<str>, &'static str)>,
     /// What makes the key of a text, for each type.
     types: Vec<fn(&str) -> MapKey>,
 }
@@ -25,7 +26,8 @@ impl Kinds {
         if !self.known().heads.contains_key(&key.tag()) {
             let parse: fn(&str) -> MapKey = MapKey::of::<T>;
             let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            known.heads.insert(key.tag(), head.into());
+            let head = (head.into(), T::cache_prefix());
+            known.heads.insert(key.tag(), head);
             if !known
                 .types
                 .iter()
@@ -45,7 +47,14 @@ impl Kinds {
 
     /// The text of a key that has been leased.
     pub(super) fn text(&self, key: &MapKey) -> String {
-        key.text(self.known().heads.get(&key.tag()).map_or("", |head| head))
+        let known = self.known();
+        let head = known.heads.get(&key.tag());
+        key.text(head.map_or("", |(head, _)| head))
+    }
+
+    /// What stands before the id of a key that has been leased, and the prefix of its type.
+    pub(super) fn head(&self, key: &MapKey) -> Option<(Box<str>, &'static str)> {
+        self.known().heads.get(&key.tag()).cloned()
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {

@@ -13,12 +13,13 @@ mod quick;
 mod ratios;
 mod slot;
 mod stats;
+mod watchers;
 
 use std::any::Any;
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quick_cache::Equivalent;
@@ -32,6 +33,7 @@ use crate::entity::CacheEntity;
 use crate::entry::{Entry, Freshness};
 use crate::error::{Error, Result};
 use crate::key::CacheKey;
+use crate::observability::CacheMetrics;
 use crate::unwind::caught;
 
 pub use builder::{Evicted, InMemoryBuilder, Weighed};
@@ -45,6 +47,7 @@ use key::{BytesKey, LookUp, MapKey, NumberKey, look_up};
 use kinds::Kinds;
 use slot::Slot;
 use stats::Stats;
+use watchers::Watchers;
 
 /// Keeps entries in this process: bounded, shared by its clones, typed.
 ///
@@ -94,6 +97,8 @@ struct Shared {
     listener: Option<EvictionListener>,
     types: EntityTypes,
     kinds: Kinds,
+    /// Who hears of evictions, beside `listener`.
+    watchers: Watchers,
 }
 
 /// The right to store under one key of an [`InMemoryBackend`]; given up when it is dropped.
@@ -234,6 +239,7 @@ impl CacheBackend for InMemoryBackend {
         entry: Entry<T>,
         now: Timestamp,
     ) -> Result<Stored> {
+        self.shared.watchers.at(now);
         if entry.expires <= now {
             return Ok(self.shared.remove_under(&lease.0));
         }
@@ -257,6 +263,10 @@ impl CacheBackend for InMemoryBackend {
 
     fn default_ttl(&self) -> Option<Duration> {
         self.shared.default_ttl
+    }
+
+    fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.shared.watchers.add(listener);
     }
 
     fn entries(&self) -> Option<u64> {
@@ -425,6 +435,7 @@ impl Shared {
         for Gone { key, slot, evicted } in gone {
             let Some(cause) = evicted else { continue };
             self.stats.evictions.add(1);
+            self.watchers.tell(&self.kinds, &key, slot.created(), cause);
             if let Some(listener) = &self.listener {
                 let text = self.kinds.text(&key);
                 // If the listener panics, it misses this eviction and the call goes on.

@@ -69,6 +69,10 @@ impl Slot {
         self.weight.0 = self.weight.0 & PINNED | weight.min(!PINNED);
     }
 
+    pub(super) fn created(&self) -> Timestamp {
+        self.created
+    }
+
     #[inline]
     pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
         now < self.stale_from && now < self.expires

@@ -11,6 +11,7 @@ use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::expander::CacheExpander;
 use crate::expander::call::{Answer, Call, Refresh, calls_of};
+use crate::expander::report::Of;
 use crate::flight::{Leader, Pulse};
 use crate::observability::Degraded;
 use crate::policy::OperationConfig;
@@ -58,6 +59,7 @@ pub(in crate::expander) struct OwnLoad<B: CacheBackend, T: CacheEntity> {
     group: Vec<Led<B>>,
     query: Query,
     config: OperationConfig,
+    of: Of,
 }
 
 /// A load that goes on in a task.
@@ -123,6 +125,7 @@ where
             group,
             query: self.query,
             config: *self.config,
+            of: self.of,
         };
         match tasks.load(Box::new(load)) {
             Ok(answers) => {
@@ -196,6 +199,8 @@ impl<B: CacheBackend, T: CacheEntity> OwnLoad<B, T> {
             named,
             tasks: None,
             query: self.query,
+            of: self.of,
+            background: false,
             config: &self.config,
             leads: AtomicBool::new(false),
         };

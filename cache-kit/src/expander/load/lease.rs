@@ -1,6 +1,7 @@
 //! The leases of a group: takes them, and waits while another process holds one.
 
 use std::mem;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use crate::policy::State;
 use crate::repository::DataRepository;
 use crate::strategy::{LeaseReply, LeaseStep, after_lease};
 use crate::together::behind_the_others;
+use crate::trace::Span;
 
 use super::{Completed, HeldLease, Led, Loads, Then, commands, timer};
 
@@ -160,7 +162,8 @@ where
             (key, LeaseRequest { id, take, now })
         };
         let requests: Vec<_> = asking.iter().map(request).collect();
-        commands::lease::<T, B>(backend, &requests).await
+        let leasing = pin!(commands::lease::<T, B>(backend, &requests));
+        Span::lease(requests.len()).around(leasing).await
     }
 
     /// Applies an answer to its call, and tells the listener.
@@ -175,9 +178,7 @@ where
         let take = led.miss.take.unwrap_or(Take::Over);
         if let (Take::Invalidating, Ok(Leased::Granted { .. } | Leased::NoRoom)) = (take, &answer) {
             led.invalidated = Some(Invalidated::Done.within(expander.backend.scope()));
-            if let Some(listener) = &expander.listener {
-                listener.invalidated(key, since);
-            }
+            expander.tell_invalidated(self.of, key, since);
         }
         let strict = self.config.strict_invalidation;
         let reply = match &answer {
@@ -191,10 +192,10 @@ where
         };
         match &answer {
             Ok(Leased::Pending) => {
-                expander.event(key, CacheEvent::InvalidationPending);
+                expander.tell(self.of, key, &CacheEvent::InvalidationPending);
                 led.degraded.invalidation_pending = true;
             }
-            Err(error) => expander.report(key, error),
+            Err(error) => expander.tell_failure(self.of, key, error),
             Ok(_) => {}
         }
         match (after_lease(take, reply), answer) {
@@ -225,7 +226,12 @@ where
             .map(|led| self.calls[led.miss.slot].key)
             .collect();
         let now = self.expander.clock.now();
-        let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
+        let looking = pin!(commands::get_again::<T, B>(
+            &self.expander.backend,
+            &keys,
+            now
+        ));
+        let answers = Span::look_up(keys.len()).around(looking).await;
         let mut missing = Vec::new();
         for (mut led, answer) in group.into_iter().zip(answers) {
             led.standing = match self.again(answer, now) {

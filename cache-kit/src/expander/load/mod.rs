@@ -27,13 +27,15 @@ use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::flight::{Place, Pulse, Tick, View, beating};
-use crate::observability::{CacheEvent, Degraded, Outcome, Source};
+use crate::observability::{CacheEvent, Degraded, Forwarded, Outcome, Source};
 use crate::repository::DataRepository;
 use crate::shards::TaggedKey;
 use crate::strategy::{Rescue, after_failed_load};
 use crate::together::Together;
+use crate::trace::Span;
 
 use super::call::{Answer, Call};
+use super::report::Of;
 use super::{CacheExpander, OperationConfig};
 
 use elsewhere::Elsewhere;
@@ -86,9 +88,21 @@ pub(super) struct Miss {
     pub(super) alone: bool,
     /// Whether its entry is within its time to live.
     pub(super) ahead: bool,
+    /// Whether the look-up found an entry past its time.
+    pub(super) expired: bool,
 }
 
 impl Miss {
+    /// Why the repository is asked for it.
+    fn forwarded(&self) -> Forwarded {
+        match (self.take, self.view) {
+            (Some(Take::Invalidating), _) => Forwarded::Request,
+            (_, None) => Forwarded::Bypass,
+            _ if self.expired => Forwarded::Stale,
+            _ => Forwarded::Miss,
+        }
+    }
+
     /// A key of a cold cache: there is probably nothing, which the lease finds out. Where another call
     /// of this process has a lease, it looks up after all.
     pub(super) fn unseen(slot: usize, take: Take, began: Tick) -> Self {
@@ -115,6 +129,7 @@ impl Miss {
             looks: 0,
             alone: false,
             ahead: false,
+            expired: false,
         }
     }
 
@@ -123,6 +138,7 @@ impl Miss {
         Self {
             view: Some(view),
             ahead,
+            expired: !ahead,
             ..Self::without_look_up(slot, Take::Over)
         }
     }
@@ -146,6 +162,10 @@ pub(super) struct Loads<'c, B: CacheBackend, T: CacheEntity, R: ?Sized> {
     pub(super) named: &'static str,
     /// Runs loads in tasks of their own, if the repository outlives the call.
     pub(super) tasks: Option<&'c dyn Tasks<B, T>>,
+    /// The call, for what is told of it.
+    pub(super) of: Of,
+    /// Whether no caller hears of a load that fails.
+    pub(super) background: bool,
     pub(super) query: Query,
     pub(super) config: &'c OperationConfig,
     /// Whether this call has begun a load itself, which ends with it.
@@ -342,7 +362,7 @@ where
                 let deadline = self.deadline();
                 let error = format!("another call's load gave no answer within {deadline:?}");
                 let error = Error::Timeout(error).during("load", key);
-                self.expander.report(key, &error);
+                self.expander.tell_failure(self.of, key, &error);
                 self.stale_or_error(miss, error).await?
             }
         };
@@ -376,7 +396,12 @@ where
             .collect();
         let looked = self.expander.flights.tick();
         let now = self.expander.clock.now();
-        let answers = commands::get_again::<T, B>(&self.expander.backend, &keys, now).await;
+        let looking = pin!(commands::get_again::<T, B>(
+            &self.expander.backend,
+            &keys,
+            now
+        ));
+        let answers = Span::look_up(keys.len()).around(looking).await;
         let then = |(mut miss, answer): (Miss, _)| {
             let seen = match self.again(answer, now) {
                 lease::Again::Fresh(entry) => {
@@ -408,7 +433,7 @@ where
         let source = if completed.cached {
             Source::Cache
         } else {
-            self.expander.event(key, CacheEvent::Shared);
+            self.expander.tell(self.of, key, &CacheEvent::Shared);
             Source::Shared
         };
         let outcome = Outcome::of(source);
@@ -426,7 +451,10 @@ where
         mut degraded: Degraded,
     ) -> Then<B, T> {
         degraded.read = miss.read_failed;
-        let outcome = outcome.degraded_by(degraded).ahead(miss.ahead);
+        let outcome = outcome
+            .degraded_by(degraded)
+            .ahead(miss.ahead)
+            .forwarded_for(miss.forwarded());
         let outcome = match &value {
             Some(_) => outcome.aged(created, self.expander.clock.now()),
             None => outcome,
@@ -443,7 +471,10 @@ where
             Rescue::Fail => Err(error),
             Rescue::ServeStale => {
                 let key = self.calls[miss.slot].key;
-                let stale = self.expander.stale_instead::<T>(key, self.config).await;
+                let stale = self
+                    .expander
+                    .stale_instead::<T>(self.of, key, self.config)
+                    .await;
                 Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
             }
         }

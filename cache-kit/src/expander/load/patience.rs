@@ -54,7 +54,8 @@ where
         for (slot, (value, outcome)) in slots.into_iter().zip(stale) {
             if answers[slot].is_none() {
                 let refreshing = outcome.is_stale();
-                self.expander.report_stale(self.calls[slot].key, outcome);
+                self.expander
+                    .report_stale(self.of, self.calls[slot].key, outcome);
                 answers[slot] = Some((value, outcome.refreshing(refreshing)));
             }
         }

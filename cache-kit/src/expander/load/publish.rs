@@ -1,6 +1,7 @@
 //! Publishes loaded rows: to all followers, and to the cache.
 
 use std::any::type_name;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::observability::{CacheEvent, Degraded, Outcome, Source, StoreResult};
 use crate::policy::{Validity, lifetime};
 use crate::repository::DataRepository;
+use crate::trace::Span;
 use crate::unwind::caught_saying;
 
 use super::retry::Fetched;
@@ -33,11 +35,12 @@ where
     R: DataRepository<T> + ?Sized,
 {
     /// Answers all followers, then stores. A row that fails its validation is an error of its own
-    /// key.
+    /// key. The load took `duration`, if a listener wants to know.
     pub(super) async fn publish_and_store(
         &self,
         group: Vec<Led<B>>,
         fetched: Fetched<Vec<Option<T>>>,
+        duration: Duration,
     ) -> Result<Vec<Then<B, T>>> {
         let created = fetched.created;
         let mut published = Vec::with_capacity(group.len());
@@ -55,6 +58,10 @@ where
             // can affect the followers.
             led.leader
                 .complete(Ok(Completed::of(&value, created, false)));
+            let found = value.is_some();
+            let loaded = CacheEvent::Loaded { found, duration };
+            self.expander
+                .tell(self.of, self.calls[led.miss.slot].key, &loaded);
             published.push(Published {
                 led,
                 value,
@@ -85,7 +92,7 @@ where
         }
         let mut failed = None;
         for (led, error) in unfit {
-            match self.fail(vec![led], error).await {
+            match self.fail(vec![led], error, duration).await {
                 Ok(answered) => then.extend(answered),
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -130,7 +137,9 @@ where
         if !stores.is_empty() {
             let since = self.expander.stopwatch();
             let now = self.expander.clock.now();
-            let answers = commands::store::<T, B>(&self.expander.backend, stores, now).await;
+            let span = Span::store(stores.len());
+            let storing = pin!(commands::store::<T, B>(&self.expander.backend, stores, now));
+            let answers = span.around(storing).await;
             for ((place, held), answer) in places.into_iter().zip(answers) {
                 held.answered(answer.as_ref().err());
                 let row = &mut published[place];
@@ -186,28 +195,30 @@ where
         answer: Result<Stored>,
         degraded: &mut Degraded,
     ) -> StoreResult {
+        let expander = self.expander;
         match answer {
             Ok(Stored::Stored) => {
-                if let Some(listener) = &self.expander.listener {
-                    listener.stored(key, since);
-                }
+                expander.tell_stored(self.of, key, since);
                 StoreResult::Stored
             }
             Ok(Stored::Fenced) => {
-                self.expander.event(key, CacheEvent::Fenced);
+                expander.tell(self.of, key, &CacheEvent::Fenced);
                 StoreResult::Fenced
             }
             Ok(Stored::TooLarge) => {
-                self.expander.event(key, CacheEvent::TooLarge);
+                expander.tell(self.of, key, &CacheEvent::TooLarge);
                 StoreResult::TooLarge
             }
             Err(error) => {
-                self.expander.report(key, &error);
-                if let Error::SerializationError(reason) = error {
-                    let entity = type_name::<T>();
-                    let unstorable = CacheEvent::Unstorable { entity, reason };
-                    self.expander.event(key, unstorable);
-                }
+                expander.tell_failure(self.of, key, &error);
+                let event = match error {
+                    Error::SerializationError(reason) => CacheEvent::Unstorable {
+                        entity: type_name::<T>(),
+                        reason,
+                    },
+                    _ => CacheEvent::NotStored,
+                };
+                expander.tell(self.of, key, &event);
                 degraded.store = true;
                 StoreResult::Failed
             }
@@ -231,7 +242,7 @@ where
             // A second try would fail in the same way.
             held.answered(None);
             if let Err(error) = answer {
-                self.expander.report(key, &error);
+                self.expander.tell_failure(self.of, key, &error);
             }
         }
     }

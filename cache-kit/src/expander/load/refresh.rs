@@ -75,11 +75,12 @@ where
             for ((slot, (value, outcome), since), ahead) in found.into_iter().zip(ahead) {
                 let key = self.calls[slot].key;
                 let outcome = outcome.refreshing(begun).ahead(begun && ahead);
-                expander.report_meanwhile(key, outcome, since);
+                let answer = (value, outcome);
+                expander.report_meanwhile(self.of, key, &answer, since);
                 if !begun {
-                    expander.event(key, CacheEvent::RefreshSkipped);
+                    expander.tell(self.of, key, &CacheEvent::RefreshSkipped);
                 }
-                next.push((slot, Next::Answer((value, outcome))));
+                next.push((slot, Next::Answer(answer)));
             }
             return (next, Vec::new());
         }
@@ -97,21 +98,20 @@ where
                 .map(|due| Miss { stale: true, ..due }),
         );
         for miss in misses {
-            if let (Some(listener), Some((_, since))) = (&expander.listener, found.get(&miss.slot))
-            {
-                listener.miss(self.calls[miss.slot].key, *since);
+            if let Some((_, since)) = found.get(&miss.slot) {
+                expander.tell_miss(self.of, self.calls[miss.slot].key, *since);
             }
             next.push((miss.slot, Next::Load(miss)));
         }
         for (slot, answer) in claimed.answered {
-            expander.report_meanwhile(self.calls[slot].key, answer.1, None);
+            expander.report_meanwhile(self.of, self.calls[slot].key, &answer, None);
             next.push((slot, Next::Answer(answer)));
         }
         for slot in claimed.elsewhere {
             if let Some(((value, outcome), since)) = found.remove(&slot) {
-                let outcome = outcome.refreshing(true);
-                expander.report_meanwhile(self.calls[slot].key, outcome, since);
-                next.push((slot, Next::Answer((value, outcome))));
+                let answer = (value, outcome.refreshing(true));
+                expander.report_meanwhile(self.of, self.calls[slot].key, &answer, since);
+                next.push((slot, Next::Answer(answer)));
             }
         }
         (next, claimed.rights)
@@ -147,7 +147,8 @@ where
             match right {
                 Beside::Theirs => {
                     let key = self.calls[slot].key;
-                    self.expander.event(key, CacheEvent::RefreshedElsewhere);
+                    self.expander
+                        .tell(self.of, key, &CacheEvent::RefreshedElsewhere);
                     ours.leave_elsewhere(self.expander.clock.now());
                     claimed.elsewhere.push(slot);
                 }
@@ -182,7 +183,8 @@ where
                         over.push(right);
                         continue;
                     }
-                    self.expander.event(key, CacheEvent::Refreshing { ahead });
+                    self.expander
+                        .tell(self.of, key, &CacheEvent::Refreshing { ahead });
                     claimed.due.push(Miss::of_entry(slot, view(fence), ahead));
                     claimed.rights.push(right);
                 }
@@ -195,7 +197,7 @@ where
                 }
                 // The store has failed since, so nothing can be stored.
                 Err(error) => {
-                    self.expander.report(key, &error);
+                    self.expander.tell_failure(self.of, key, &error);
                     claimed.gone.push(Miss {
                         take: None,
                         read_failed: true,

@@ -1,10 +1,15 @@
 //! The load of a group.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
+use crate::expander::report::elapsed;
 use crate::observability::CacheEvent;
 use crate::repository::DataRepository;
+use crate::trace::Span;
 
 use super::retry::{Fetched, load_with_retries};
 use super::{Led, Loads, Query, Then};
@@ -22,24 +27,23 @@ where
             return Ok(Vec::new());
         }
         let since = self.expander.stopwatch();
+        let span = Span::load(slots.len());
         let fetched = match self.query {
             Query::One => {
                 let id = self.calls[slots[0]].id;
                 let row = || async { Ok(vec![self.repository.fetch_by_id(id).await?]) };
-                self.within_deadline(&slots, row).await
+                span.around(pin!(self.within_deadline(&slots, row))).await
             }
             Query::Many => {
                 let id = |slot: &usize| self.calls[*slot].id.clone();
                 let ids: Vec<T::Key> = slots.iter().map(id).collect();
-                self.within_deadline(&slots, || self.repository.fetch_by_ids(&ids))
-                    .await
+                let rows = || self.repository.fetch_by_ids(&ids);
+                span.around(pin!(self.within_deadline(&slots, rows))).await
             }
         };
         match fetched {
             Ok(fetched) if fetched.value.len() == slots.len() => {
-                let duration = since.map_or_else(Default::default, |since| since.elapsed());
-                self.report_each(&slots, &CacheEvent::Loaded { duration });
-                self.publish_and_store(group, fetched).await
+                self.publish_and_store(group, fetched, elapsed(since)).await
             }
             Ok(fetched) => {
                 let error = Error::RepositoryError(format!(
@@ -49,9 +53,9 @@ where
                     slots.len(),
                     self.named,
                 ));
-                self.fail(group, error).await
+                self.fail(group, error, elapsed(since)).await
             }
-            Err(error) => self.fail(group, error).await,
+            Err(error) => self.fail(group, error, elapsed(since)).await,
         }
     }
 
@@ -63,18 +67,29 @@ where
     where
         L: Future<Output = Result<Vec<Option<T>>>>,
     {
-        let retried = |retry| self.report_each(slots, &CacheEvent::Retried { retry });
+        let retried = |retry| {
+            for slot in slots {
+                let key = self.calls[*slot].key;
+                self.expander
+                    .tell(self.of, key, &CacheEvent::Retried { retry });
+            }
+        };
         let clock = &self.expander.clock;
         load_with_retries(rows, self.config.retries, self.deadline(), clock, retried).await
     }
 
-    /// All followers get the error, with the key of their flight.
-    pub(super) async fn fail(&self, group: Vec<Led<B>>, error: Error) -> Result<Vec<Then<B, T>>> {
+    /// All followers get the error, with the key of their flight. The load took `duration`.
+    pub(super) async fn fail(
+        &self,
+        group: Vec<Led<B>>,
+        error: Error,
+        duration: Duration,
+    ) -> Result<Vec<Then<B, T>>> {
         let mut releases = Vec::new();
         for led in &group {
             let key = self.calls[led.miss.slot].key;
+            self.tell_failed(led, key, &error, duration);
             let error = error.clone().during("load", key);
-            self.expander.report(key, &error);
             led.leader.complete(Err(error));
             releases.extend(led.leader.take_lease().map(|held| (key, held)));
         }
@@ -98,11 +113,20 @@ where
         Ok(then)
     }
 
-    fn report_each(&self, slots: &[usize], event: &CacheEvent) {
-        if let Some(listener) = &self.expander.listener {
-            for slot in slots {
-                listener.event(self.calls[*slot].key, event);
-            }
+    /// Tells that a load has failed.
+    fn tell_failed(&self, led: &Led<B>, key: &str, error: &Error, duration: Duration) {
+        let reports = &self.expander.reports;
+        let subject = self.expander.subject(self.of, key);
+        if led.miss.stale || self.background {
+            reports.log.hidden(&subject, error);
+        }
+        if reports.is_heard() {
+            let event = CacheEvent::LoadFailed {
+                kind: error.kind(),
+                error: error.clone().during("load", key).to_string(),
+                duration,
+            };
+            reports.tell(&subject, &event);
         }
     }
 }

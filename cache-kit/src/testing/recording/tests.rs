@@ -1,5 +1,7 @@
 //! What a listener has heard.
 
+use std::time::Duration;
+
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
@@ -36,10 +38,12 @@ async fn it_keeps_what_it_hears_with_its_key() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].0, "user:3");
     assert!(errors[0].1.contains("away"), "{errors:?}");
-    let loaded = CacheEvent::Loaded {
+    let loaded = |found| CacheEvent::Loaded {
+        found,
         duration: Duration::ZERO,
     };
-    let events = ["user:1", "user:2"].map(|key| (key.to_owned(), loaded.clone()));
+    let events = [("user:1", true), ("user:2", false)];
+    let events = events.map(|(key, found)| (key.to_owned(), loaded(found)));
     assert_eq!(metrics.events(), events);
     let of_first = HeardCounts {
         hits: 1,
@@ -52,13 +56,14 @@ async fn it_keeps_what_it_hears_with_its_key() {
     assert_eq!(metrics.counts_of("user:1"), of_first);
     assert_eq!(metrics.counts_of("user:3").errors, 1);
     assert_eq!(metrics.counts_of("user:"), HeardCounts::default());
-    let heard: Vec<Heard> = metrics
-        .heard()
-        .into_iter()
-        .map(|(_, heard)| heard)
-        .collect();
-    let hit = Heard::Hit(Duration::ZERO);
-    assert_eq!(heard.iter().position(|heard| *heard == hit), Some(3));
+    let heard = metrics.heard();
+    let is_hit = |heard: &Heard| matches!(heard.event, CacheEvent::Hit { .. });
+    assert_eq!(heard.iter().position(is_hit), Some(3));
+    assert_eq!(
+        (heard[3].key.as_str(), heard[3].prefix),
+        ("user:1", Some("user"))
+    );
+    assert_eq!(heard[3].strategy, Some(CacheStrategy::Refresh));
     metrics.clone().clear();
     assert_eq!((metrics.counts(), metrics.heard()), Default::default());
 }
@@ -74,7 +79,7 @@ async fn durations_are_zero_unless_it_asks_for_them() {
         table.slow(Duration::from_millis(2));
         users.get(&1).await.expect("a row");
         let events = metrics.events();
-        let [(_, CacheEvent::Loaded { duration })] = &events[..] else {
+        let [(_, CacheEvent::Loaded { duration, .. })] = &events[..] else {
             unreachable!("{events:?}");
         };
         assert_eq!(!duration.is_zero(), wants, "{duration:?}");

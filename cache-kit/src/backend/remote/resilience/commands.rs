@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::again::{account_of_both, account_of_many, account_of_one, twice, twice_each};
 use super::pending::Way;
+use super::tell::{GET, INVALIDATE, LEASE, RELEASE, STORE};
 use super::unconfirmed::Unconfirmed;
 use super::{GuardedStore, breaker_is_open};
 use crate::answers::all_failed;
@@ -25,13 +26,13 @@ impl<S: ByteStore> GuardedStore<S> {
         &'a self,
         key: &'a str,
     ) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send + 'a {
-        self.run(key, move || self.inner().get(key))
+        self.run(key, GET, move || self.inner().get(key))
     }
 
     /// The values under `keys`, of which there are no more than fit into one command.
     pub(in super::super) async fn get_many(&self, keys: &[&str]) -> Values {
         let get = |keys: Vec<_>| async move { self.inner().get_many(&keys).await };
-        self.run_many(keys, get).await
+        self.run_many(keys, GET, get).await
     }
 
     /// Puts the bytes that `placeholder` gives under `key`, unless an entry or a placeholder is there.
@@ -50,7 +51,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 .await?;
             Ok((claim, fence))
         };
-        self.run(key, claim).await
+        self.run(key, LEASE, claim).await
     }
 
     /// Puts the bytes that `placeholder` gives under `key`, whatever is there. If that fails, the
@@ -83,7 +84,7 @@ impl<S: ByteStore> GuardedStore<S> {
         value: &'a [u8],
         lifetime: Option<Duration>,
     ) -> impl Future<Output = Result<bool>> + Send + 'a {
-        self.run(key, move || {
+        self.run(key, STORE, move || {
             self.inner().compare_and_set(key, token, value, lifetime)
         })
     }
@@ -94,7 +95,9 @@ impl<S: ByteStore> GuardedStore<S> {
         key: &'a str,
         token: &'a S::Token,
     ) -> impl Future<Output = Result<bool>> + Send + 'a {
-        self.run(key, move || self.inner().compare_and_delete(key, token))
+        self.run(key, RELEASE, move || {
+            self.inner().compare_and_delete(key, token)
+        })
     }
 
     /// Runs a command for `key`: within the deadline, if the breaker admits it, and after a queued
@@ -102,7 +105,12 @@ impl<S: ByteStore> GuardedStore<S> {
     ///
     /// # Errors
     /// [`Error::BackendRefused`] also while the store refuses to delete what is under `key`.
-    async fn run<O, F>(&self, key: &str, command: impl Fn() -> F) -> Result<O>
+    async fn run<O, F>(
+        &self,
+        key: &str,
+        operation: &'static str,
+        command: impl Fn() -> F,
+    ) -> Result<O>
     where
         F: Future<Output = Result<O>>,
     {
@@ -121,25 +129,27 @@ impl<S: ByteStore> GuardedStore<S> {
             }
             twice(&command).await
         };
-        self.attempt(node, pin!(whole), account_of_one).await
+        self.attempt(node, operation, pin!(whole), account_of_one)
+            .await
     }
 
     /// [`run`](Self::run) for a command with many keys, each of which has its own answer.
     async fn run_many<'k, O, F>(
         &self,
         keys: &[&'k str],
+        operation: &'static str,
         command: impl Fn(Vec<&'k str>) -> F,
     ) -> Vec<Result<O>>
     where
         F: Future<Output = Vec<Result<O>>>,
     {
         let parts = match self.parts(keys) {
-            Parts::One(node) => return self.run_part(node, keys, &command).await,
+            Parts::One(node) => return self.run_part(node, keys, operation, &command).await,
             Parts::Several(parts) => parts,
         };
         let run = |node, keys: Vec<&'k str>| {
             let command = &command;
-            async move { self.run_part(node, &keys, command).await }
+            async move { self.run_part(node, &keys, operation, command).await }
         };
         Box::pin(at_once(keys.len(), parts, run)).await
     }
@@ -170,16 +180,19 @@ impl<S: ByteStore> GuardedStore<S> {
         &self,
         node: usize,
         keys: &[&'k str],
+        operation: &'static str,
         command: &impl Fn(Vec<&'k str>) -> F,
     ) -> Vec<Result<O>>
     where
         F: Future<Output = Vec<Result<O>>>,
     {
         if self.shared.is_troubled() {
-            return Box::pin(self.run_in_trouble(node, keys, command)).await;
+            return Box::pin(self.run_in_trouble(node, keys, operation, command)).await;
         }
         let whole = async { Ok(twice_each(keys, command).await) };
-        let answers = self.attempt(node, pin!(whole), account_of_many).await;
+        let answers = self
+            .attempt(node, operation, pin!(whole), account_of_many)
+            .await;
         answers.unwrap_or_else(|error| all_failed(keys.len(), &error))
     }
 
@@ -189,6 +202,7 @@ impl<S: ByteStore> GuardedStore<S> {
         &self,
         node: usize,
         keys: &[&'k str],
+        operation: &'static str,
         command: &impl Fn(Vec<&'k str>) -> F,
     ) -> Vec<Result<O>>
     where
@@ -227,7 +241,9 @@ impl<S: ByteStore> GuardedStore<S> {
             };
             Ok((deleted, answers))
         };
-        let answers = self.attempt(node, pin!(whole), account_of_both).await;
+        let answers = self
+            .attempt(node, operation, pin!(whole), account_of_both)
+            .await;
         let mut answers = match answers {
             Ok((_, answers)) => answers.into_iter(),
             Err(error) => return all_failed(keys.len(), &error),
@@ -274,7 +290,8 @@ impl<S: ByteStore> GuardedStore<S> {
         let answer = match self.admits(node) {
             Ok(()) => {
                 let command = pin!(twice(&command));
-                self.attempt(node, command, account_of_one).await
+                self.attempt(node, INVALIDATE, command, account_of_one)
+                    .await
             }
             Err(error) => Err(error),
         };
@@ -323,7 +340,10 @@ impl<S: ByteStore> GuardedStore<S> {
         let delete = |keys: Vec<_>| async move { self.inner().delete_many(&keys).await };
         let whole = async { Ok(twice_each(keys, &delete).await) };
         let answers = match self.admits(node) {
-            Ok(()) => self.attempt(node, pin!(whole), account_of_many).await,
+            Ok(()) => {
+                self.attempt(node, INVALIDATE, pin!(whole), account_of_many)
+                    .await
+            }
             Err(error) => Err(error),
         };
         answers.unwrap_or_else(|error| all_failed(keys.len(), &error))

@@ -7,6 +7,7 @@ mod commands;
 mod pending;
 mod state;
 mod tasks;
+mod tell;
 mod timer;
 mod unconfirmed;
 
@@ -15,7 +16,7 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -24,12 +25,12 @@ use crate::backend::Health;
 use crate::backend::NodeInfo;
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
-use crate::observability::{CacheEvent, CacheMetrics};
-use crate::unwind::caught;
+use crate::observability::CacheMetrics;
 
 use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
 use state::State;
+use tell::Told;
 use timer::within;
 
 /// How long a guarded store waits, and how much it keeps.
@@ -61,7 +62,7 @@ struct Shared<S> {
     /// Whether `state` knows of any trouble. While this is `false`, which is nearly always, a
     /// command takes no lock.
     troubled: AtomicBool,
-    listeners: Mutex<Vec<std::sync::Weak<dyn CacheMetrics>>>,
+    told: Told,
 }
 
 impl<S: ByteStore> GuardedStore<S> {
@@ -74,7 +75,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 made: Instant::now(),
                 state: Mutex::new(State::new(&policy)),
                 troubled: AtomicBool::new(false),
-                listeners: Mutex::default(),
+                told: Told::default(),
             }),
         }
     }
@@ -112,11 +113,9 @@ impl<S: ByteStore> GuardedStore<S> {
         self.shared.health()
     }
 
-    /// Tells `listener` what happens in the background.
-    pub(super) fn watch(&self, listener: std::sync::Weak<dyn CacheMetrics>) {
-        let mut listeners = self.shared.listeners();
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(listener);
+    /// Tells `listener` what happens to the store.
+    pub(super) fn watch(&self, listener: Weak<dyn CacheMetrics>) {
+        self.shared.told.watch(listener);
     }
 
     /// Whether the breaker of a node lets a command pass.
@@ -134,6 +133,7 @@ impl<S: ByteStore> GuardedStore<S> {
     async fn attempt<O>(
         &self,
         node: usize,
+        operation: &'static str,
         command: Pin<&mut impl Future<Output = Result<O>>>,
         account: impl Fn(&Result<O>) -> Account<'_>,
     ) -> Result<O> {
@@ -142,12 +142,14 @@ impl<S: ByteStore> GuardedStore<S> {
             store: Some(self),
             node,
         };
+        let since = self.shared.told.stopwatch();
         let answer = within(self.shared.policy.deadline, command).await;
         under_way.ended();
         let told = account(&answer);
+        self.shared.told.command(operation, since, &told);
         let clear = told.alive && told.refusal.is_none();
         if !clear || self.shared.is_troubled() {
-            self.shared.note(node, &told);
+            self.shared.note(node, operation, &told);
             if matches!(told.failure, Some(Error::Timeout(_))) {
                 self.suspect(node);
             }
@@ -162,12 +164,6 @@ impl<S: ByteStore> Shared<S> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listeners(&self) -> MutexGuard<'_, Vec<std::sync::Weak<dyn CacheMetrics>>> {
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(0).after(self.made.elapsed())
     }
@@ -176,11 +172,14 @@ impl<S: ByteStore> Shared<S> {
         self.troubled.load(Ordering::Acquire)
     }
 
-    /// Changes the state, and notes whether it knows of any trouble now.
+    /// Changes the state, notes whether it knows of any trouble now, and tells what has changed.
     fn change<O>(&self, change: impl FnOnce(&mut State) -> O) -> O {
         let mut state = self.lock();
         let changed = change(&mut state);
         self.troubled.store(!state.is_well(), Ordering::Release);
+        let news = state.news();
+        drop(state);
+        self.tell(news);
         changed
     }
 
@@ -203,8 +202,10 @@ impl<S: ByteStore> Shared<S> {
         health
     }
 
-    fn note(&self, node: usize, told: &Account<'_>) {
+    /// Notes what the answer to a command says of its node, and tells of a failure.
+    fn note(&self, node: usize, operation: &'static str, told: &Account<'_>) {
         let now = self.now();
+        self.tell_failure(node, operation, told);
         self.change(|state| state.note(node, told, now));
     }
 
@@ -238,14 +239,6 @@ impl<S: ByteStore> Shared<S> {
             }
         });
         answers
-    }
-
-    /// Tells all listeners, outside of the lock.
-    fn notify(&self, key: &str, event: &CacheEvent) {
-        let listeners = self.listeners().clone();
-        for listener in listeners.iter().filter_map(std::sync::Weak::upgrade) {
-            caught(|| listener.record_event(key, event));
-        }
     }
 }
 

@@ -21,6 +21,18 @@ pub(super) struct State {
     pub(super) last_refusal: Option<String>,
     /// The task that waits for the nodes to come back, and sends what waits.
     pub(super) recovery: Post,
+    /// What has changed and is to be told, outside of the lock.
+    news: Vec<News>,
+    /// How many waiting invalidations were told of.
+    told_pending: usize,
+}
+
+/// A change of the state that operators want to hear of.
+pub(super) enum News {
+    /// The breaker of a node has opened, after this error.
+    Opened(usize, String),
+    Closed(usize),
+    Pending(usize),
 }
 
 /// What is known about one node of a store.
@@ -81,7 +93,19 @@ impl State {
             given_up: 0,
             last_refusal: None,
             recovery: Post::default(),
+            news: Vec::new(),
+            told_pending: 0,
         }
+    }
+
+    /// What has changed since it was last asked.
+    pub(super) fn news(&mut self) -> Vec<News> {
+        let pending = self.pending.len();
+        if pending != self.told_pending {
+            self.told_pending = pending;
+            self.news.push(News::Pending(pending));
+        }
+        std::mem::take(&mut self.news)
     }
 
     /// The node of this number.
@@ -125,6 +149,7 @@ impl State {
 
     /// Notes what the answers of a node to a command say.
     pub(super) fn note(&mut self, node: usize, told: &Account<'_>, now: Timestamp) {
+        let closed = self.is_closed(node);
         let of_node = self.node(node);
         if told.alive {
             of_node.breaker.succeeded();
@@ -137,12 +162,34 @@ impl State {
         if told.failure.is_some() {
             of_node.breaker.failed(now, fastrand::f64());
         }
+        self.compare(node, closed);
         if told.alive {
             self.pending.forget(now);
             self.nodes.iter_mut().for_each(|node| node.forget(now));
         }
         if let Some(refusal) = told.refusal {
             self.last_refusal = Some(refusal.to_string());
+        }
+    }
+
+    /// A node is known not to answer, after this `error`.
+    pub(super) fn trip(&mut self, node: usize, error: String, now: Timestamp) {
+        let closed = self.is_closed(node);
+        let of_node = self.node(node);
+        of_node.breaker.trip(now, fastrand::f64());
+        of_node.last_error = Some(error);
+        self.compare(node, closed);
+    }
+
+    /// Notes if the breaker of a node has opened or closed.
+    fn compare(&mut self, node: usize, was_closed: bool) {
+        match (was_closed, self.is_closed(node)) {
+            (true, false) => {
+                let error = self.node(node).last_error.clone().unwrap_or_default();
+                self.news.push(News::Opened(node, error));
+            }
+            (false, true) => self.news.push(News::Closed(node)),
+            _ => {}
         }
     }
 

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 
 use super::again::{Account, account_of_many};
 use super::state::{Post, State};
+use super::tell::INVALIDATE;
 use super::timer::{pause, within};
 use super::{GuardedStore, Shared};
 use crate::backend::remote::byte_store::ByteStore;
 use crate::error::{Error, Result};
-use crate::observability::CacheEvent;
 use crate::together::join;
 
 /// How many queued invalidations go out in one command.
@@ -89,9 +89,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 if !duty.office.post(state).beat(duty.task, now) {
                     return;
                 }
-                let node = state.node(node);
-                node.breaker.trip(now, fastrand::f64());
-                node.last_error = Some(error.to_string());
+                state.trip(node, error.to_string(), now);
             });
             drop(duty);
             store.recover();
@@ -109,7 +107,7 @@ async fn recovery<S: ByteStore>(duty: Duty<S>) {
         let now = shared.now();
         let given_up = shared.give_up();
         for key in given_up {
-            shared.notify(&key, &CacheEvent::InvalidationGivenUp);
+            shared.tell_given_up(&key);
         }
         let step = shared.change(|state| state.next_step(duty.task, now));
         let well = match step {
@@ -167,7 +165,7 @@ impl<S: ByteStore> Shared<S> {
         let ask = |node| async move {
             let back = self.ping(node).await.is_ok();
             if back {
-                self.note(node, &Account::of([None]));
+                self.note(node, INVALIDATE, &Account::of([None]));
             }
             back
         };
@@ -192,7 +190,7 @@ impl<S: ByteStore> Shared<S> {
             let sending = async { Ok(self.delete(batch).await) };
             let answers = within(self.policy.deadline, pin!(sending)).await;
             let told = account_of_many(&answers);
-            self.note(node, &told);
+            self.note(node, INVALIDATE, &told);
             told.alive
         };
         let alive = join(parts.into_iter().map(send), usize::MAX).await;

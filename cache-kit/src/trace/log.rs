@@ -1,0 +1,235 @@
+//! [`Log`]: warnings about a cache that cannot do its work. Everything here would otherwise go
+//! unnoticed, since the repository answers in its place. Each is limited for itself.
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+#[cfg(feature = "codec")]
+use tracing::info;
+use tracing::{error, warn};
+
+use super::limits::Limits;
+use crate::error::Error;
+use crate::lease::MissReason;
+#[cfg(feature = "codec")]
+use crate::observability::StoreEvent;
+use crate::observability::{CacheEvent, Subject};
+
+/// The warnings of one service or one store.
+pub(crate) struct Log {
+    limits: Mutex<Limits<Topic>>,
+    made: Instant,
+    shows_keys: bool,
+}
+
+/// What a warning is about: its kind, what it says more exactly, and an entity or a server.
+type Topic = (&'static str, &'static str, Box<str>);
+
+impl Log {
+    /// Shows keys and what errors say of them from now on.
+    pub(crate) fn show_keys(&mut self) {
+        self.shows_keys = true;
+    }
+
+    /// What happened to a key, if it is worth a warning.
+    pub(crate) fn key(&self, subject: &Subject<'_>, event: &CacheEvent) {
+        let (kind, detail) = match event {
+            CacheEvent::Unstorable { entity, .. } => ("unstorable", *entity),
+            CacheEvent::TooLarge => ("too large", ""),
+            CacheEvent::InvalidationPending => ("pending", ""),
+            CacheEvent::InvalidationGivenUp => ("given up", ""),
+            CacheEvent::Discarded { reason } => ("discarded", discarded(*reason)),
+            _ => return,
+        };
+        let about = subject.prefix.unwrap_or_default();
+        let count = match event {
+            CacheEvent::Discarded { .. } => match self.piles_up(kind, detail, about) {
+                Some(count) => count,
+                None => return,
+            },
+            _ => 1,
+        };
+        let Some(left_out) = self.admit(kind, detail, about) else {
+            return;
+        };
+        let entity = subject.prefix;
+        let namespace = subject.namespace;
+        let key = self.shows_keys.then_some(subject.key);
+        match event {
+            CacheEvent::Unstorable { entity: of, reason } => warn!(
+                target: "cache_kit",
+                left_out,
+                cache.entity = entity,
+                cache.namespace = namespace,
+                cache.key = key,
+                entity.type_name = of,
+                reason,
+                "entities of this type are not cached: they could not be read back as they are"
+            ),
+            CacheEvent::TooLarge => warn!(
+                target: "cache_kit",
+                left_out,
+                cache.entity = entity,
+                cache.namespace = namespace,
+                cache.key = key,
+                "an entity was not cached: it is larger than the store takes"
+            ),
+            CacheEvent::InvalidationPending => warn!(
+                target: "cache_kit",
+                left_out,
+                cache.entity = entity,
+                cache.namespace = namespace,
+                cache.key = key,
+                "an invalidation has not reached the cache store, and will be sent again: other \
+                 processes may still see the old value"
+            ),
+            CacheEvent::InvalidationGivenUp => error!(
+                target: "cache_kit",
+                left_out,
+                cache.entity = entity,
+                cache.namespace = namespace,
+                cache.key = key,
+                "the cache store has refused an invalidation for too long, and it was given up: \
+                 the old value may be served until it expires"
+            ),
+            CacheEvent::Discarded { .. } => warn!(
+                target: "cache_kit",
+                left_out,
+                cache.entity = entity,
+                cache.namespace = namespace,
+                cache.key = key,
+                count,
+                "{detail}"
+            ),
+            _ => {}
+        }
+    }
+
+    /// A load failed, but no caller hears of it: a stale entry answers, or it ran in the background.
+    pub(crate) fn hidden(&self, subject: &Subject<'_>, error: &Error) {
+        let about = subject.prefix.unwrap_or_default();
+        let Some(left_out) = self.admit("hidden", "", about) else {
+            return;
+        };
+        warn!(
+            target: "cache_kit",
+            left_out,
+            cache.entity = subject.prefix,
+            cache.namespace = subject.namespace,
+            cache.key = self.shows_keys.then_some(subject.key),
+            error.kind = %error.kind(),
+            error = self.shows_keys.then(|| tracing::field::debug(error)),
+            "a load failed; older entries are served meanwhile"
+        );
+    }
+
+    /// What happened to the store, if it is worth a line.
+    #[cfg(feature = "codec")]
+    pub(crate) fn store(&self, event: &StoreEvent) {
+        match event {
+            StoreEvent::Failed {
+                node,
+                operation,
+                error,
+            } => {
+                if let Some(left_out) = self.admit("failed", "", node) {
+                    warn!(
+                        target: "cache_kit",
+                        left_out,
+                        cache.node = node,
+                        cache.operation = operation,
+                        error,
+                        "the cache store failed; the repository answers in its place"
+                    );
+                }
+            }
+            StoreEvent::Refused {
+                node,
+                operation,
+                error,
+            } => {
+                if let Some(left_out) = self.admit("refused", operation, node) {
+                    warn!(
+                        target: "cache_kit",
+                        left_out,
+                        cache.node = node,
+                        cache.operation = operation,
+                        error,
+                        "the cache store refused a command"
+                    );
+                }
+            }
+            StoreEvent::BreakerOpened { node, error } => {
+                if let Some(left_out) = self.admit("opened", "", node) {
+                    warn!(
+                        target: "cache_kit",
+                        left_out,
+                        cache.node = node,
+                        error,
+                        "the cache store does not answer: until it does, nothing is sent to it, \
+                         and the repository answers in its place"
+                    );
+                }
+            }
+            StoreEvent::BreakerClosed { node } => {
+                if let Some(left_out) = self.admit("closed", "", node) {
+                    info!(
+                        target: "cache_kit",
+                        left_out,
+                        cache.node = node,
+                        "the cache store answers again"
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn admit(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<u64> {
+        let now = self.made.elapsed();
+        self.limits().admit((kind, detail, about.into()), now)
+    }
+
+    fn piles_up(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<u64> {
+        let now = self.made.elapsed();
+        self.limits().piles_up((kind, detail, about.into()), now)
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Limits<Topic>> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What entries that cannot be used mean.
+fn discarded(reason: MissReason) -> &'static str {
+    match reason {
+        MissReason::OtherSchema => {
+            "many entries have another schema and are loaded again: another version of the service \
+             writes under the same keys, or did until lately"
+        }
+        MissReason::Invalid => "many entries do not pass their validation and are loaded again",
+        _ => {
+            "many entries cannot be read and are loaded again: something else writes under the \
+             same keys"
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            limits: Mutex::new(Limits::new()),
+            made: Instant::now(),
+            shows_keys: false,
+        }
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log")
+            .field("shows_keys", &self.shows_keys)
+            .finish_non_exhaustive()
+    }
+}
