@@ -152,7 +152,7 @@ fn service<K: Key>(engine: Engine, entities: u64) -> CacheService<InMemoryBacken
         .enable_time()
         .build();
     runtime.unwrap().block_on(async {
-        let mut rows = InMemoryRepository::new();
+        let rows = InMemoryRepository::new();
         for id in 0..entities {
             rows.insert(K::of(id), item::<K>(id));
             let mut feeder = SharedFeeder::<Item<K>>::new(K::of(id));

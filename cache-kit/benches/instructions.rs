@@ -223,7 +223,7 @@ fn filled<T: CacheEntity, B: CacheBackend>(
         .enable_time()
         .build()
         .unwrap();
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for entity in entities {
         let mut feeder = SharedFeeder::<T>::new(entity.cache_key());
         rows.insert(entity.cache_key(), entity);

@@ -1,16 +1,20 @@
 //! [`DataRepository`]: loads entities from their source.
 
+mod in_memory;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::key::is_unwritten;
+
+pub use in_memory::InMemoryRepository;
 
 /// Loads entities by key: a database, an HTTP service, a file.
 ///
@@ -276,85 +280,5 @@ where
 impl<T, F> fmt::Debug for FromFn<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FromFn").finish_non_exhaustive()
-    }
-}
-
-/// A repository of rows in memory, for tests. Clones share their rows.
-pub struct InMemoryRepository<T: CacheEntity> {
-    rows: Arc<RwLock<HashMap<T::Key, T>>>,
-}
-
-impl<T: CacheEntity> InMemoryRepository<T> {
-    /// A repository without rows.
-    pub fn new() -> Self {
-        Self {
-            rows: Arc::default(),
-        }
-    }
-
-    /// Inserts a row, and returns the one that it replaced.
-    pub fn insert(&mut self, id: T::Key, entity: T) -> Option<T> {
-        self.write().insert(id, entity)
-    }
-
-    /// Removes a row.
-    pub fn remove(&mut self, id: &T::Key) -> Option<T> {
-        self.write().remove(id)
-    }
-
-    /// Removes all rows.
-    pub fn clear(&mut self) {
-        self.write().clear();
-    }
-
-    /// How many rows there are.
-    pub fn len(&self) -> usize {
-        self.read().len()
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.read().is_empty()
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<T::Key, T>> {
-        self.rows.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, HashMap<T::Key, T>> {
-        self.rows.write().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<T: CacheEntity> DataRepository<T> for InMemoryRepository<T> {
-    async fn fetch_by_id(&self, id: &T::Key) -> Result<Option<T>> {
-        Ok(self.read().get(id).cloned())
-    }
-
-    async fn fetch_by_ids(&self, ids: &[T::Key]) -> Result<Vec<Option<T>>> {
-        let rows = self.read();
-        Ok(ids.iter().map(|id| rows.get(id).cloned()).collect())
-    }
-}
-
-impl<T: CacheEntity> Default for InMemoryRepository<T> {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<T: CacheEntity> Clone for InMemoryRepository<T> {
-    fn clone(&self) -> Self {
-        Self {
-            rows: Arc::clone(&self.rows),
-        }
-    }
-}
-
-impl<T: CacheEntity> fmt::Debug for InMemoryRepository<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InMemoryRepository")
-            .field("rows", &self.len())
-            .finish()
     }
 }

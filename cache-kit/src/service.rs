@@ -35,7 +35,7 @@ use crate::strategy::CacheStrategy;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> cache_kit::Result<()> {
-/// let mut users = InMemoryRepository::new();
+/// let users = InMemoryRepository::new();
 /// users.insert("user_001".to_string(), User { id: "user_001".to_string() });
 ///
 /// let cache = CacheService::new(InMemoryBackend::new());

@@ -104,7 +104,7 @@ fn of_hits(backend: impl CacheBackend) -> (usize, usize) {
         .unwrap();
     let service = CacheService::new(backend);
 
-    let mut users = InMemoryRepository::new();
+    let users = InMemoryRepository::new();
     let id = "user_001".to_owned();
     users.insert(
         id.clone(),
@@ -113,7 +113,7 @@ fn of_hits(backend: impl CacheBackend) -> (usize, usize) {
             name: "Ann".into(),
         },
     );
-    let mut products = InMemoryRepository::new();
+    let products = InMemoryRepository::new();
     products.insert(
         u64::MAX,
         Product {
@@ -123,12 +123,12 @@ fn of_hits(backend: impl CacheBackend) -> (usize, usize) {
     );
 
     let account = Account { id: AccountId(7) };
-    let mut accounts = InMemoryRepository::new();
+    let accounts = InMemoryRepository::new();
     accounts.insert(account.id, account.clone());
     let session = Session {
         id: uuid::Uuid::from_u128(u128::MAX / 7),
     };
-    let mut sessions = InMemoryRepository::new();
+    let sessions = InMemoryRepository::new();
     sessions.insert(session.id, session.clone());
 
     let mut by_newtype = SharedFeeder::<Account>::new(account.id);

@@ -151,7 +151,7 @@ async fn compare_services<T: CacheEntity<Key = u64>>(
     row: impl Fn(u64) -> T,
 ) {
     let bytes = postcard::to_stdvec(&row(1)).unwrap();
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for id in 0..ENTITIES {
         rows.insert(id, row(id));
     }

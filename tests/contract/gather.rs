@@ -137,7 +137,7 @@ async fn filled_within(deadline: Duration, rows: usize) -> (Gatekept, Service) {
     let store = Gatekept::new();
     let config = EncodedConfig::new().with_operation_deadline(deadline);
     let service = CacheService::new(Encoded::with_config(store.clone(), config));
-    let mut table = InMemoryRepository::new();
+    let table = InMemoryRepository::new();
     for version in 0..rows {
         let id = version.to_string();
         table.insert(id.clone(), row(&id, version as u64));
@@ -327,7 +327,7 @@ fn callers_of_a_runtime_that_stands_still_hold_no_others() {
 async fn a_value_that_was_large_the_last_time_is_sent_alone() {
     let (store, service) = filled(100).await;
     let large = "x".repeat(100_000);
-    let mut table = InMemoryRepository::new();
+    let table = InMemoryRepository::new();
     table.insert(large.clone(), row(&large, 7));
     let read_large = |service: Service| {
         let (large, table) = (large.clone(), table.clone());

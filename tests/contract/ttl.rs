@@ -48,7 +48,7 @@ async fn lives(
     let expander = CacheExpander::new(builder.build())
         .with_ttl_policy(policy)
         .with_clock(time.clock());
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert(1, Session { id: 1 });
     let rows = CountingRepository::new(rows);
     let mut feeder = GenericFeeder::<Session>::new(1);
@@ -133,7 +133,7 @@ async fn the_backends_default_is_for_types_that_say_nothing() {
 #[tokio::test]
 async fn a_time_to_live_of_zero_stores_nothing_and_holds_nothing() {
     let expander = CacheExpander::new(InMemoryBackend::new());
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert(1, Session { id: 1 });
     let mut feeder = GenericFeeder::<Session>::new(1);
     let never = OperationConfig::default().with_ttl(Duration::ZERO);

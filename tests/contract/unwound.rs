@@ -68,7 +68,7 @@ impl CacheEntity for Moody {
 type Service = CacheService<Encoded<MapStore>>;
 
 async fn read(service: &Service) -> Outcome {
-    let mut moods = InMemoryRepository::new();
+    let moods = InMemoryRepository::new();
     moods.insert(1, Moody(1));
     let mut feeder = SharedFeeder::<Moody>::new(1);
     let outcome = service

@@ -246,7 +246,7 @@ async fn every_form_of_repository_is_one() {
 
 #[tokio::test]
 async fn rows_in_memory_are_a_repository_for_tests() {
-    let mut repo = InMemoryRepository::<User>::new();
+    let repo = InMemoryRepository::<User>::new();
     repo.insert("user_001".to_string(), ann("user_001"));
     let cache = CacheService::new(InMemoryBackend::new());
     let mut feeder = SharedFeeder::<User>::new("user_001".to_owned());
@@ -265,7 +265,7 @@ async fn rows_in_memory_are_a_repository_for_tests() {
         Arc::ptr_eq(&loaded, &feeder.entity.unwrap()),
         "a hit copies nothing"
     );
-    let mut clone = repo.clone();
+    let clone = repo.clone();
     clone.remove(&"user_001".to_owned());
     assert!(repo.is_empty(), "clones share their rows");
 }
@@ -325,7 +325,7 @@ async fn a_namespace_keeps_two_services_apart() {
 fn without_a_runtime_a_load_is_a_clear_error() {
     let cache = CacheService::new(InMemoryBackend::new());
     let mut feeder = feeder("user_001");
-    let mut rows = InMemoryRepository::<User>::new();
+    let rows = InMemoryRepository::<User>::new();
     rows.insert("user_001".to_owned(), ann("user_001"));
     let call = cache.execute(&mut feeder, &rows, CacheStrategy::Refresh);
     let mut step = cache_kit_tests::Step::new(call);

@@ -253,7 +253,7 @@ async fn an_enum_and_a_unit_struct_are_entities() {
     use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
 
     let cache = CacheService::new(InMemoryBackend::new());
-    let mut animals = InMemoryRepository::<Animal>::new();
+    let animals = InMemoryRepository::<Animal>::new();
     for animal in [
         Animal::Cat { id: 7, lives: 9 },
         Animal::Dog(8),
@@ -271,7 +271,7 @@ async fn an_enum_and_a_unit_struct_are_entities() {
         Some(&Animal::Cat { id: 7, lives: 9 })
     );
 
-    let mut configs = InMemoryRepository::<Config>::new();
+    let configs = InMemoryRepository::<Config>::new();
     configs.insert("only", Config);
     let mut feeder = SharedFeeder::<Config>::new(Config.cache_key());
     cache
@@ -312,7 +312,7 @@ async fn instantiations_of_a_generic_entity_do_not_meet() {
     use cache_kit::{CacheService, CacheStrategy, SharedFeeder};
 
     let cache = CacheService::new(InMemoryBackend::new());
-    let mut texts = InMemoryRepository::<Page<String>>::new();
+    let texts = InMemoryRepository::<Page<String>>::new();
     texts.insert(
         1,
         Page {
@@ -320,7 +320,7 @@ async fn instantiations_of_a_generic_entity_do_not_meet() {
             items: vec!["a".into()],
         },
     );
-    let mut bytes = InMemoryRepository::<Page<u8>>::new();
+    let bytes = InMemoryRepository::<Page<u8>>::new();
     bytes.insert(
         1,
         Page {

@@ -110,7 +110,7 @@ fn count<const N: usize>(request: &mut GetUser<'_, N>, key: &str) -> cache_kit::
 }
 
 fn service() -> (CacheService<InMemoryBackend>, InMemoryRepository<User>) {
-    let mut users = InMemoryRepository::new();
+    let users = InMemoryRepository::new();
     for id in ["ada", "locked"] {
         users.insert(id.to_owned(), user(id));
     }

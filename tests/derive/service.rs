@@ -39,7 +39,7 @@ struct InvoiceFeeder<'a> {
 }
 
 fn stored<T: CacheEntity>(entities: impl IntoIterator<Item = T>) -> InMemoryRepository<T> {
-    let mut repository = InMemoryRepository::new();
+    let repository = InMemoryRepository::new();
     for entity in entities {
         repository.insert(entity.cache_key(), entity);
     }
@@ -57,7 +57,7 @@ fn item(order_id: &str, item_id: u32) -> OrderItem {
 #[tokio::test]
 async fn a_companion_is_answered_from_the_repository_and_then_from_the_cache() {
     let cache = CacheService::new(InMemoryBackend::new());
-    let mut repository = stored([item("a:1", 2), item("a", 12)]);
+    let repository = stored([item("a:1", 2), item("a", 12)]);
     let key = item("a:1", 2).cache_key();
 
     let mut answers = Vec::new();
@@ -86,7 +86,7 @@ async fn a_feeder_in_place_that_borrows_its_key_is_answered() {
         year: 2024,
         number: 7,
     };
-    let mut repository = stored([invoice.clone()]);
+    let repository = stored([invoice.clone()]);
     for expected_hit in [false, true] {
         let mut feeder = InvoiceFeeder {
             id: "2024/7",

@@ -192,7 +192,7 @@ async fn such_a_request_is_refused_by_every_strategy() {
     let error = page(State::Unknown, 0).validate().unwrap_err();
     assert!(error.to_string().contains("no part"), "{error}");
 
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert("NV-7".to_owned(), plate(nevada()));
     let mut feeder = request(nevada()).into_feeder();
     service()
@@ -205,7 +205,7 @@ async fn such_a_request_is_refused_by_every_strategy() {
 #[tokio::test]
 async fn a_row_with_such_a_key_is_not_the_one_asked_for() {
     let service = service();
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert("NV-7".to_owned(), plate(State::Unknown));
     let mut feeder = SharedFeeder::<Plate>::new("NV-7".to_owned());
     let error = service.execute(&mut feeder, &rows, Refresh).await;

@@ -38,7 +38,7 @@ async fn read_all(
 }
 
 fn rows(ids: &[String]) -> InMemoryRepository<Row> {
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for id in ids {
         rows.insert(id.clone(), cache_kit_tests::row(id, 1));
     }

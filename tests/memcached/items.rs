@@ -30,7 +30,7 @@ impl CacheEntity for Note {
 }
 
 pub fn notes<'n>(notes: impl IntoIterator<Item = (&'n str, usize)>) -> InMemoryRepository<Note> {
-    let mut repository = InMemoryRepository::new();
+    let repository = InMemoryRepository::new();
     for (id, length) in notes {
         let note = Note {
             id: id.to_owned(),

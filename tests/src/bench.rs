@@ -80,7 +80,7 @@ pub fn article(id: u64) -> Article {
 
 /// All users.
 pub fn users() -> InMemoryRepository<User> {
-    let mut users = InMemoryRepository::new();
+    let users = InMemoryRepository::new();
     for id in 0..USERS {
         users.insert(id, user(id));
     }

@@ -92,6 +92,7 @@ impl Default for Health {
     }
 }
 
+#[cfg(feature = "memcached")]
 impl Health {
     /// Sums up several stores: available if all are, the sum of each count, and the first of each
     /// text.

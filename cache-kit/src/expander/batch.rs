@@ -38,7 +38,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> cache_kit::Result<()> {
-    /// let mut users = InMemoryRepository::new();
+    /// let users = InMemoryRepository::new();
     /// users.insert(1, User { id: 1 });
     ///
     /// let expander = CacheExpander::new(InMemoryBackend::new());

@@ -165,12 +165,12 @@ impl<T: CacheEntity> FakeRepository<T> {
     /// replaced. The cache is not told.
     pub fn insert(&self, row: T) -> Option<T> {
         let id = row.cache_key();
-        self.shared.lock().rows.insert(id, row)
+        self.shared.rows.insert(id, row)
     }
 
     /// Removes a row. The cache is not told.
     pub fn remove(&self, id: &T::Key) -> Option<T> {
-        self.shared.lock().rows.remove(id)
+        self.shared.rows.remove(id)
     }
 
     /// Fails every query with `error` until [`work`](Self::work) or [`hang`](Self::hang), those that
@@ -301,7 +301,7 @@ impl<T: CacheEntity> Clone for FakeRepository<T> {
 impl<T: CacheEntity> fmt::Debug for FakeRepository<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FakeRepository")
-            .field("rows", &self.shared.lock().rows.len())
+            .field("rows", &self.shared.rows.len())
             .field("queries", &self.queries())
             .field("waiting", &self.waiting())
             .finish()

@@ -114,7 +114,7 @@ async fn batches<T, C>(
     C: ConnectionLike,
 {
     let ids: Vec<u64> = (0..USERS).collect();
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for id in &ids {
         rows.insert(*id, row(*id));
     }
@@ -280,7 +280,7 @@ async fn one_server() {
     println!("execute_many {:.1}", median(took));
 
     let many: Vec<u64> = (0..MOST).collect();
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for id in &many {
         rows.insert(*id, user(*id));
     }

@@ -69,7 +69,7 @@ async fn a_batch_of_nothing_is_fed_nothing() {
 
 #[tokio::test]
 async fn a_thousand_keys_are_one_query() {
-    let mut rows = InMemoryRepository::<Row>::new();
+    let rows = InMemoryRepository::<Row>::new();
     for n in 0..1_000 {
         rows.insert(n.to_string(), row(&n.to_string(), n));
     }

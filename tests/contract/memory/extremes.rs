@@ -30,7 +30,7 @@ const STRATEGIES: [CacheStrategy; 4] = [
 /// Reads some keys, some of them twice, with every strategy.
 async fn used(expander: CacheExpander<InMemoryBackend>, config: OperationConfig) -> Vec<Source> {
     let service = CacheService::from(expander);
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for n in 0..20 {
         rows.insert(n.to_string(), row(&n.to_string(), n));
     }

@@ -285,7 +285,7 @@ async fn the_number_of_entries_is_bounded_and_the_bound_is_used() {
 async fn a_capacity_of_zero_keeps_nothing_and_answers_all_the_same() {
     for builder in engines() {
         let service = CacheService::new(builder.max_entries(0).build());
-        let mut rows = InMemoryRepository::new();
+        let rows = InMemoryRepository::new();
         rows.insert("a".to_owned(), row("a", 1));
         for _ in 0..2 {
             let mut feeder = SharedFeeder::<Row>::new("a".to_owned());

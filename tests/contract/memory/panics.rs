@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{engines, get, put};
 
 fn rows(count: u64) -> InMemoryRepository<Row> {
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     for n in 0..count {
         rows.insert(n.to_string(), row(&n.to_string(), n));
     }

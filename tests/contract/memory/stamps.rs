@@ -97,7 +97,7 @@ async fn a_stale_entry_is_one_miss_to_a_refresh() {
         let time = ManualClock::new();
         let expander = CacheExpander::new(builder.build()).with_clock(time.clock());
         let service = CacheService::from(expander);
-        let mut sessions = InMemoryRepository::new();
+        let sessions = InMemoryRepository::new();
         sessions.insert(1, Session { id: 1 });
         let read = async || {
             let mut feeder = SharedFeeder::<Session>::new(1);
@@ -133,7 +133,7 @@ async fn a_clock_that_is_set_back_makes_no_entry_live_for_ever() {
             let read = async |time: &ManualClock| {
                 let expander = CacheExpander::new(backend.clone()).with_clock(time.clock());
                 let service = CacheService::from(expander);
-                let mut sessions = InMemoryRepository::new();
+                let sessions = InMemoryRepository::new();
                 sessions.insert(1, Session { id: 1 });
                 let mut feeder = SharedFeeder::<Session>::new(1);
                 let outcome = service

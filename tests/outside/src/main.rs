@@ -154,7 +154,7 @@ async fn products() -> cache_kit::Result<()> {
         .with_metrics(Box::new(MyMetrics))
         .with_ttl_policy(TtlPolicy::PerType(|entity_type| match entity_type {
             "user" => Duration::from_secs(3600), _ => Duration::from_secs(1800) }));
-    let mut repo = InMemoryRepository::<Product>::new();
+    let repo = InMemoryRepository::<Product>::new();
     repo.insert(7, Product { id: 7, price: 12 });
     let mut feeder = ProductFeeder { id: 7, product: None };
     expander.with::<Product, _, _>(&mut feeder, &repo, CacheStrategy::Refresh).await?;
@@ -168,7 +168,7 @@ async fn orders<B: CacheBackend>(cache: &CacheService<B>) -> cache_kit::Result<(
     let item = OrderItem { order_id: 1, item_id: 2, amount: 3 };
     let id = item.cache_key();
     assert_eq!(id.to_string(), "1:2");
-    let mut repo = InMemoryRepository::new();
+    let repo = InMemoryRepository::new();
     repo.insert(id.clone(), item);
     let mut feeder = ItemFeeder { id, item: None };
     cache.execute(&mut feeder, &repo, CacheStrategy::Refresh).await?;

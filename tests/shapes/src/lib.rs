@@ -175,7 +175,7 @@ impl Store {
     pub async fn load<T: Value>(&self, value: T) -> Result<Stored> {
         let told = Told::default();
         let build = CacheExpander::new(self.0.clone()).with_metrics(Box::new(told.clone()));
-        let mut rows = InMemoryRepository::new();
+        let rows = InMemoryRepository::new();
         rows.insert(ID, Kept::new(ID, value));
         let mut feeder = SharedFeeder::<Kept<T>>::new(ID);
         let outcome = build

@@ -180,7 +180,7 @@ impl<B: CacheBackend> Shop<B> {
 
     /// The answers around a load, an update and a deletion.
     async fn life_of<T: CacheEntity<Key = u64>>(&self, first: T, second: T) -> Vec<Answer<T>> {
-        let mut rows = InMemoryRepository::new();
+        let rows = InMemoryRepository::new();
         let mut answers = Vec::new();
         rows.insert(7, first);
         for strategy in [Refresh, Refresh, Fresh] {
@@ -213,7 +213,7 @@ async fn is_kept_in_memory_alone<T>(server: &RedisServer, row: T, path: &str)
 where
     T: CacheEntity<Key = u64> + Debug + PartialEq,
 {
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert(7, row.clone());
     let (memory, redis) = (in_memory(), on(server));
     let (_, stored) = memory.call(&rows, Refresh).await.unwrap();
@@ -236,7 +236,7 @@ where
 
 /// A service that has both models under one id answers for each of them.
 async fn keeps_apart<B: CacheBackend>(shop: &Shop<B>) {
-    let (mut orders, mut customers) = (InMemoryRepository::new(), InMemoryRepository::new());
+    let (orders, customers) = (InMemoryRepository::new(), InMemoryRepository::new());
     orders.insert(7, order());
     customers.insert(7, customer());
     for source in [Source::Repository, Source::Cache] {

@@ -1,4 +1,4 @@
-//! [`Table`]: the rows, what queries were told to do, and what they have asked for.
+//! [`Shared`]: the rows, what queries were told to do, and what they have asked for.
 
 use std::collections::{HashMap, VecDeque};
 use std::mem;
@@ -10,9 +10,11 @@ use tokio::sync::watch;
 
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
+use crate::repository::InMemoryRepository;
 
 /// What all clones of a repository share.
 pub(super) struct Shared<T: CacheEntity> {
+    pub(super) rows: InMemoryRepository<T>,
     table: Mutex<Table<T>>,
     /// How many queries have begun.
     begun: watch::Sender<u64>,
@@ -20,8 +22,8 @@ pub(super) struct Shared<T: CacheEntity> {
     waiting: AtomicUsize,
 }
 
+/// What queries were told to do, and what they have asked for.
 pub(super) struct Table<T: CacheEntity> {
-    pub(super) rows: HashMap<T::Key, T>,
     pub(super) slow: Duration,
     /// What the next queries do, and how many of them.
     pub(super) next: VecDeque<(u64, Told)>,
@@ -60,8 +62,8 @@ pub(super) struct Begun<'s, T: CacheEntity> {
 impl<T: CacheEntity> Shared<T> {
     pub(super) fn new() -> Self {
         Self {
+            rows: InMemoryRepository::new(),
             table: Mutex::new(Table {
-                rows: HashMap::new(),
                 slow: Duration::ZERO,
                 next: VecDeque::new(),
                 failing: HashMap::new(),
@@ -125,7 +127,7 @@ impl<T: CacheEntity> Shared<T> {
             }
             let told = table.told(ids);
             Begun {
-                rows: ids.iter().map(|id| table.rows.get(id).cloned()).collect(),
+                rows: self.rows.rows(ids),
                 hangs: match &table.mode {
                     Mode::Hanging(ends) => Some(ends.subscribe()),
                     Mode::Working | Mode::Failing(_) => None,

@@ -48,7 +48,7 @@ impl OnRedis {
         let service: CacheService<RedisBackend> = CacheExpander::new(backend)
             .with_metrics(Box::new(told.clone()))
             .into();
-        let mut rows = InMemoryRepository::new();
+        let rows = InMemoryRepository::new();
         rows.insert(id, Kept::new(id, value));
         let mut feeder = SharedFeeder::<Kept<T>>::new(id);
         let outcome = service.execute(&mut feeder, &rows, Refresh).await.unwrap();
