@@ -21,12 +21,16 @@ check() {
 }
 
 check "" "$redis|$crypto"
+bare=$count
 check derive,moka "$redis|$crypto"
 [ "$count" -le 60 ]
+check inmemory "$redis|$crypto"
+[ "$count" -eq "$bare" ]
 check testing "$redis|$crypto"
 check codec "$redis|$crypto"
 check memcached "$redis|$tls"
 check redis "$tls"
+check all "$tls"
 check redis-cluster "$tls"
 check redis-sentinel "$tls"
 # One implementation of TLS, which needs no cmake.

@@ -81,6 +81,8 @@
 //! | `redis-tls` | no | the same over TLS, by rustls and *ring*; `RedisTls` |
 //! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
+//! | `all` | no | `redis` and `memcached` |
+//! | `inmemory` | no | nothing: the backend in memory is always there. For manifests written for 0.9, as `all` |
 //! | `testing` | no | for tests: a repository and a backend that fail on command, a manual clock, a recording listener; the conformance suite |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

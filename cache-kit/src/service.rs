@@ -10,7 +10,7 @@ use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::CacheExpander;
 use crate::feed::{CacheFeed, CacheFeedMany};
-use crate::observability::Outcome;
+use crate::observability::{CacheMetrics, Outcome};
 use crate::policy::OperationConfig;
 use crate::repository::DataRepository;
 use crate::strategy::CacheStrategy;
@@ -58,6 +58,12 @@ impl<B: CacheBackend> CacheService<B> {
     /// turn it into a service with [`CacheService::from`].
     pub fn new(backend: B) -> Self {
         CacheExpander::new(backend).into()
+    }
+
+    /// A service over `backend` that reports everything that happens to `metrics`: see
+    /// [`CacheExpander::with_metrics`].
+    pub fn with_metrics(backend: B, metrics: Box<dyn CacheMetrics>) -> Self {
+        CacheExpander::new(backend).with_metrics(metrics).into()
     }
 
     /// Answers one request: see [`CacheExpander::with`].

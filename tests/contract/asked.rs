@@ -131,3 +131,17 @@ async fn a_key_is_called_what_the_store_and_the_listener_call_it() {
     let error = service.cache_key::<Misnamed>(&1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config, "{error}");
 }
+
+#[tokio::test]
+async fn a_service_reports_to_the_listener_that_it_was_made_with() {
+    let metrics = RecordingMetrics::new();
+    let service = CacheService::with_metrics(InMemoryBackend::new(), metrics.boxed());
+    let database = Gated::open();
+    database.set("42", 1);
+    let rows = service.repository_of::<Row, _>(database);
+    for _ in 0..2 {
+        rows.get(&"42".to_owned()).await.unwrap();
+    }
+    let counts = metrics.counts_of("row:42");
+    assert_eq!((counts.misses, counts.stores, counts.hits), (1, 1, 1));
+}

@@ -55,6 +55,15 @@ pub(super) enum Chosen {
     Memcached(Box<MemcachedConfig>),
 }
 
+/// In memory, with its defaults: `memory://`.
+impl Default for AnyConfig {
+    fn default() -> Self {
+        Self {
+            chosen: Chosen::Memory(MemorySettings::default()),
+        }
+    }
+}
+
 /// A URL in its parts, none of which is checked.
 struct Parts<'u> {
     scheme: String,

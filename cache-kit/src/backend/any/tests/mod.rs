@@ -52,6 +52,7 @@ fn memory_has_the_defaults_of_its_builder_and_every_setting_that_is_text() {
     for url in ["memory://", "memory://?", "MEMORY://"] {
         assert_eq!(of_url(url), default, "{url}");
     }
+    assert_eq!(memory(Ok(AnyConfig::default())), default);
     let set = MemorySettings {
         capacity: Some(10_000),
         default_ttl: Some(300 * SECONDS),

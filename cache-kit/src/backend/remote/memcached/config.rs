@@ -90,14 +90,16 @@ impl MemcachedConfig {
         if addresses.is_empty() {
             return Err(wrong("names no server"));
         }
-        let mut encoded = EncodedConfig::new();
-        encoded.max_value_bytes = LARGEST_VALUE;
-        Ok(Self {
-            servers: addresses,
+        Ok(Self::over(addresses))
+    }
+
+    fn over(servers: Vec<Address>) -> Self {
+        Self {
+            servers,
             max_connections: 4,
             connect_deadline: Duration::from_secs(1),
-            encoded,
-        })
+            encoded: EncodedConfig::new().with_max_value_bytes(LARGEST_VALUE),
+        }
     }
 
     /// How many connections each tokio runtime may have to each server, 1 to 1,024; other numbers
@@ -148,7 +150,23 @@ impl MemcachedConfig {
     }
 }
 
+/// One server at `localhost:11211`: `memcached://localhost`.
+impl Default for MemcachedConfig {
+    fn default() -> Self {
+        Self::over(vec![Address::of("localhost", DEFAULT_PORT)])
+    }
+}
+
 impl Address {
+    fn of(host: &str, port: u16) -> Self {
+        let host = host.to_ascii_lowercase();
+        Self::Host {
+            name: format!("{host}:{port}"),
+            host,
+            port,
+        }
+    }
+
     fn parse(server: &str) -> Result<Self> {
         if server.contains('@') {
             return Err(wrong("memcached has neither users nor passwords here"));
@@ -189,12 +207,7 @@ impl Address {
         if host.is_empty() || !host.bytes().all(plain) {
             return Err(wrong("not a host name"));
         }
-        let host = host.to_ascii_lowercase();
-        Ok(Self::Host {
-            name: format!("{host}:{port}"),
-            host,
-            port,
-        })
+        Ok(Self::of(host, port))
     }
 
     pub(super) fn name(&self) -> &str {
@@ -280,6 +293,12 @@ mod tests {
             names("memcached:///run/memcached.sock"),
             ["/run/memcached.sock"]
         );
+    }
+
+    #[test]
+    fn the_default_is_the_server_of_this_machine() {
+        let named = MemcachedConfig::from_url("memcached://localhost:11211").unwrap();
+        assert_eq!(MemcachedConfig::default(), named);
     }
 
     #[test]

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::address::Topology;
+use super::address::{Address, Topology};
 use super::aside::Aside;
 use super::login::{Login, Password};
 #[cfg(feature = "redis-tls")]
 use super::tls::RedisTls;
+use super::url::REDIS_PORT;
 use crate::backend::remote::encoded::{EncodedConfig, FileSettings, connect_deadline, read_file};
 use crate::error::Result;
 
@@ -76,8 +77,7 @@ impl RedisConfig {
             login: parsed.login,
             #[cfg(feature = "redis-tls")]
             tls: parsed.tls,
-            connect_deadline: Duration::from_secs(1),
-            encoded: EncodedConfig::new(),
+            ..Self::default()
         })
     }
 
@@ -164,6 +164,20 @@ impl RedisConfig {
     }
 }
 
+/// One server at `localhost:6379`, database 0, without a password: `redis://localhost`.
+impl Default for RedisConfig {
+    fn default() -> Self {
+        Self {
+            topology: Topology::Single(Address::Tcp("localhost".to_owned(), REDIS_PORT)),
+            login: Login::default(),
+            #[cfg(feature = "redis-tls")]
+            tls: None,
+            connect_deadline: Duration::from_secs(1),
+            encoded: EncodedConfig::new(),
+        }
+    }
+}
+
 impl fmt::Debug for RedisConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("RedisConfig");
@@ -219,6 +233,15 @@ struct File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_default_is_the_server_of_this_machine() {
+        let named = RedisConfig::from_url("redis://localhost:6379/0").unwrap();
+        assert_eq!(
+            format!("{:?}", RedisConfig::default()),
+            format!("{named:?}")
+        );
+    }
 
     #[test]
     fn no_output_holds_the_password() {

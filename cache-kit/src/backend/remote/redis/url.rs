@@ -12,7 +12,7 @@ use super::login::{Login, Password};
 use crate::error::{Error, Result};
 use parameters::Parameters;
 
-const REDIS_PORT: u16 = 6_379;
+pub(super) const REDIS_PORT: u16 = 6_379;
 const SENTINEL_PORT: u16 = 26_379;
 
 /// What a URL says.
