@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use cache_kit::Result;
-use cache_kit::backend::{ByteStore, Claim, Encoded, head, is_head};
+use cache_kit::backend::{ByteStore, Claim, Encoded, ScanCursor, Scanned, head, is_head};
 
 type Values = HashMap<String, (Vec<u8>, Option<Instant>)>;
 type Life = Option<Duration>;
@@ -79,6 +79,14 @@ impl ByteStore for MapStore {
             values.remove(*key);
         }
         vec![Ok(()); keys.len()]
+    }
+
+    /// Only needed to clear a type or a namespace. A real store lists its keys in several steps.
+    async fn scan(&self, beginning: &str, _: Option<&ScanCursor>) -> Result<Scanned> {
+        let values = self.unexpired();
+        let listed = values.keys().filter(|key| key.starts_with(beginning));
+        let (keys, next) = (listed.cloned().collect(), None);
+        Ok(Scanned { keys, next })
     }
 
     async fn ping(&self) -> Result<()> {

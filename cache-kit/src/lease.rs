@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::entry::Entry;
+use crate::error::Error;
 
 /// The id of what is under a key at one moment: an entry or a lease. An id is never used twice for
 /// one key.
@@ -156,6 +157,37 @@ pub enum Scope {
         /// For how long other processes may return the old value.
         others_within: Duration,
     },
+}
+
+/// What [`CacheExpander::clear`](crate::CacheExpander::clear) has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cleared {
+    /// How many keys were dropped, those of loads under way included. One that is filled again while
+    /// the walk goes on may count again.
+    pub keys: u64,
+    /// Whether all of them are dropped, and for whom: [`Invalidated::Pending`] if the store has refused
+    /// some, which are sent again.
+    pub invalidated: Invalidated,
+}
+
+impl Cleared {
+    /// Nothing so far: for the author of a backend, who counts up.
+    pub fn nothing() -> Self {
+        Self {
+            keys: 0,
+            invalidated: Invalidated::Done,
+        }
+    }
+
+    /// The error of a walk that ended early, which says how many keys were dropped before.
+    pub fn cut_short(self, beginning: &str, error: Error) -> Error {
+        match self.keys {
+            0 => error.during("clear", &format!("{beginning}*")),
+            1 => error.during("clear", &format!("{beginning}* after 1 key")),
+            keys => error.during("clear", &format!("{beginning}* after {keys} keys")),
+        }
+    }
 }
 
 impl Invalidated {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{CacheBackend, Health, Invalidated};
+use crate::backend::{CacheBackend, Cleared, Health, Invalidated};
 use crate::cached::CachedRepository;
 use crate::entity::CacheEntity;
 use crate::error::Result;
@@ -295,6 +295,44 @@ impl<B: CacheBackend> CacheService<B> {
         keys: &[T::Key],
     ) -> impl Future<Output = Result<Invalidated>> {
         self.expander.invalidate_many::<T>(keys)
+    }
+
+    /// Drops all entries of the type `T` in this service's namespace: see [`CacheExpander::clear`].
+    ///
+    /// ```
+    /// # use cache_kit::CacheEntity;
+    /// # #[derive(Clone, serde::Serialize, serde::Deserialize)]
+    /// # struct User { id: u64 }
+    /// # impl CacheEntity for User {
+    /// #     type Key = u64;
+    /// #     fn cache_key(&self) -> u64 { self.id }
+    /// #     fn cache_prefix() -> &'static str { "user" }
+    /// # }
+    /// # use cache_kit::CacheService;
+    /// # use cache_kit::backend::InMemoryBackend;
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> cache_kit::Result<()> {
+    /// # let cache = CacheService::new(InMemoryBackend::new());
+    /// // After an import has been committed:
+    /// let cleared = cache.clear::<User>().await?;
+    /// println!("{} users dropped", cleared.keys);
+    /// # assert_eq!(cleared.keys, 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`CacheExpander::clear`].
+    pub fn clear<T: CacheEntity>(&self) -> impl Future<Output = Result<Cleared>> + Send {
+        self.expander.clear::<T>()
+    }
+
+    /// Drops all entries in this service's namespace: see [`CacheExpander::clear_namespace`].
+    ///
+    /// # Errors
+    /// As [`CacheExpander::clear_namespace`].
+    pub fn clear_namespace(&self) -> impl Future<Output = Result<Cleared>> + Send {
+        self.expander.clear_namespace()
     }
 
     /// The whole cache key of `id`, as it is stored and reported: `user:42`, or

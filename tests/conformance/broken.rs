@@ -14,6 +14,8 @@ use backend::Broken;
 enum Flaw {
     Nothing,
     BusyWithItself,
+    ClearsAFew,
+    ClearsTooMuch,
     CutsKeys,
     DropsDuplicates,
     EndsForEver,
@@ -168,6 +170,12 @@ caught! {
         by an_acknowledgement_reaches_as_far_as_declared, "invalidated in another process";
     an_invalidation_by_text_of_one_type: InvalidatesOneType in harness
         by an_invalidation_by_text_reaches_every_type, "another type is still there";
+    a_clear_that_leaves_some: ClearsAFew in harness
+        by a_clear_drops_what_begins_alike_and_nothing_else, "keys dropped where 40 were stored";
+    a_clear_of_a_shorter_beginning: ClearsTooMuch in harness
+        by a_clear_drops_what_begins_alike_and_nothing_else, "after a clear of";
+    a_store_behind_a_clear: IgnoresFences in harness
+        by a_clear_voids_every_lease_under_its_beginning, "Stored instead of Fenced";
     half_of_the_invalidations: InvalidatesHalf in harness
         by invalidations_reach_all_of_their_keys, "instead of";
     half_of_the_releases: ReleasesHalf in harness

@@ -306,6 +306,7 @@ fn memcached<B: FromUrl>(servers: Vec<MemcachedServer>) -> Harness<B> {
     })
     .lease_lifetime(LEASE_OF_MEMCACHED)
     .largest_payload(LARGEST_OF_MEMCACHED)
+    .clears(false)
 }
 
 mod memcached_one_server {

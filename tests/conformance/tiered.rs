@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use cache_kit::backend::{
-    CacheBackend, InMemoryBackend, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, Scope,
-    Stored, Take,
+    CacheBackend, Cleared, InMemoryBackend, Invalidated, LeaseId, LeaseRequest, Leased, Lookup,
+    Scope, Stored, Take,
 };
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
@@ -123,6 +123,12 @@ impl<B: CacheBackend> CacheBackend for Tiered<B> {
     async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         let answer = self.far.invalidate_text(key).await;
         self.near.clear_key(key);
+        answer
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        let answer = self.far.clear_prefix(beginning).await;
+        self.near.clear();
         answer
     }
 }

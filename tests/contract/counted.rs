@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cache_kit::backend::{CacheBackend, Invalidated, LeaseRequest, Leased, Lookup, Stored};
+use cache_kit::backend::{
+    CacheBackend, Cleared, Invalidated, LeaseRequest, Leased, Lookup, Stored,
+};
 use cache_kit::clock::Timestamp;
 use cache_kit::entry::Entry;
 use cache_kit::{CacheEntity, Result};
@@ -217,6 +219,13 @@ impl<B: CacheBackend> CacheBackend for Counted<B> {
         self.before().await;
         let answer = self.inner.invalidate::<T>(key).await;
         self.after("invalidate").await;
+        answer
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        self.before().await;
+        let answer = self.inner.clear_prefix(beginning).await;
+        self.after("clear_prefix").await;
         answer
     }
 

@@ -365,3 +365,13 @@ async fn a_value_that_was_large_the_last_time_is_sent_alone() {
         assert!(ended.unwrap().unwrap().is_hit());
     }
 }
+
+#[tokio::test]
+async fn a_store_that_cannot_list_its_keys_says_so_and_drops_nothing() {
+    let (store, service) = filled(3).await;
+    store.gate.add_permits(100);
+    let error = service.clear::<Row>().await.unwrap_err();
+    assert_eq!(error.kind(), cache_kit::ErrorKind::Config);
+    assert!(error.to_string().contains("another namespace"), "{error}");
+    assert!(service.health().available);
+}

@@ -15,6 +15,7 @@ mod batches;
 #[allow(dead_code, reason = "an example of its own, which has a main")]
 mod byte_store;
 mod chosen;
+mod clear;
 mod counted;
 mod faults;
 mod fences;

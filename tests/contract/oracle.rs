@@ -26,7 +26,7 @@ type Service = CacheService<FaultyBackend<Counted<InMemoryBackend>>>;
 struct Call<'a> {
     /// The keys that are asked for; a batch may ask twice for one.
     keys: Vec<usize>,
-    /// `None` only invalidates.
+    /// `None` only invalidates: its keys, or all that there are.
     strategy: Option<CacheStrategy>,
     /// The mandatory versions when the call began, for every key.
     floors: Versions,
@@ -78,8 +78,12 @@ impl World {
     fn begin(&self, rng: &mut Rng) -> Call<'static> {
         let alone = rng.bool();
         let count = if alone { 1 } else { rng.usize(1..=4) };
-        let keys: Vec<usize> = (0..count).map(|_| rng.usize(..KEYS.len())).collect();
+        let mut keys: Vec<usize> = (0..count).map(|_| rng.usize(..KEYS.len())).collect();
         let ids: Vec<String> = keys.iter().map(|key| KEYS[*key].to_owned()).collect();
+        let clears = rng.u8(..12) == 0;
+        if clears {
+            keys = (0..KEYS.len()).collect();
+        }
         let strategy = match rng.u8(..12) {
             0..=5 => Some(CacheStrategy::Refresh),
             6..=7 => Some(CacheStrategy::Invalidate),
@@ -87,6 +91,7 @@ impl World {
             9 => Some(CacheStrategy::Fresh),
             _ => None,
         };
+        let strategy = strategy.filter(|_| !clears);
         let service = self.services[rng.usize(..2)].clone();
         let database = self.database.clone();
         Call {
@@ -95,6 +100,11 @@ impl World {
             floors: self.floors,
             rows: self.rows,
             step: Step::new(async move {
+                if clears {
+                    let cleared = service.clear::<Row>().await?;
+                    assert_eq!(cleared.invalidated, Invalidated::Done);
+                    return Ok(vec![None; KEYS.len()]);
+                }
                 let Some(strategy) = strategy else {
                     let done = match &ids[..] {
                         [id] if alone => service.invalidate::<Row>(id).await?,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use cache_kit::backend::{ByteStore, Claim, head, is_head};
+use cache_kit::backend::{ByteStore, Claim, ScanCursor, Scanned, head, is_head};
 use cache_kit::{Error, Result};
 use tokio::sync::Semaphore;
 
@@ -19,6 +19,7 @@ pub(crate) enum Op {
     Set,
     Delete,
     Ping,
+    Scan,
 }
 
 /// The fate of a command.
@@ -39,6 +40,9 @@ pub(crate) enum Fate {
     /// It is answered for one key too few.
     Short,
 }
+
+/// How many keys one step of a scan looks at.
+const STEP: usize = 3;
 
 /// Clones share the store.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +73,7 @@ impl Shelf {
             Op::Set,
             Op::Delete,
             Op::Ping,
+            Op::Scan,
         ] {
             self.make(op, [fate.clone()]);
         }
@@ -221,6 +226,21 @@ impl ByteStore for Shelf {
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
         let delete = |inner: &mut Inner, key: &str| drop(inner.values.remove(key));
         self.each(Op::Delete, keys, delete).await
+    }
+
+    async fn scan(&self, beginning: &str, cursor: Option<&ScanCursor>) -> Result<Scanned> {
+        let behind = cursor.and_then(ScanCursor::position::<String>).cloned();
+        self.run(Op::Scan, &[beginning], |inner| {
+            let is_next = |key: &&String| behind.as_ref().is_none_or(|behind| *key > behind);
+            let mut keys: Vec<String> = inner.values.keys().filter(is_next).cloned().collect();
+            keys.sort();
+            keys.truncate(STEP);
+            let next = keys.last().cloned().filter(|_| keys.len() == STEP);
+            keys.retain(|key| key.starts_with(beginning));
+            let next = next.map(ScanCursor::at);
+            Scanned { keys, next }
+        })
+        .await
     }
 
     async fn ping(&self) -> Result<()> {

@@ -11,6 +11,7 @@
 mod answers;
 mod batches;
 mod bytes;
+mod clear;
 mod cluster;
 mod commands;
 mod connections;

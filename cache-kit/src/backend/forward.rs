@@ -30,7 +30,7 @@
 ///     cache_kit::forward_backend!(inner: try_get, get, get_again, lease, store, release);
 ///     cache_kit::forward_backend!(inner: get_many, lease_many, store_many, release_many);
 ///     cache_kit::forward_backend!(inner: invalidate_text, is_cold, scope, default_ttl, watch, meet);
-///     cache_kit::forward_backend!(inner: ping, health, entries);
+///     cache_kit::forward_backend!(inner: clear_prefix, ping, health, entries);
 ///
 ///     async fn invalidate<T: CacheEntity>(&self, key: &str) -> Result<Invalidated> {
 ///         self.invalidations.fetch_add(1, Ordering::Relaxed);
@@ -53,7 +53,7 @@ macro_rules! forward_backend {
             $inner: get_many, lease_many, store_many, release_many, invalidate_many
         );
         $crate::forward_backend!($inner: is_cold, scope, default_ttl, watch, meet);
-        $crate::forward_backend!($inner: ping, health, entries);
+        $crate::forward_backend!($inner: clear_prefix, ping, health, entries);
     };
     ($inner:ident: $($method:ident),+ $(,)?) => {
         $($crate::forward_backend!(@$method $inner);)+
@@ -221,6 +221,16 @@ macro_rules! forward_backend {
     (@meet $inner:ident) => {
         fn meet(&self, entity: $crate::backend::EntityType<'_>) -> $crate::Result<()> {
             $crate::backend::CacheBackend::meet(&self.$inner, entity)
+        }
+    };
+    (@clear_prefix $inner:ident) => {
+        fn clear_prefix(
+            &self,
+            beginning: &str,
+        ) -> impl ::core::future::Future<
+            Output = $crate::Result<$crate::backend::Cleared>,
+        > + ::core::marker::Send {
+            $crate::backend::CacheBackend::clear_prefix(&self.$inner, beginning)
         }
     };
     (@ping $inner:ident) => {

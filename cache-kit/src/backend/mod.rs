@@ -44,8 +44,8 @@ pub use inmemory::{
 pub use remote::RedisTls;
 #[cfg(feature = "codec")]
 pub use remote::{
-    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, head,
-    is_head,
+    ByteStore, Claim, Encoded, EncodedConfig, EncodedLease, HEAD_BYTES, HEAD_PREFIXES, ScanCursor,
+    Scanned, head, is_head,
 };
 #[cfg(feature = "memcached")]
 pub use remote::{MemcachedBackend, MemcachedConfig, MemcachedStore, MemcachedToken};
@@ -54,7 +54,8 @@ pub use remote::{RedisBackend, RedisConfig, RedisStore};
 pub use types::{EntityType, EntityTypes};
 
 pub use crate::lease::{
-    Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Scope, Stored, Take,
+    Cleared, Fence, Invalidated, LeaseId, LeaseRequest, Leased, Lookup, MissReason, Scope, Stored,
+    Take,
 };
 
 /// Keeps entries, and grants the leases under which they are stored.
@@ -165,6 +166,30 @@ pub trait CacheBackend: Send + Sync + 'static {
     /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.
     fn invalidate_text(&self, key: &str) -> impl Future<Output = Result<Invalidated>> + Send {
         let refused = Error::ConfigError(format!("invalidate {key}: the backend needs a type"));
+        async move { Err(refused) }
+    }
+
+    /// Removes everything whose whole cache key begins with `beginning`, for every entity type, and makes
+    /// every lease on such a key worthless: an invalidation of all of them. For
+    /// [`CacheExpander::clear`](crate::CacheExpander::clear), whose `beginning` is `user:` or
+    /// `{namespace}:user:`.
+    ///
+    /// `Ok` with [`Invalidated::Done`] is an acknowledgement for every key that had an entry or a lease
+    /// when the call began. It takes as long as there are keys to walk over, in steps between which
+    /// others are served.
+    ///
+    /// By default an error, for a backend that cannot list its keys.
+    ///
+    /// # Errors
+    /// [`Error::ConfigError`] if the backend cannot do it. Otherwise a step has failed: some keys are
+    /// dropped, and the text says how many. It may be called again.
+    ///
+    /// # Cancellation
+    /// It may be dropped at any await. Some keys are dropped then, and the others stay.
+    fn clear_prefix(&self, beginning: &str) -> impl Future<Output = Result<Cleared>> + Send {
+        let refused = Error::ConfigError(format!(
+            "clear {beginning}*: the backend cannot list its keys"
+        ));
         async move { Err(refused) }
     }
 

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{AnyBackend, CacheBackend, Invalidated};
+use crate::backend::{AnyBackend, CacheBackend, Cleared, Invalidated};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::expander::{Opened, Owned, Rows};
@@ -224,6 +224,15 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
         ids: &[T::Key],
     ) -> impl Future<Output = Result<Invalidated>> + Send {
         self.owned.expander.invalidate_many::<T>(ids)
+    }
+
+    /// Drops all entries of this type, with a walk over all keys of the store: see
+    /// [`CacheExpander::clear`](crate::CacheExpander::clear).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn clear(&self) -> impl Future<Output = Result<Cleared>> + Send {
+        self.owned.expander.clear::<T>()
     }
 
     /// The whole cache key of `id`: see [`CacheExpander::cache_key`](crate::CacheExpander::cache_key).

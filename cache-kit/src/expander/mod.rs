@@ -4,6 +4,7 @@ mod admitted;
 mod background;
 mod batch;
 mod call;
+mod clear;
 mod keys;
 mod load;
 mod owned;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use crate::answers::all_failed;
 use crate::backend::{
-    CacheBackend, Health, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take,
+    CacheBackend, Cleared, Health, Invalidated, LeaseRequest, Leased, Lookup, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -145,6 +145,17 @@ impl<B: CacheBackend> CacheBackend for FaultyBackend<B> {
             return Ok(Invalidated::Pending);
         }
         self.inner.invalidate_text(key).await
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        self.check(Fault::Leases)?;
+        if self.has(Fault::InvalidationsPending) {
+            return Ok(Cleared {
+                invalidated: Invalidated::Pending,
+                ..Cleared::nothing()
+            });
+        }
+        self.inner.clear_prefix(beginning).await
     }
 
     crate::forward_backend!(inner: is_cold, scope, default_ttl, watch, meet, entries);

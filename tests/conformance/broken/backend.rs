@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use cache_kit::backend::{
-    CacheBackend, Engine, Fence, InMemoryBackend, InMemoryLease, Invalidated, LeaseId,
+    CacheBackend, Cleared, Engine, Fence, InMemoryBackend, InMemoryLease, Invalidated, LeaseId,
     LeaseRequest, Leased, Lookup, MissReason, Stored, Take,
 };
 use cache_kit::clock::Timestamp;
@@ -354,6 +354,17 @@ impl CacheBackend for Broken {
         match self.flaw {
             Flaw::InvalidatesOneType => self.inner.invalidate::<Specimen>(key).await,
             _ => self.inner.invalidate_text(self.key(key)).await,
+        }
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        match self.flaw {
+            Flaw::ClearsAFew => self.inner.clear_prefix(&format!("{beginning}1")).await,
+            Flaw::ClearsTooMuch => {
+                let longest = beginning.trim_end_matches(|c: char| !c.is_alphanumeric());
+                self.inner.clear_prefix(longest).await
+            }
+            _ => self.inner.clear_prefix(beginning).await,
         }
     }
 

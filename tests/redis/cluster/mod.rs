@@ -1,6 +1,7 @@
 //! A cluster: who keeps which key, and what its nodes may do meanwhile.
 
 mod answers;
+mod clear;
 mod failover;
 mod slots;
 

@@ -2,7 +2,8 @@
 //!
 //! As `contract/oracle.rs` does for memory: a read that begins after an invalidation was
 //! acknowledged must return the version that it made mandatory, or a newer one, and the cache must
-//! not hold an older one in the end. Calls are for one key or for a batch. The timing of the
+//! not hold an older one in the end. Calls are for one key or for a batch; where the store can list its
+//! keys, some calls drop all of them, those of the other schedules included. The timing of the
 //! network depends on the machine, so a seed gives the same commands, but not the same order of
 //! their answers.
 
@@ -16,7 +17,7 @@ use std::ops::Range;
 
 use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::{CacheBackend, Invalidated};
-use cache_kit::{CacheService, SharedFeeder};
+use cache_kit::{CacheService, Error, SharedFeeder};
 use fastrand::Rng;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -66,6 +67,12 @@ struct Running {
     task: JoinHandle<Vec<Option<u64>>>,
 }
 
+async fn clear<B: CacheBackend>(service: CacheService<B>) -> Vec<Option<u64>> {
+    let cleared = service.clear::<Row>().await.unwrap();
+    assert_eq!(cleared.invalidated, Invalidated::Done);
+    vec![None; KEYS]
+}
+
 /// The strategy of a call; `None` only invalidates.
 async fn perform<B: CacheBackend>(
     service: CacheService<B>,
@@ -97,7 +104,11 @@ async fn perform<B: CacheBackend>(
     feeders.into_iter().map(version).collect()
 }
 
-async fn schedule<B: CacheBackend>(seed: u64, services: [CacheService<B>; 2]) -> usize {
+async fn schedule<B: CacheBackend>(
+    seed: u64,
+    services: [CacheService<B>; 2],
+    clears: bool,
+) -> usize {
     let rng = &mut Rng::with_seed(seed);
     let database = Gated::closed();
     let names: [String; KEYS] = std::array::from_fn(|key| format!("{seed}-{key}"));
@@ -108,6 +119,13 @@ async fn schedule<B: CacheBackend>(seed: u64, services: [CacheService<B>; 2]) ->
     let mut running: Vec<Running> = Vec::new();
     for _ in 0..rng.usize(15..40) {
         match rng.u8(..10) {
+            0 if clears && running.len() < 6 && rng.u8(..8) == 0 => running.push(Running {
+                keys: (0..KEYS).collect(),
+                floors,
+                rows,
+                invalidates: true,
+                task: tokio::spawn(clear(services[rng.usize(..2)].clone())),
+            }),
             0..=2 if running.len() < 6 => {
                 let alone = rng.bool();
                 let count = if alone { 1 } else { rng.usize(1..=3) };
@@ -197,7 +215,12 @@ async fn judge(call: Running, floors: &mut Versions) -> usize {
 ///
 /// When a call got something too old, or when too little happened.
 pub async fn play<B: CacheBackend>(services: [CacheService<B>; 2], seeds: Range<u64>) {
-    side_by_side(seeds, |seed| schedule(seed, services.clone())).await;
+    let clears = services[0].clear::<Row>().await;
+    let clears = match clears {
+        Err(Error::ConfigError(_)) => false,
+        cleared => cleared.unwrap().invalidated == Invalidated::Done,
+    };
+    side_by_side(seeds, |seed| schedule(seed, services.clone(), clears)).await;
     for service in services {
         assert_eq!(service.expander().loads_in_flight(), 0);
     }

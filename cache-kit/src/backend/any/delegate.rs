@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::lease::{AnyLease, LeaseOfKind, erased, foreign, sorted};
 use super::{AnyBackend, Inner, each};
 use crate::backend::{
-    CacheBackend, EntityType, Health, Invalidated, LeaseRequest, Leased, Lookup, Scope, Stored,
+    CacheBackend, Cleared, EntityType, Health, Invalidated, LeaseRequest, Leased, Lookup, Scope,
+    Stored,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -70,6 +71,10 @@ impl CacheBackend for AnyBackend {
 
     async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         each!(self, inner => inner.invalidate_text(key).await)
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        each!(self, inner => inner.clear_prefix(beginning).await)
     }
 
     fn scope(&self) -> Scope {

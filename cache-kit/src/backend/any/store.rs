@@ -6,7 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use crate::backend::{ByteStore, Claim, NodeInfo};
+use crate::backend::{ByteStore, Claim, NodeInfo, ScanCursor, Scanned};
 use crate::error::{Error, Result};
 
 type Boxed<'a, O> = Pin<Box<dyn Future<Output = O> + Send + 'a>>;
@@ -76,6 +76,12 @@ trait DynStore: Send + Sync + 'static {
     ) -> Boxed<'a, Result<Option<AnyToken>>>;
 
     fn delete_many<'a>(&'a self, keys: &'a [&'a str]) -> Boxed<'a, Vec<Result<()>>>;
+
+    fn scan<'a>(
+        &'a self,
+        beginning: &'a str,
+        cursor: Option<&'a ScanCursor>,
+    ) -> Boxed<'a, Result<Scanned>>;
 
     fn ping(&self) -> Boxed<'_, Result<()>>;
 
@@ -156,6 +162,14 @@ impl<S: ByteStore> DynStore for S {
         Box::pin(ByteStore::delete_many(self, keys))
     }
 
+    fn scan<'a>(
+        &'a self,
+        beginning: &'a str,
+        cursor: Option<&'a ScanCursor>,
+    ) -> Boxed<'a, Result<Scanned>> {
+        Box::pin(ByteStore::scan(self, beginning, cursor))
+    }
+
     fn ping(&self) -> Boxed<'_, Result<()>> {
         Box::pin(ByteStore::ping(self))
     }
@@ -224,6 +238,10 @@ impl ByteStore for AnyStore {
 
     async fn delete_many(&self, keys: &[&str]) -> Vec<Result<()>> {
         self.0.delete_many(keys).await
+    }
+
+    async fn scan(&self, beginning: &str, cursor: Option<&ScanCursor>) -> Result<Scanned> {
+        self.0.scan(beginning, cursor).await
     }
 
     async fn ping(&self) -> Result<()> {

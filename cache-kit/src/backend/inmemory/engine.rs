@@ -84,8 +84,9 @@ impl Map {
         forward!(self, engine => engine.remove(key, gone));
     }
 
-    pub(super) fn keys(&self) -> Vec<MapKey> {
-        forward!(self, engine => engine.keys())
+    /// The keys that are `wanted`. One that is there all the time is among them.
+    pub(super) fn keys(&self, wanted: impl Fn(&MapKey) -> bool) -> Vec<MapKey> {
+        forward!(self, engine => engine.keys(wanted))
     }
 
     /// Takes the entries that left the map during its own housekeeping.

@@ -96,11 +96,13 @@ impl Fences {
         remove()
     }
 
-    /// Makes every lease on every key worthless.
-    pub(super) fn overtake_all(&self) {
+    /// Makes every lease on the keys that are `wanted` worthless.
+    pub(super) fn overtake_all(&self, wanted: impl Fn(&MapKey) -> bool) {
         for mut rows in self.rows.each() {
-            for row in rows.values_mut() {
-                row.fence = self.next();
+            for (key, row) in rows.iter_mut() {
+                if wanted(key) {
+                    row.fence = self.next();
+                }
             }
         }
     }
@@ -219,7 +221,7 @@ mod tests {
                     .unwrap_or_else(|never| match never {})
             })
             .collect();
-        fences.overtake_all();
+        fences.overtake_all(|_| true);
         assert!(held.iter().all(|held| held.fill(|_| ()).is_none()));
     }
 }

@@ -10,6 +10,23 @@ use crate::entity::CacheEntity;
 #[derive(Default)]
 pub(super) struct Kinds(RwLock<Known>);
 
+/// The keys whose texts begin alike.
+pub(super) struct Beginning {
+    beginning: Box<str>,
+    /// The tags that such keys may have; with what stands before the ids, if that does not tell.
+    tags: HashMap<Tag, Option<Box<str>>>,
+}
+
+impl Beginning {
+    pub(super) fn has(&self, key: &MapKey) -> bool {
+        match self.tags.get(&key.tag()) {
+            None => false,
+            Some(None) => true,
+            Some(Some(head)) => key.text(head).starts_with(&*self.beginning),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Known {
     /// What stands before the ids of a tag, and the prefix of the type. Few: one for each type and
@@ -43,6 +60,22 @@ impl Kinds {
     pub(super) fn keys(&self, text: &str) -> Vec<MapKey> {
         let known = self.known();
         known.types.iter().map(|parse| parse(text)).collect()
+    }
+
+    /// Which keys have a text that begins with `beginning`, of those that have been leased by now.
+    pub(super) fn beginning_with(&self, beginning: &str) -> Beginning {
+        let mut tags = HashMap::new();
+        for (tag, head) in &self.known().heads {
+            if head.starts_with(beginning) {
+                tags.insert(*tag, None);
+            } else if beginning.starts_with(&**head) {
+                tags.insert(*tag, Some(head.clone()));
+            }
+        }
+        Beginning {
+            beginning: beginning.into(),
+            tags,
+        }
     }
 
     /// The text of a key that has been leased.

@@ -1,6 +1,7 @@
 //! [`InMemoryBackend`]: entries in this process, as `Arc<T>`, without serialization.
 
 mod builder;
+mod clear;
 mod engine;
 mod fence;
 mod guess;
@@ -25,8 +26,8 @@ use std::time::Duration;
 use quick_cache::Equivalent;
 
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup, MissReason,
-    Stored, Take,
+    CacheBackend, Cleared, EntityType, EntityTypes, Invalidated, LeaseRequest, Leased, Lookup,
+    MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -131,14 +132,9 @@ impl InMemoryBackend {
     /// before stores anything.
     pub fn clear(&self) {
         let shared = &self.shared;
-        let mut gone = Vec::new();
-        shared.fences.overtake_all();
-        for key in shared.map.keys() {
-            shared
-                .fences
-                .overtake(&key, || shared.map.remove(&key, &mut gone));
+        for keys in shared.overtaken(|_| true).chunks(clear::STEP) {
+            shared.remove_all(keys);
         }
-        shared.part_with(gone);
     }
 
     /// Invalidates `key`, the whole cache key, for all entity types, as
@@ -259,6 +255,10 @@ impl CacheBackend for InMemoryBackend {
     async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         self.clear_key(key);
         Ok(Invalidated::Done)
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        Ok(self.shared.clear(beginning).await)
     }
 
     fn default_ttl(&self) -> Option<Duration> {

@@ -85,8 +85,8 @@ impl MokaMap {
         gone.append(&mut self.collect());
     }
 
-    pub(super) fn keys(&self) -> Vec<MapKey> {
-        self.index.keys()
+    pub(super) fn keys(&self, wanted: impl Fn(&MapKey) -> bool) -> Vec<MapKey> {
+        self.index.keys(wanted)
     }
 
     pub(super) fn collect(&self) -> Vec<Gone> {
@@ -174,10 +174,10 @@ impl Index {
         drop(removed);
     }
 
-    fn keys(&self) -> Vec<MapKey> {
+    fn keys(&self, wanted: impl Fn(&MapKey) -> bool) -> Vec<MapKey> {
         let mut keys = Vec::new();
         for entries in self.0.each() {
-            keys.extend(entries.keys().cloned());
+            keys.extend(entries.keys().filter(|key| wanted(key)).cloned());
         }
         keys
     }

@@ -121,8 +121,9 @@ impl QuickMap {
         }));
     }
 
-    pub(super) fn keys(&self) -> Vec<MapKey> {
-        self.cache.iter().map(|(key, _)| key).collect()
+    pub(super) fn keys(&self, wanted: impl Fn(&MapKey) -> bool) -> Vec<MapKey> {
+        let keys = self.cache.iter().map(|(key, _)| key);
+        keys.filter(wanted).collect()
     }
 
     pub(super) fn collect(&self) -> Vec<Gone> {

@@ -3,10 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use super::scan::{ScanCursor, Scanned};
 use crate::answers::one_each;
 use crate::backend::NodeInfo;
 use crate::codec;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The length of a value's head in bytes. A placeholder is shorter than that, so all of it is head.
 pub const HEAD_BYTES: usize = codec::HEAD_LEN;
@@ -133,6 +134,37 @@ pub trait ByteStore: Send + Sync + 'static {
 
     /// Removes whatever is under `keys`: an answer for each, in order.
     fn delete_many(&self, keys: &[&str]) -> impl Future<Output = Vec<Result<()>>> + Send;
+
+    /// Some of the keys that begin with `beginning`, and where to go on: one step of a walk over all keys.
+    /// Without a `cursor` the walk begins. For
+    /// [`CacheBackend::clear_prefix`](crate::backend::CacheBackend::clear_prefix), which deletes what a
+    /// step has listed before it takes the next one.
+    ///
+    /// - A key that is there from before the first step until after the last is listed at least once,
+    ///   whatever is put under it meanwhile. Other keys may be listed or not.
+    /// - A step is short: it looks at about a thousand keys, and may list none of them. It lists no more
+    ///   than it looks at.
+    /// - A cursor belongs to its server. If another one answers by now, the step lists what it can and
+    ///   its `next` begins anew.
+    ///
+    /// By default an error, for a store that cannot list its keys.
+    ///
+    /// # Errors
+    /// [`Error::ConfigError`] if the store cannot list its keys, and says what to do instead.
+    fn scan(
+        &self,
+        beginning: &str,
+        cursor: Option<&ScanCursor>,
+    ) -> impl Future<Output = Result<Scanned>> + Send {
+        let _ = (beginning, cursor);
+        async {
+            Err(Error::ConfigError(
+                "the store cannot list its keys: give the service another namespace, whose keys are \
+                 new, and let the old ones expire"
+                    .into(),
+            ))
+        }
+    }
 
     /// Finds out whether the store answers. It touches no key, and a refusal is an answer, too. It
     /// does not wait for room: commands without an answer may occupy all of it.

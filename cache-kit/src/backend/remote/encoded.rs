@@ -1,5 +1,6 @@
 //! [`Encoded`]: turns a [`ByteStore`] into a [`CacheBackend`]. The only user of the codec.
 
+mod clear;
 mod config;
 #[cfg(any(feature = "redis", feature = "memcached"))]
 mod file;
@@ -17,8 +18,8 @@ use super::byte_store::{ByteStore, Claim, Limits};
 use super::coalesce::Coalescer;
 use super::resilience::{GuardedStore, ResiliencePolicy};
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Fence, Health, Invalidated, LeaseRequest, Leased,
-    Lookup, MissReason, Stored, Take,
+    CacheBackend, Cleared, EntityType, EntityTypes, Fence, Health, Invalidated, LeaseRequest,
+    Leased, Lookup, MissReason, Stored, Take,
 };
 use crate::clock::Timestamp;
 use crate::codec::{
@@ -385,6 +386,14 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         let done = self.store.invalidate_many(&[key]).await;
         done.into_iter().next().unwrap_or(Ok(Invalidated::Done))
+    }
+
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        let mut cleared = Cleared::nothing();
+        match self.clear_into(beginning, &mut cleared).await {
+            Ok(()) => Ok(cleared),
+            Err(error) => Err(cleared.cut_short(beginning, error)),
+        }
     }
 
     fn default_ttl(&self) -> Option<Duration> {

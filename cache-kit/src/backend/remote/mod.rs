@@ -8,6 +8,7 @@ mod memcached;
 #[cfg(feature = "redis")]
 mod redis;
 mod resilience;
+mod scan;
 #[cfg(feature = "memcached")]
 mod sharded;
 
@@ -24,3 +25,4 @@ pub use memcached::{MemcachedBackend, MemcachedConfig, MemcachedStore, Memcached
 pub use redis::RedisTls;
 #[cfg(feature = "redis")]
 pub use redis::{RedisBackend, RedisConfig, RedisStore};
+pub use scan::{ScanCursor, Scanned};

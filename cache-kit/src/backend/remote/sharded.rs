@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::byte_store::ByteStore;
 use super::encoded::{Encoded, EncodedLease};
 use crate::backend::{
-    CacheBackend, EntityType, EntityTypes, Health, Invalidated, LeaseRequest, Leased, Lookup,
-    Stored,
+    CacheBackend, Cleared, EntityType, EntityTypes, Health, Invalidated, LeaseRequest, Leased,
+    Lookup, Stored,
 };
 use crate::clock::Timestamp;
 use crate::entity::CacheEntity;
@@ -151,6 +151,17 @@ impl<S: ByteStore> CacheBackend for Sharded<S> {
 
     async fn invalidate_text(&self, key: &str) -> Result<Invalidated> {
         self.shard_of(key).invalidate_text(key).await
+    }
+
+    /// One shard after the other.
+    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
+        let mut cleared = Cleared::nothing();
+        for shard in &self.shared.shards {
+            if let Err(error) = shard.clear_into(beginning, &mut cleared).await {
+                return Err(cleared.cut_short(beginning, error));
+            }
+        }
+        Ok(cleared)
     }
 
     fn default_ttl(&self) -> Option<Duration> {

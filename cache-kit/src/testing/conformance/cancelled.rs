@@ -99,6 +99,18 @@ pub async fn an_invalidation_may_be_dropped_at_any_await<B: CacheBackend>(harnes
     dropped_at_every_await(harness, "invalidate", command).await;
 }
 
+/// A clear may be dropped at any await.
+pub async fn a_clear_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harness<B>) {
+    if !harness.has_clear() {
+        return;
+    }
+    let command = async |client: &Client<'_, B>, key: &str, polls| {
+        let clear = client.backend.clear_prefix(key);
+        polled(clear, polls).await.is_some()
+    };
+    dropped_at_every_await(harness, "clear_prefix", command).await;
+}
+
 /// Every batch may be dropped at any await.
 pub async fn batches_may_be_dropped_at_any_await<B: CacheBackend>(harness: &Harness<B>) {
     let get = async |client: &Client<'_, B>, key: &str, polls| {

@@ -43,6 +43,8 @@ struct Traits {
     default_ttl_is_finite: bool,
     /// The store can invalidate a key without knowing the type of its entry.
     invalidates_by_text: bool,
+    /// The store can list its keys, and so drop all that begin alike.
+    clears: bool,
 }
 
 enum Time {
@@ -64,6 +66,7 @@ impl<B> Harness<B> {
             collects_expired: false,
             default_ttl_is_finite: false,
             invalidates_by_text: true,
+            clears: true,
         };
         Self::new(connect, Time::Manual(ManualClock::new()), traits)
     }
@@ -79,6 +82,7 @@ impl<B> Harness<B> {
             collects_expired: true,
             default_ttl_is_finite: true,
             invalidates_by_text: true,
+            clears: true,
         };
         Self::new(connect, Time::Real(Clock::system()), traits)
     }
@@ -134,6 +138,14 @@ impl<B> Harness<B> {
     #[must_use]
     pub fn invalidates_by_text(mut self, does: bool) -> Self {
         self.traits.invalidates_by_text = does;
+        self
+    }
+
+    /// Whether the backend has [`clear_prefix`](crate::backend::CacheBackend::clear_prefix). Without it,
+    /// the call must be an error. Default: yes.
+    #[must_use]
+    pub fn clears(mut self, does: bool) -> Self {
+        self.traits.clears = does;
         self
     }
 
@@ -225,6 +237,10 @@ impl<B> Harness<B> {
 
     pub(super) fn has_invalidation_by_text(&self) -> bool {
         self.traits.invalidates_by_text
+    }
+
+    pub(super) fn has_clear(&self) -> bool {
+        self.traits.clears
     }
 
     /// Whether time is real, so that the suite waits as little as it can.

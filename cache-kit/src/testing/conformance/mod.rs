@@ -46,6 +46,7 @@
 
 mod batches;
 mod cancelled;
+mod clear;
 mod client;
 mod crowds;
 mod entries;
@@ -73,9 +74,13 @@ pub use batches::{
     stores_keep_order_and_fences,
 };
 pub use cancelled::{
-    a_get_may_be_dropped_at_any_await, a_lease_may_be_dropped_at_any_await,
-    a_release_may_be_dropped_at_any_await, a_store_may_be_dropped_at_any_await,
-    an_invalidation_may_be_dropped_at_any_await, batches_may_be_dropped_at_any_await,
+    a_clear_may_be_dropped_at_any_await, a_get_may_be_dropped_at_any_await,
+    a_lease_may_be_dropped_at_any_await, a_release_may_be_dropped_at_any_await,
+    a_store_may_be_dropped_at_any_await, an_invalidation_may_be_dropped_at_any_await,
+    batches_may_be_dropped_at_any_await,
+};
+pub use clear::{
+    a_clear_drops_what_begins_alike_and_nothing_else, a_clear_voids_every_lease_under_its_beginning,
 };
 pub use crowds::{
     a_crowd_gets_its_own_answers_and_none_too_old, a_crowd_of_batches_keeps_its_answers_apart,
@@ -172,6 +177,8 @@ macro_rules! conformance {
             an_invalidation_of_nothing_counts
             an_acknowledgement_reaches_as_far_as_declared
             an_invalidation_by_text_reaches_every_type
+            a_clear_drops_what_begins_alike_and_nothing_else
+            a_clear_voids_every_lease_under_its_beginning
             a_fence_is_never_used_twice
             empty_batches_are_answered
             look_ups_keep_order_duplicates_and_holes
@@ -187,6 +194,7 @@ macro_rules! conformance {
             a_store_may_be_dropped_at_any_await
             a_release_may_be_dropped_at_any_await
             an_invalidation_may_be_dropped_at_any_await
+            a_clear_may_be_dropped_at_any_await
             batches_may_be_dropped_at_any_await;
             blocking
             several_runtimes_use_one_client

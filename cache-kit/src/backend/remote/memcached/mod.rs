@@ -143,7 +143,7 @@ impl CacheBackend for MemcachedBackend {
 
     crate::forward_backend!(sharded: try_get, get, get_again, lease, store, release);
     crate::forward_backend!(sharded: get_many, lease_many, store_many, release_many);
-    crate::forward_backend!(sharded: invalidate, invalidate_text, invalidate_many);
+    crate::forward_backend!(sharded: invalidate, invalidate_text, invalidate_many, clear_prefix);
     crate::forward_backend!(sharded: is_cold, scope, default_ttl, watch, meet, health, entries);
 
     async fn ping(&self) -> Result<()> {

@@ -13,6 +13,7 @@ use super::link::{Answered, Failure, Link};
 use super::pool::{InOrder, Limits, Pool, UNDER_WAY};
 use crate::answers::all_failed;
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
+use crate::backend::remote::scan::{ScanCursor, Scanned};
 use crate::backend::{NodeInfo, NodeRole};
 use crate::clock::Clock;
 use crate::error::{Error, Result};
@@ -218,6 +219,14 @@ impl ByteStore for MemcachedStore {
             }
             Err(failure) => self.said_of_each(keys.len(), failure),
         }
+    }
+
+    async fn scan(&self, _: &str, _: Option<&ScanCursor>) -> Result<Scanned> {
+        Err(Error::ConfigError(
+            "memcached cannot list its keys: give the service another namespace, whose keys are new, and \
+             let the old ones expire; or send `flush_all` to the servers, which drops everything"
+                .into(),
+        ))
     }
 
     async fn ping(&self) -> Result<()> {

@@ -14,6 +14,7 @@ mod fences;
 mod login;
 mod ping;
 mod said;
+mod scan;
 mod scripts;
 #[cfg(feature = "redis-sentinel")]
 mod sentinel;
@@ -107,6 +108,8 @@ pub use tls::RedisTls;
 ///
 /// On Redis 8.4 also `DELEX`, and on Valkey 9 `DELIFEQ`, without which a release is a script. A user
 /// that may not run scripts can store only there, and only under keys that have no entry.
+///
+/// To clear a type or a namespace also `SCAN`, without which that is an error.
 ///
 /// In a cluster also `CLUSTER SLOTS`, and `ASKING` for keys that are on their way to another node. With
 /// sentinels also `ROLE`, without which a server is not asked whether it is a master. The user of

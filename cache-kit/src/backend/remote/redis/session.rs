@@ -47,6 +47,11 @@ impl<'s> Session<'s> {
         self.usable.dialect
     }
 
+    /// The number of the connection, among those to this server.
+    pub(super) fn connection(&self) -> u64 {
+        self.usable.number
+    }
+
     /// Notes what an answer shows of the server.
     pub(super) fn learn(&mut self, learn: impl Fn(Dialect) -> Dialect) {
         let learnt = learn(self.usable.dialect);

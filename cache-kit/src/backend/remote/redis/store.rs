@@ -8,11 +8,13 @@ use ::redis::{Cmd, FromRedisValue, Pipeline, RedisResult};
 
 use super::RedisConfig;
 use super::fences::Fences;
+use super::scan::scan;
 use super::servers::Servers;
 use super::split::Split;
 use crate::answers::{all_failed, one_each};
 use crate::backend::NodeInfo;
 use crate::backend::remote::byte_store::{ByteStore, Claim, head};
+use crate::backend::remote::scan::{ScanCursor, Scanned};
 use crate::error::{Error, Result};
 use crate::together::join;
 
@@ -187,6 +189,10 @@ impl ByteStore for RedisStore {
             }
         }
         join(keys.iter().map(|key| self.delete(key)), usize::MAX).await
+    }
+
+    async fn scan(&self, beginning: &str, cursor: Option<&ScanCursor>) -> Result<Scanned> {
+        scan(&self.servers, beginning, cursor).await
     }
 
     async fn ping(&self) -> Result<()> {

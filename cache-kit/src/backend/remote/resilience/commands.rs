@@ -13,6 +13,7 @@ use super::{GuardedStore, breaker_is_open};
 use crate::answers::all_failed;
 use crate::backend::remote::PARTS_AT_ONCE;
 use crate::backend::remote::byte_store::{ByteStore, Claim};
+use crate::backend::remote::scan::{ScanCursor, Scanned};
 use crate::error::{Error, Result};
 use crate::lease::Invalidated;
 use crate::together::join;
@@ -98,6 +99,19 @@ impl<S: ByteStore> GuardedStore<S> {
         self.run(key, RELEASE, move || {
             self.inner().compare_and_delete(key, token)
         })
+    }
+
+    /// One step of a walk over the keys. It deletes nothing and reads no entry, so that no queued
+    /// invalidation goes before it.
+    pub(in super::super) async fn scan(
+        &self,
+        beginning: &str,
+        cursor: Option<&ScanCursor>,
+    ) -> Result<Scanned> {
+        let node = cursor.map_or(0, ScanCursor::node);
+        self.admits(node)?;
+        let scan = || self.inner().scan(beginning, cursor);
+        self.attempt(node, pin!(twice(&scan)), account_of_one).await
     }
 
     /// Runs a command for `key`: within the deadline, if the breaker admits it, and after a queued

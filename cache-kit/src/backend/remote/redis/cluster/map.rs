@@ -62,6 +62,11 @@ impl<L> Map<L> {
         !self.slots.contains(&NOBODY)
     }
 
+    /// Whether each slot is kept by the same node in both.
+    pub(super) fn has_the_slots_of(&self, other: &Self) -> bool {
+        self.slots == other.slots
+    }
+
     /// The map after an answer of the cluster. Links to nodes that keep no slots any more are left
     /// out; `link` makes those to new ones.
     ///
@@ -253,6 +258,7 @@ mod tests {
     fn a_slot_without_a_node_is_nobodys() {
         let link = |_: &Host| Ok::<u32, Infallible>(0);
         let map = Map::empty().after(vec![range(0, 9, 1)], link).unwrap();
+        assert!(map.has_the_slots_of(&map.clone()) && !map.has_the_slots_of(&Map::empty()));
         assert_eq!((map.number_of(9), map.number_of(10)), (1, NOBODY));
         assert!(!map.is_complete() && map.node(NOBODY).is_none());
     }

@@ -8,6 +8,7 @@ mod answer;
 mod map;
 mod refresh;
 mod slot;
+mod survey;
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,6 +29,7 @@ use crate::together::join;
 use map::{Map, NOBODY};
 use refresh::Refresh;
 use slot::slot_of;
+pub(super) use survey::Survey;
 
 /// How often one command is redirected at most.
 pub(super) const MOST_HOPS: usize = 8;
