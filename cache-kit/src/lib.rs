@@ -67,6 +67,8 @@
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: where entries are kept, and the protocol of leases and fences.
 //! - [`observability`]: what the cache did, for one call or for all.
+//! - [`guide::what_can_be_cached`]: which types a remote store keeps as they are, and which need an
+//!   attribute.
 //! - [`operating`]: what to set up, to watch and to expect of a remote store.
 //!
 //! # Features
@@ -83,6 +85,7 @@
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
 //! | `all` | no | `redis` and `memcached` |
 //! | `inmemory` | no | nothing: the backend in memory is always there. For manifests written for 0.9, as `all` |
+//! | `json` | no | [`serde::json`], which keeps a field as its JSON |
 //! | `testing` | no | for tests: a repository and a backend that fail on command, a manual clock, a recording listener; the conformance suite |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -106,6 +109,7 @@ pub mod observability;
 mod policy;
 pub mod repository;
 mod schema;
+pub mod serde;
 pub mod service;
 mod shards;
 pub mod strategy;
@@ -137,7 +141,11 @@ pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
 
 #[cfg(all(any(doc, doctest), feature = "derive"))]
 #[doc = include_str!("guide.md")]
-pub mod guide {}
+pub mod guide {
+    #[cfg(all(feature = "codec", feature = "json", feature = "testing"))]
+    #[doc = include_str!("guide/what_can_be_cached.md")]
+    pub mod what_can_be_cached {}
+}
 
 #[cfg(all(any(doc, doctest), feature = "redis", feature = "memcached"))]
 #[doc = include_str!("operating.md")]

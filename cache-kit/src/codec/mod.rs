@@ -56,6 +56,9 @@ pub(crate) const PREFIXES: [[u8; 5]; 2] = [
     head::prefix(head::PLACEHOLDER_MAGIC),
 ];
 
+/// What helps for a field that postcard cannot carry.
+const AS_JSON: &str = "`#[serde(with = \"cache_kit::serde::json\")]`";
+
 /// Reads and writes the entries of one type, as one store keeps them.
 pub(crate) struct Codec<T> {
     schema: u64,

@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::unwind::caught;
 
-use super::Encoding;
 use super::bounds::{EMPTY_ELEMENTS, MAX_DEPTH, Within, max_elements};
 use super::strict::{Strict, Watch};
+use super::{AS_JSON, Encoding};
 
 /// Appends `value` to `buffer`, which may grow to `max_bytes`.
 pub(super) fn append<T: Serialize>(
@@ -38,8 +38,9 @@ pub(super) fn append<T: Serialize>(
     // postcard may have replaced it.
     if let Some(field) = watch.skipped.get() {
         return refused(format!(
-            "field `{field}` is skipped for some values, and postcard reads every field back: \
-             remove its `skip_serializing_if`"
+            "field `{}` is skipped for some values, and postcard reads every field back: remove its \
+             `skip_serializing_if`, or put {AS_JSON} on a field around it",
+            watch.path(Some(field))
         ));
     }
     if watch.too_deep.get() {
@@ -49,7 +50,16 @@ pub(super) fn append<T: Serialize>(
         return Ok(Encoding::TooLarge);
     }
     if let Err(error) = written {
-        return refused(reason(&error).to_owned());
+        let why = if watch.no_json.get() {
+            "it is kept as JSON, and has none, as a map whose keys are neither texts nor numbers"
+                .to_owned()
+        } else {
+            reason(&error)
+        };
+        return refused(match watch.path(None) {
+            path if path.is_empty() => why,
+            path => format!("field `{path}`: {why}"),
+        });
     }
     if watch.elements.get() > max_elements(buffer.len() - start) {
         return refused(format!(
@@ -74,15 +84,19 @@ pub(super) fn read<T: DeserializeOwned>(payload: &[u8]) -> Option<T> {
 
 /// Why a type could not be serialized. Postcard drops the type's own message, and with it any value
 /// that the message may contain.
-fn reason(error: &postcard::Error) -> &'static str {
-    match error {
+fn reason(error: &postcard::Error) -> String {
+    let why = match error {
         postcard::Error::SerializeSeqLengthUnknown => {
-            "a sequence or map does not know its length, such as one of `#[serde(flatten)]`"
+            return format!(
+                "a sequence or map does not know its length, such as one of `#[serde(flatten)]`: keep \
+                 the type in a field with {AS_JSON}"
+            );
         }
         postcard::Error::CollectStrError => "a `Display` failed",
         postcard::Error::SerdeSerCustom => "the type refused",
         _ => "postcard cannot carry the type",
-    }
+    };
+    why.to_owned()
 }
 
 /// Appends to a vector, up to a limit, and notes when that was reached.
@@ -208,7 +222,7 @@ mod tests {
             Some((2, Place::Away(vec![address(Some("x")), address(None)]))),
         )]
         .into();
-        assert!(refusal(&deep).contains("`line2`"));
+        assert!(refusal(&deep).contains("`Away.line2`"));
 
         let whole = (Place::Home { rooms: vec![1] }, address(Some("x")));
         let mut buffer = Vec::new();

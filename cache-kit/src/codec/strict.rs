@@ -6,7 +6,7 @@
 //! types. It also enforces the [`bounds`](super::bounds) of the reader. Everything else passes
 //! straight through.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 
 use serde::ser::{
@@ -15,6 +15,7 @@ use serde::ser::{
 };
 
 use super::bounds::MAX_DEPTH;
+use crate::serde::JSON;
 
 /// A serializer, or a part of one, that notes why a value is refused and fails.
 pub(super) struct Strict<'a, S> {
@@ -29,6 +30,10 @@ pub(super) struct Watch {
     /// The first skipped field.
     pub(super) skipped: Cell<Option<&'static str>>,
     pub(super) too_deep: Cell<bool>,
+    /// A field that is kept as JSON has none.
+    pub(super) no_json: Cell<bool>,
+    /// The fields and variants around what failed, the innermost first.
+    around: RefCell<Vec<&'static str>>,
     /// The lengths of all sequences and maps together.
     pub(super) elements: Cell<usize>,
     /// How many elements are allowed.
@@ -46,6 +51,13 @@ impl Watch {
     /// Whether there are more elements than allowed.
     pub(super) fn is_too_long(&self) -> bool {
         self.elements.get() > self.max_elements
+    }
+
+    /// The path of what failed; `last` is its own name, if it has one.
+    pub(super) fn path(&self, last: Option<&'static str>) -> String {
+        let around = self.around.borrow();
+        let names: Vec<&str> = around.iter().rev().copied().chain(last).collect();
+        names.join(".")
     }
 
     #[inline]
@@ -188,7 +200,12 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let part = self.part(value);
-        self.inner.serialize_newtype_struct(name, &part)
+        let watch = self.watch;
+        let written = self.inner.serialize_newtype_struct(name, &part);
+        if written.is_err() && name == JSON {
+            watch.no_json.set(true);
+        }
+        written
     }
 
     #[inline]
@@ -200,8 +217,10 @@ impl<'a, S: Serializer> Serializer for Strict<'a, S> {
         value: &T,
     ) -> Result<S::Ok, S::Error> {
         let part = self.part(value);
+        let watch = self.watch;
         self.inner
             .serialize_newtype_variant(name, index, variant, &part)
+            .inspect_err(|_| watch.around.borrow_mut().push(variant))
     }
 
     #[inline]
@@ -302,7 +321,9 @@ macro_rules! fields {
                 value: &T,
             ) -> Result<(), S::Error> {
                 let part = self.part(value);
-                self.inner.serialize_field(name, &part)
+                self.inner
+                    .serialize_field(name, &part)
+                    .inspect_err(|_| self.watch.around.borrow_mut().push(name))
             }
 
             fn skip_field(&mut self, name: &'static str) -> Result<(), S::Error> {

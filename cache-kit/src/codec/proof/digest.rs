@@ -9,11 +9,16 @@ use serde::ser::{
 };
 
 use super::super::seal;
+use crate::serde::{JSON, TEXT};
 
 /// The digest of `value`, or `None` if it cannot be serialized. Without order, the parts of
 /// sequences count independent of their position; the parts of maps always do.
 pub(super) fn digest<T: Serialize>(value: &T, ordered: bool) -> Option<u64> {
-    let digest = Digest { ordered, log: None };
+    let digest = Digest {
+        ordered,
+        human: false,
+        log: None,
+    };
     value.serialize(digest).ok()
 }
 
@@ -23,6 +28,7 @@ pub(super) fn difference<T: Serialize>(one: &T, other: &T) -> Option<String> {
         let log = Log::default();
         let digest = Digest {
             ordered: false,
+            human: false,
             log: Some(&log),
         };
         let _ = value.serialize(digest);
@@ -45,6 +51,9 @@ struct Log {
 #[derive(Clone, Copy)]
 struct Digest<'a> {
     ordered: bool,
+    /// Whether it shows itself as a human-readable format, and so sees a field that is kept as a text
+    /// as it is.
+    human: bool,
     log: Option<&'a Log>,
 }
 
@@ -191,9 +200,8 @@ impl<'a> Serializer for Digest<'a> {
     type SerializeStruct = Parts<'a>;
     type SerializeStructVariant = Parts<'a>;
 
-    // As in postcard.
     fn is_human_readable(&self) -> bool {
-        false
+        self.human
     }
 
     // Signed numbers are sign-extended to 64 bits; floats keep all their bits.
@@ -255,10 +263,21 @@ impl<'a> Serializer for Digest<'a> {
 
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<u64, Refused> {
-        Ok(leaf(Call::Newtype, value.serialize(self)?))
+        let human = Self {
+            human: true,
+            ..self
+        };
+        let part = match name {
+            // Two equal maps may be written in two orders, so the text says too much.
+            JSON => value.serialize(human)?,
+            // A `Display` that rounds says too little. The value's own `Serialize` may, too.
+            TEXT => mix(value.serialize(self)?, value.serialize(human)?),
+            _ => value.serialize(self)?,
+        };
+        Ok(leaf(Call::Newtype, part))
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(

@@ -77,9 +77,11 @@ fn compare<T: CacheEntity>(shape: &Shape, value: &T, payload: &[u8]) -> Result<(
 /// Why a payload that was just written cannot be read.
 fn unreadable(partly: &[Unreadable]) -> String {
     match partly {
-        [] => "what it writes is not what it reads".to_owned(),
+        [] => "what it writes is not what it reads, as where a field is skipped on one side or a text \
+               is not accepted"
+            .to_owned(),
         [only] => only.to_string(),
-        [first, ..] => format!("{first}, and others do"),
+        [first, ..] => first.among_others(),
     }
 }
 

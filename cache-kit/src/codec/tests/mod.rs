@@ -3,6 +3,8 @@
 mod bounds;
 mod damage;
 mod golden;
+#[cfg(feature = "json")]
+mod kept;
 mod roundtrip;
 
 use std::sync::Arc;

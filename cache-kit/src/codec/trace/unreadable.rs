@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::super::AS_JSON;
 use super::graph::{Edge, Graph, ROOT, Request};
 
 /// A request that postcard cannot answer.
@@ -12,12 +13,27 @@ pub(in super::super) struct Unreadable {
     why: &'static str,
 }
 
+impl Unreadable {
+    /// The same where there are others.
+    pub(in super::super) fn among_others(&self) -> String {
+        self.said(", and others do")
+    }
+
+    fn said(&self, more: &str) -> String {
+        let (path, why) = (&self.path, self.why);
+        if path.is_empty() {
+            return format!("it {why}{more}: keep it in a field with {AS_JSON}");
+        }
+        format!(
+            "field `{path}` {why}{more}: put `#[serde(with = \"cache_kit::serde::text\")]` on it if it \
+             has `Display` and `FromStr`, and otherwise {AS_JSON} on it or on a field around it"
+        )
+    }
+}
+
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => write!(f, "it {}", self.why),
-            path => write!(f, "field `{path}` {}", self.why),
-        }
+        f.write_str(&self.said(""))
     }
 }
 
