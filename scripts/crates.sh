@@ -28,6 +28,7 @@ check inmemory "$redis|$crypto"
 [ "$count" -eq "$bare" ]
 check testing "$redis|$crypto"
 check codec "$redis|$crypto"
+check json "$redis|$crypto"
 check memcached "$redis|$tls"
 check redis "$tls"
 check all "$tls"

@@ -32,6 +32,7 @@ use std::sync::Arc;
 /// | `#[cache(version = N)]` | where the type derives `CacheSchema` or `CacheEntity` | the derive |
 /// | what such a function does, or what a conversion does, under the same name | **no**: raise `version` | |
 /// | a hand-written `Deserialize` that reads the same and takes it for something else | **no**: raise `version` | |
+/// | what is inside a field that [`cache_kit::serde`](crate::serde) keeps as a text or as JSON, if the new type accepts the old text: another type that is written alike, a field with a default | **no**: raise `version` | |
 /// | the meaning of the bits of a `bitflags` type | **no**: raise `version` | |
 /// | a `#[serde(transparent)]` newtype around the same type: milliseconds to seconds | **no**: raise `version` | |
 /// | what is behind a value that cannot be made up: a later element of a tuple, or a map's value, behind a type that refuses every value that is tried | **no**: raise `version` | |

@@ -139,7 +139,7 @@ fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
         errors.at(
             path,
             "this type asks the bytes what they are when it is read, and postcard's say nothing: \
-             keep it as text, or convert it by `#[serde(with = \"…\")]`",
+             put `#[serde(with = \"cache_kit::serde::json\")]` on the field, or convert it otherwise",
         );
     } else if let Some(path) = weak(field.ty) {
         errors.at(
@@ -218,12 +218,16 @@ fn literal(item: &TokenStream) -> Option<LitStr> {
 }
 
 fn refuse(word: &Ident, why: &str, errors: &mut Errors) {
+    let other = match word.to_string().as_str() {
+        // Of a type, not of a field alone: as JSON it comes back whole.
+        "untagged" | "tag" | "flatten" | "skip_serializing_if" => {
+            "keep the type in a field with `#[serde(with = \"cache_kit::serde::json\")]`"
+        }
+        _ => "cache a type that has none",
+    };
     errors.at(
         word,
-        format!(
-            "what is cached cannot have `{word}`: it {why}; remove it, or cache a type that has \
-             none"
-        ),
+        format!("what is cached cannot have `{word}`: it {why}; remove it, or {other}"),
     );
 }
 

@@ -142,8 +142,8 @@ pub(crate) async fn that_never_come_back(trial: &mut impl Trial) {
         "field `value.at`" Rfc3339 { at: Some(datetime!(2026-01-02 03:04:05 UTC)) };
         "field `value`" serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
         "field `value.by" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
-        "does not know its length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
-        "`note` is skipped" Skipping { note: None, level: 1 };
+        "field `value`: a sequence or map does not know its length" Flat { id: 1, rest: BTreeMap::from([("a".to_owned(), 1)]) };
+        "field `value.note` is skipped" Skipping { note: None, level: 1 };
     }
 }
 
