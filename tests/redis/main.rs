@@ -19,6 +19,7 @@ mod failover;
 mod failures;
 mod late;
 mod logins;
+mod noticed;
 mod operating;
 mod processes;
 mod protocol;

@@ -1,11 +1,14 @@
 //! Invalidations of everything: of one entity type, or of the namespace of a service.
 
+use std::pin::pin;
+
 use crate::backend::{CacheBackend, Cleared, Invalidated};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::observability::CacheEvent;
 
 use super::CacheExpander;
+use super::report::Of;
 
 impl<B: CacheBackend> CacheExpander<B> {
     /// Drops all entries of the type `T` in this service's namespace: an invalidation of each of them.
@@ -17,7 +20,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// [`Cleared::invalidated`] is what [`invalidate`](Self::invalidate) answers for one key. With
     /// [`Invalidated::Done`], a read that begins after it returns nothing older. Keys that are in the
-    /// queue of invalidations stay there.
+    /// queue of invalidations stay there. A listener hears of one invalidation, of what all keys begin
+    /// with.
     ///
     /// # Cost
     /// It walks over *all* keys of the store, in steps of about a thousand, and drops those of each step
@@ -45,7 +49,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             Some(namespace) => format!("{}:{prefix}:", namespace.as_str()),
             None => format!("{prefix}:"),
         };
-        self.clear_prefix(&beginning).await
+        self.clear_prefix(Of::entity::<T>(), &beginning).await
     }
 
     /// Drops all entries in this service's namespace, of every type and of every service that has the
@@ -66,22 +70,28 @@ impl<B: CacheBackend> CacheExpander<B> {
                     .into(),
             ));
         };
-        self.clear_prefix(&format!("{}:", namespace.as_str())).await
+        let beginning = format!("{}:", namespace.as_str());
+        self.clear_prefix(Of::text(), &beginning).await
     }
 
-    async fn clear_prefix(&self, beginning: &str) -> Result<Cleared> {
-        match self.backend.clear_prefix(beginning).await {
-            Ok(mut cleared) => {
-                if cleared.invalidated == Invalidated::Pending {
-                    self.event(beginning, CacheEvent::InvalidationPending);
-                }
-                cleared.invalidated = cleared.invalidated.within(self.backend.scope());
-                Ok(cleared)
+    async fn clear_prefix(&self, of: Of, beginning: &str) -> Result<Cleared> {
+        let span = self.invalidation(of, &[beginning]);
+        let since = self.stopwatch();
+        let answer = span
+            .around(pin!(self.backend.clear_prefix(beginning)))
+            .await;
+        match &answer {
+            Ok(cleared) if cleared.invalidated == Invalidated::Pending => {
+                self.tell(of, beginning, &CacheEvent::InvalidationPending);
             }
-            Err(error) => {
-                self.report(beginning, &error);
-                Err(error)
-            }
+            Ok(_) => self.tell_invalidated(of, beginning, since),
+            Err(error) => self.tell_failure(of, beginning, error),
         }
+        let answer = answer.map(|cleared| Cleared {
+            invalidated: cleared.invalidated.within(self.backend.scope()),
+            ..cleared
+        });
+        span.invalidated(&answer.clone().map(|cleared| cleared.invalidated));
+        answer
     }
 }

@@ -26,6 +26,18 @@ pub struct Subject<'e> {
     pub strategy: Option<CacheStrategy>,
 }
 
+impl<'e> Subject<'e> {
+    /// A key of which nothing else is known; for the tests of a listener.
+    pub fn new(key: &'e str) -> Self {
+        Self {
+            key,
+            namespace: None,
+            prefix: None,
+            strategy: None,
+        }
+    }
+}
+
 /// Something that happened to a key: see [`CacheMetrics::record`](super::CacheMetrics::record).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -161,7 +173,7 @@ impl HitAnswer {
 pub enum StoreEvent {
     /// A command was answered, or failed.
     Command {
-        /// `get`, `lease`, `store`, `release` or `invalidate`.
+        /// `get`, `lease`, `store`, `release`, `invalidate` or `scan`.
         operation: &'static str,
         /// How long it took, a second try and a new connection included; zero if durations are not
         /// wanted.

@@ -28,7 +28,7 @@ use crate::lease::MissReason;
 /// | `cache_kit_evictions_total` | `entity`, `cause`: `capacity`, `idle` | entries that memory dropped |
 /// | `cache_kit_entry_age_seconds` | `entity`, `at`: `hit`, `evicted` | how old entries are |
 /// | `cache_kit_entries` | | entries in memory, as of the last store, at most once a second |
-/// | `cache_kit_backend_duration_seconds` | `operation`: `get`, `lease`, `store`, `release`, `invalidate` | commands of a remote store |
+/// | `cache_kit_backend_duration_seconds` | `operation`: `get`, `lease`, `store`, `release`, `invalidate`, `scan` | commands of a remote store |
 /// | `cache_kit_backend_errors_total` | `operation`, `kind` | commands that failed or were refused |
 /// | `cache_kit_pending_invalidations` | | invalidations that wait for the store |
 /// | `cache_kit_breaker_state` | `node` | 1 while nothing is sent to a server, 0 since it has answered again |

@@ -65,7 +65,7 @@ impl Kinds {
     /// Which keys have a text that begins with `beginning`, of those that have been leased by now.
     pub(super) fn beginning_with(&self, beginning: &str) -> Beginning {
         let mut tags = HashMap::new();
-        for (tag, head) in &self.known().heads {
+        for (tag, (head, _)) in &self.known().heads {
             if head.starts_with(beginning) {
                 tags.insert(*tag, None);
             } else if beginning.starts_with(&**head) {

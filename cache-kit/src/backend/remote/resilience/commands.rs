@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::again::{account_of_both, account_of_many, account_of_one, twice, twice_each};
 use super::pending::Way;
-use super::tell::{GET, INVALIDATE, LEASE, RELEASE, STORE};
+use super::tell::{GET, INVALIDATE, LEASE, RELEASE, SCAN, STORE};
 use super::unconfirmed::Unconfirmed;
 use super::{GuardedStore, breaker_is_open};
 use crate::answers::all_failed;
@@ -111,7 +111,8 @@ impl<S: ByteStore> GuardedStore<S> {
         let node = cursor.map_or(0, ScanCursor::node);
         self.admits(node)?;
         let scan = || self.inner().scan(beginning, cursor);
-        self.attempt(node, pin!(twice(&scan)), account_of_one).await
+        self.attempt(node, SCAN, pin!(twice(&scan)), account_of_one)
+            .await
     }
 
     /// Runs a command for `key`: within the deadline, if the breaker admits it, and after a queued

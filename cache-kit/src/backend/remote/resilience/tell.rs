@@ -17,6 +17,7 @@ pub(super) const GET: &str = "get";
 pub(super) const LEASE: &str = "lease";
 pub(super) const STORE: &str = "store";
 pub(super) const RELEASE: &str = "release";
+pub(super) const SCAN: &str = "scan";
 pub(super) const INVALIDATE: &str = "invalidate";
 
 /// Who is told.
@@ -123,12 +124,7 @@ impl<S: ByteStore> Shared<S> {
 
     /// The invalidation of `key` has been given up.
     pub(super) fn tell_given_up(&self, key: &str) {
-        let subject = Subject {
-            key,
-            namespace: None,
-            prefix: None,
-            strategy: None,
-        };
+        let subject = Subject::new(key);
         let event = CacheEvent::InvalidationGivenUp;
         self.told.log.key(&subject, &event);
         self.told.each(|listener| listener.record(&subject, &event));
