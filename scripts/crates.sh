@@ -30,6 +30,8 @@ check testing "$redis|$crypto"
 check codec "$redis|$crypto"
 check json "$redis|$crypto"
 check memcached "$redis|$tls"
+# The type of an error, and no driver.
+check sqlx "$redis|$crypto|sqlx|sqlx-macros.*|sqlx-mysql|sqlx-postgres|sqlx-sqlite|libsqlite3-sys"
 check redis "$tls"
 check all "$tls"
 check redis-cluster "$tls"

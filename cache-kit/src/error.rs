@@ -1,5 +1,9 @@
 //! [`Error`]: what can go wrong, and whether trying again may help.
 
+mod macros;
+#[cfg(feature = "sqlx")]
+mod sqlx;
+
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -105,20 +109,35 @@ impl Error {
     /// assert!(error.source().is_some_and(|source| source.is::<std::io::Error>()));
     /// ```
     pub fn repository(error: impl StdError + Send + Sync + 'static) -> Self {
-        Self::Repository(RepositoryFailure {
-            context: None,
-            retryable: true,
-            source: Arc::new(error),
-        })
+        Self::repository_if(true, error)
     }
 
     /// Like [`Error::repository`], for an error that a retry cannot fix, such as a row that does
     /// not decode: [`OperationConfig::with_retry`](crate::OperationConfig::with_retry) does not
     /// retry it.
     pub fn repository_permanent(error: impl StdError + Send + Sync + 'static) -> Self {
+        Self::repository_if(false, error)
+    }
+
+    /// [`Error::repository`] if trying again may help, [`Error::repository_permanent`] otherwise: for a
+    /// function that knows the errors of a client.
+    ///
+    /// ```
+    /// use std::io;
+    ///
+    /// use cache_kit::Error;
+    ///
+    /// fn failed(error: io::Error) -> Error {
+    ///     Error::repository_if(error.kind() != io::ErrorKind::InvalidData, error)
+    /// }
+    ///
+    /// assert!(failed(io::ErrorKind::ConnectionReset.into()).is_retryable());
+    /// assert!(!failed(io::ErrorKind::InvalidData.into()).is_retryable());
+    /// ```
+    pub fn repository_if(retryable: bool, error: impl StdError + Send + Sync + 'static) -> Self {
         Self::Repository(RepositoryFailure {
             context: None,
-            retryable: false,
+            retryable,
             source: Arc::new(error),
         })
     }
@@ -180,9 +199,9 @@ impl Error {
     }
 }
 
-/// For `?` in a repository; the same as [`Error::repository`]. For the errors of a database client,
-/// write `.map_err(Error::repository)`, or [`Error::repository_permanent`] where trying again cannot
-/// help.
+/// For `?` in a repository; the same as [`Error::repository`]. The errors of SQLx have `?`, too, with the
+/// feature `sqlx`; for those of SeaORM and Diesel see [`repository_error!`](crate::repository_error), and
+/// for those of other clients [`Error::repository`] and [`Error::repository_if`].
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::repository(error)

@@ -83,6 +83,7 @@
 //! | `redis-tls` | no | the same over TLS, by rustls and *ring*; `RedisTls` |
 //! | `memcached` | no | `MemcachedBackend` |
 //! | `codec` | no | `ByteStore` and `Encoded`, for a store of your own |
+//! | `sqlx` | no | `?` on the errors of SQLx 0.8; for SeaORM and Diesel see [`repository_error!`] |
 //! | `all` | no | `redis` and `memcached` |
 //! | `inmemory` | no | nothing: the backend in memory is always there. For manifests written for 0.9, as `all` |
 //! | `json` | no | [`serde::json`], which keeps a field as its JSON |

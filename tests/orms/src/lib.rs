@@ -1,0 +1,1 @@
+//! Only tests: the errors of database clients, as the cache takes them.
