@@ -268,7 +268,7 @@ struct Durations {
 
 impl CacheMetrics for Durations {
     fn record_event(&self, _key: &str, event: &CacheEvent) {
-        if let CacheEvent::Loaded { duration } = event {
+        if let CacheEvent::Loaded { duration, .. } = event {
             self.told.send_modify(|told| told.push(*duration));
         }
     }

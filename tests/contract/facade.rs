@@ -50,7 +50,7 @@ async fn what_a_service_does_is_counted_by_entity_and_result() {
     let clock = ManualClock::new();
     let backend = InMemoryBackend::builder().max_entries(10_000).build();
     let expander = CacheExpander::new(backend).with_clock(clock.clock());
-    let policy = FreshnessPolicy::new()
+    let policy = FreshnessPolicy::default()
         .with_negative_ttl(Duration::from_secs(60))
         .with_stale_if_error(Duration::from_secs(60));
     let service = service(expander.with_freshness(policy));

@@ -194,7 +194,7 @@ async fn a_load_that_fails_behind_a_stale_entry_is_noticed() {
     let (traced, _guard) = trace(LevelFilter::WARN);
     let clock = cache_kit::testing::ManualClock::new();
     let expander = CacheExpander::new(InMemoryBackend::new()).with_clock(clock.clock());
-    let policy = cache_kit::FreshnessPolicy::new().with_stale_if_error(Duration::from_secs(60));
+    let policy = cache_kit::FreshnessPolicy::default().with_stale_if_error(Duration::from_secs(60));
     let service = CacheService::from(expander.with_freshness(policy));
     let database = rows();
     let rows = service.repository_of::<Row, _>(database.clone());

@@ -221,6 +221,9 @@ where
     /// Looks up the keys of `group` once more. Answers those that are there by now; returns the
     /// others, each with the current fence.
     async fn look_at(&self, group: Vec<Led<B>>, then: &mut Vec<Then<B, T>>) -> Vec<Led<B>> {
+        if group.is_empty() {
+            return group;
+        }
         let keys: Vec<&str> = group
             .iter()
             .map(|led| self.calls[led.miss.slot].key)
