@@ -150,6 +150,7 @@ async fn a_command_that_is_refused() {
             rule,
         ];
         assert!(server.command(&rules).is_ok());
+        server.flush();
         traced.clear();
         let url = format!("redis://app:pw-of-app@127.0.0.1:{}", server.port());
         work(&service(&url)).await;
