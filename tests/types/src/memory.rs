@@ -81,7 +81,7 @@ fn sample() -> Everything {
 #[tokio::test]
 async fn memory_keeps_every_type_as_it_is() {
     let parent = Arc::new(1);
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     rows.insert(
         7,
         Everything {

@@ -50,8 +50,8 @@ fn page() -> PathBuf {
 #[tokio::test]
 async fn the_page_says_what_becomes_of_each_type() {
     let table = table(&sections().await);
-    let page = std::fs::read_to_string(page()).unwrap();
-    let (before, rest) = page.split_once(BEGIN).unwrap();
+    let text = std::fs::read_to_string(page()).unwrap();
+    let (before, rest) = text.split_once(BEGIN).unwrap();
     let (shown, after) = rest.split_once(END).unwrap();
     if std::env::var_os("CACHE_KIT_BLESS").is_some() {
         std::fs::write(page(), format!("{before}{BEGIN}{table}{END}{after}")).unwrap();

@@ -215,7 +215,7 @@ async fn fate(name: &'static str, way: Way) -> Fate {
     let store = MapStore::default();
     let metrics = RecordingMetrics::new();
     let expander = CacheExpander::new(Encoded::over(store.clone())).with_metrics(metrics.boxed());
-    let mut rows = InMemoryRepository::new();
+    let rows = InMemoryRepository::new();
     let entity = Kept {
         id: 7,
         value: value.clone(),
