@@ -221,7 +221,8 @@ fn refuse(word: &Ident, why: &str, errors: &mut Errors) {
     let other = match word.to_string().as_str() {
         // Of a type, not of a field alone: as JSON it comes back whole.
         "untagged" | "tag" | "flatten" | "skip_serializing_if" => {
-            "keep the type in a field with `#[serde(with = \"cache_kit::serde::json\")]`"
+            "keep the type, without this derive, in a field with \
+             `#[serde(with = \"cache_kit::serde::json\")]`"
         }
         _ => "cache a type that has none",
     };
