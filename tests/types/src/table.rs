@@ -42,7 +42,7 @@ fn table(sections: &[(&str, Vec<Row>)]) -> String {
     table + "\n"
 }
 
-fn page() -> PathBuf {
+fn path() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../cache-kit/src/guide/what_can_be_cached.md")
 }
 
@@ -50,11 +50,11 @@ fn page() -> PathBuf {
 #[tokio::test]
 async fn the_page_says_what_becomes_of_each_type() {
     let table = table(&sections().await);
-    let text = std::fs::read_to_string(page()).unwrap();
-    let (before, rest) = text.split_once(BEGIN).unwrap();
+    let page = std::fs::read_to_string(path()).unwrap();
+    let (before, rest) = page.split_once(BEGIN).unwrap();
     let (shown, after) = rest.split_once(END).unwrap();
     if std::env::var_os("CACHE_KIT_BLESS").is_some() {
-        std::fs::write(page(), format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        std::fs::write(path(), format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
         return;
     }
     assert_eq!(
@@ -83,7 +83,7 @@ fn the_page_quotes_what_a_refusal_says() {
     let said = panic.unwrap_err().downcast::<String>().unwrap();
     let (_, reason) = said.split_once("from a store: ").unwrap();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let page = std::fs::read_to_string(page()).unwrap();
+    let page = std::fs::read_to_string(path()).unwrap();
     assert!(words(&page).contains(&words(reason)), "{reason}");
 }
 
