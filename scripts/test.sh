@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs every test: the workspace with all features, the code of a user outside the workspace, the
-# instructions that a hit may execute, and the models of the concurrent parts. Installs missing programs if it is root and has apt-get.
+# Runs every test: the workspace with all features, the code of a user outside the workspace, what
+# the guide says of other caches, the instructions that a hit may execute, and the models of the concurrent parts. Installs missing programs if it is root and has apt-get.
 #
 # CACHE_KIT_SCHEDULES is how many random schedules each search runs: here the full search, 10,000,
 # unless it is set. `cargo test` alone runs a few hundred.
@@ -54,6 +54,7 @@ run() {
 export CACHE_KIT_SCHEDULES="${CACHE_KIT_SCHEDULES:-10000}"
 run cargo test --workspace --all-features
 run cargo run --quiet --manifest-path tests/outside/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/outside"
+run cargo test --quiet --manifest-path tests/migrations/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/outside"
 run cargo bench -p cache-kit --bench instructions --features moka
 run env RUSTFLAGS="--cfg cache_kit_model" \
     cargo test --release -p cache-kit --lib --target-dir "${CARGO_TARGET_DIR:-target}/model" model

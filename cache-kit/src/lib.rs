@@ -1,75 +1,65 @@
 //! An explicit cache between a Rust service and its database.
 //!
-//! An *entity* says how it is keyed, a *feeder* carries a request in and the entity out, a
-//! *repository* knows how to load, a *strategy* says what one call may do, a *backend* keeps the
-//! entries. Caching and invalidation are explicit, and what the cache did is always visible in an
-//! [`Outcome`].
-//!
-//! # From nothing to a cached read
-//!
-//! 1. Derive [`CacheEntity`] on the type that you load: it gets a key and a prefix.
-//! 2. Implement [`DataRepository`] for the type that loads it, in plain `async fn`.
-//! 3. Put a [`CacheService`] over a backend in front of it ([`CacheService::repository`]), and clone the
-//!    [`CachedRepository`] wherever it is needed.
-//! 4. Where a handler has a request type or a transaction of its own, derive `CacheFeeder` on the
-//!    request, and pass both to [`CacheService::execute`].
-//!
+//! ```text
+//! cargo add cache-kit
+//! cargo add serde --features derive
+//! cargo add tokio --features macros,rt-multi-thread
 //! ```
-//! use cache_kit::backend::InMemoryBackend;
-//! use cache_kit::{CacheEntity, CacheService, DataRepository};
+//!
+#![cfg_attr(feature = "derive", doc = "```")]
+#![cfg_attr(not(feature = "derive"), doc = "```text")]
+//! use cache_kit::{CacheEntity, CacheService, backend::AnyBackend, repository::from_fn};
 //! use serde::{Deserialize, Serialize};
 //!
-//! #[derive(Clone, Serialize, Deserialize)]
+//! #[derive(Clone, Debug, Serialize, Deserialize, CacheEntity)]
+//! #[cache(key = "id", ttl = "5m")] // kept under "user:42" for five minutes
 //! struct User {
 //!     id: u64,
 //!     name: String,
 //! }
 //!
-//! // What `#[derive(CacheEntity)] #[cache(prefix = "user", key = "id")]` would write:
-//! impl CacheEntity for User {
-//!     type Key = u64;
-//!
-//!     fn cache_key(&self) -> u64 {
-//!         self.id
-//!     }
-//!
-//!     fn cache_prefix() -> &'static str {
-//!         "user"
-//!     }
+//! async fn load(id: &u64) -> cache_kit::Result<Option<User>> {
+//!     Ok(Some(User { id: *id, name: "Ann".into() })) // SELECT … WHERE id = $1
 //! }
 //!
-//! struct Users; // a connection pool, as a rule
-//!
-//! impl DataRepository<User> for Users {
-//!     async fn fetch_by_id(&self, id: &u64) -> cache_kit::Result<Option<User>> {
-//!         Ok(Some(User { id: *id, name: "Ann".to_string() }))
-//!     }
+//! #[tokio::main]
+//! async fn main() -> cache_kit::Result<()> {
+//!     let cache = CacheService::new(AnyBackend::from_url("memory://")?); // or redis://…
+//!     let users = cache.repository(from_fn(load)); // cheap to clone
+//!     println!("{:?}", users.get(&42).await?); // loads and stores; the next one hits
+//!     users.invalidate(&42).await?; // after an update has been committed
+//!     Ok(())
 //! }
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> cache_kit::Result<()> {
-//! let users = CacheService::new(InMemoryBackend::new()).repository(Users);
-//! let user = users.get(&42).await?;
-//! assert_eq!(user.map(|user| user.name.clone()).as_deref(), Some("Ann"));
-//!
-//! // After an update has been committed:
-//! users.invalidate(&42).await?;
-//! # Ok(())
-//! # }
 //! ```
+//!
+//! - **An invalidation holds.** A load that began before it is not stored after it, and a read that begins
+//!   after it returns nothing older: in all processes that share the store.
+//! - **One load for each key**, however many callers miss it. It goes on when they hang up.
+//! - **A cache that is away only costs time.** The repository answers; invalidations wait, and are sent.
+//! - **It tells what it did**: each call by an [`Outcome`], all of them by a
+//!   [listener](observability::CacheMetrics).
 //!
 //! # Where to read on
 //!
-//! - [`guide`]: from everything written by hand to two derives.
+//! The [`guide`] has a page for each task: [`getting_started`](guide::getting_started),
+//! [`strategies`](guide::strategies), [`invalidation`](guide::invalidation),
+//! [`batches`](guide::batches), [`freshness`](guide::freshness), [`testing`](guide::testing),
+//! [`operating`](guide::operating), [`deploying`](guide::deploying),
+//! [`what_can_be_cached`](guide::what_can_be_cached).
+//!
+//! - with Axum, Actix Web or Tonic: [`axum`](guide::axum), [`actix_web`](guide::actix_web),
+//!   [`tonic`](guide::tonic)
+//! - with SQLx, SeaORM or Diesel: [`sqlx`](guide::sqlx), [`sea_orm`](guide::sea_orm),
+//!   [`diesel`](guide::diesel)
+//! - [from cache-kit 0.9](guide::from_cache_kit_0_9), [from moka](guide::from_moka),
+//!   [from `cached`](guide::from_cached)
+//!
+//! In the reference:
+//!
 //! - [`CachedRepository`]: a repository with its cache in front.
-//! - [`CacheStrategy`]: what one call may do.
-//! - [`FreshnessPolicy`]: how long answers are fresh, and what may stand in for a fresh one.
 //! - [`CacheExpander::with`]: what is called when, what can fail, what happens on cancellation.
 //! - [`backend`]: where entries are kept, and the protocol of leases and fences.
 //! - [`observability`]: what the cache did, for one call or for all.
-//! - [`guide::what_can_be_cached`]: which types a remote store keeps as they are, and which need an
-//!   attribute.
-//! - [`operating`]: what to set up, to watch and to expect of a remote store.
 //!
 //! # Features
 //!
@@ -125,35 +115,38 @@ mod unwind;
 #[doc(hidden)]
 pub mod __private;
 
+#[doc(inline)]
 pub use cached::CachedRepository;
+#[doc(inline)]
 pub use entity::{CacheEntity, CacheSchema};
+#[doc(inline)]
 pub use error::{Error, ErrorKind, Result};
+#[doc(inline)]
 pub use expander::CacheExpander;
+#[doc(inline)]
 pub use feed::{CacheFeed, CacheFeedMany, GenericFeeder, SharedFeeder};
+#[doc(inline)]
 pub use key::CacheKey;
+#[doc(inline)]
 pub use observability::{Outcome, Source};
+#[doc(inline)]
 pub use policy::{FreshnessPolicy, OperationConfig, TtlPolicy};
+#[doc(inline)]
 pub use repository::{DataRepository, InMemoryRepository};
+#[doc(inline)]
 pub use service::CacheService;
+#[doc(inline)]
 pub use strategy::CacheStrategy;
 
 #[cfg(feature = "derive")]
+#[doc(inline)]
 pub use cache_kit_derive::{CacheEntity, CacheFeeder, CacheSchema};
 
-#[cfg(all(any(doc, doctest), feature = "derive"))]
-#[doc = include_str!("guide.md")]
-pub mod guide {
-    // Its code runs in `tests/types`, which has the crates that it shows.
-    #[cfg(all(not(doctest), feature = "codec", feature = "json", feature = "testing"))]
-    #[doc = include_str!("guide/what_can_be_cached.md")]
-    pub mod what_can_be_cached {}
-}
-
-#[cfg(all(any(doc, doctest), feature = "redis", feature = "memcached"))]
-#[doc = include_str!("operating.md")]
-pub mod operating {}
+// Shown here, and run in `tests`, where there is what its code needs.
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 
 /// The code in the README compiles and runs.
-#[cfg(all(doctest, feature = "derive", feature = "redis"))]
+#[cfg(all(doctest, feature = "derive"))]
 #[doc = include_str!("../../README.md")]
 mod readme {}
