@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs every test: the workspace with all features, the code of a user outside the workspace, what
-# the guide says of other caches, the instructions that a hit may execute, and the models of the concurrent parts. Installs missing programs if it is root and has apt-get.
+# Runs every test: the workspace with all features, the code of a user outside the workspace, what the
+# guide says of other caches, the instructions that a hit may execute, and the models of the concurrent
+# parts. Installs missing programs if it is root and has apt-get.
 #
 # CACHE_KIT_SCHEDULES is how many random schedules each search runs: here the full search, 10,000,
 # unless it is set. `cargo test` alone runs a few hundred.

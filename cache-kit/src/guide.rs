@@ -1,4 +1,5 @@
 #![doc = include_str!("guide/index.md")]
+#![doc = include_str!("guide/tables.html")]
 #![cfg_attr(
     not(all(
         feature = "derive",
@@ -17,6 +18,7 @@
 macro_rules! pages {
     ($($page:ident)*) => {$(
         #[doc = include_str!(concat!("guide/", stringify!($page), ".md"))]
+        #[doc = include_str!("guide/tables.html")]
         pub mod $page {}
     )*};
 }

@@ -78,7 +78,7 @@
 //! | `inmemory` | no | nothing: the backend in memory is always there. For manifests written for 0.9, as `all` |
 //! | `json` | no | [`serde::json`], which keeps a field as its JSON |
 //! | `testing` | no | for tests: a repository and a backend that fail on command, a manual clock, a recording listener; the conformance suite |
-
+#![doc = include_str!("guide/tables.html")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answers;
