@@ -65,7 +65,7 @@
 //!
 //! | feature | default | what it adds |
 //! |---|---|---|
-//! | `derive` | yes | `#[derive(CacheEntity)]`, `#[derive(CacheSchema)]`, `#[derive(CacheFeeder)]` |
+//! | `derive` | yes | the derives of `CacheEntity`, `CacheSchema` and `CacheFeeder` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
 //! | `redis` | no | `RedisBackend` over one server |
 //! | `redis-cluster` | no | the same over a cluster |
