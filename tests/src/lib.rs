@@ -20,6 +20,7 @@ pub mod late;
 pub mod race;
 pub mod schedules;
 pub mod servers;
+pub mod services;
 pub mod traced;
 
 /// A row with a version, so that a test can recognize an older one.

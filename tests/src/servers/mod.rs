@@ -51,4 +51,5 @@ pub use release::{NewerRedis, RELEASES, Release};
 pub use resp::{Command, Malformed, Reply};
 pub use sentinel::{Sentinel, Watched, WatchedOptions};
 pub use server::{Commands, Kind, Server};
+pub(crate) use wait::within;
 pub use wait::{eventually, eventually_async};

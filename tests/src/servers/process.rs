@@ -12,6 +12,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -37,6 +38,7 @@ while read -r order; do
     case $order in
         START) end; "$@" </dev/null >&2 & server=$!; echo "$server" ;;
         END) end; echo ended ;;
+        CODE) wait "$server"; echo $?; server= ;;
         *) if kill -s "$order" "$server"; then echo sent; else echo failed; fi ;;
     esac
 done
@@ -88,6 +90,21 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         room: TempDir,
     ) -> Self {
+        Self::start_with(program, args, room, |_| {})
+    }
+
+    /// [`start`](Self::start), with the environment and the working directory that `set` gives to the
+    /// command.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    pub fn start_with(
+        program: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        room: TempDir,
+        set: impl FnOnce(&mut Command),
+    ) -> Self {
         let name = program
             .file_name()
             .unwrap_or(program.as_os_str())
@@ -99,7 +116,9 @@ impl Process {
             .append(true)
             .open(&log)
             .unwrap_or_else(|error| panic!("no file {log:?} for the output of {name}: {error}"));
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        set(&mut shell);
+        let mut shell = shell
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(room.path())
             .arg(program)
@@ -181,6 +200,36 @@ impl Process {
                 matches!(state(pid), None | Some('T' | 'Z'))
             });
         }
+    }
+
+    /// Waits until the program has ended by itself, and returns its exit code: 128 and the number of the
+    /// signal, if one ended it.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end within `limit`, or was ended before.
+    pub fn exit_code(&self, limit: Duration) -> i32 {
+        let ended = within(limit, || !self.is_running());
+        assert!(
+            ended,
+            "{} does not end within {limit:?}; its output ends with\n{}",
+            self.name,
+            self.tail()
+        );
+        let mut watchdog = self.lock();
+        let Some(_) = watchdog.server.take() else {
+            panic!("{} was ended: it has no exit code", self.name);
+        };
+        let answer = self.order(&mut watchdog, "CODE");
+        answer
+            .parse()
+            .unwrap_or_else(|error| panic!("the exit code of {}: {answer:?}: {error}", self.name))
+    }
+
+    /// Everything that it has printed so far.
+    pub fn output(&self) -> String {
+        let output = fs::read(self.room.path().join(LOG)).unwrap_or_default();
+        String::from_utf8_lossy(&output).into_owned()
     }
 
     /// The number of the program's process, if it was not ended. It may have ended by itself.

@@ -36,7 +36,7 @@ pub async fn eventually_async(what: &str, limit: Duration, mut done: impl FnMut(
 }
 
 /// Whether `done` returned `true` within `limit`.
-pub(super) fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
+pub(crate) fn within(limit: Duration, mut done: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !done() {
         if start.elapsed() >= limit {
