@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use rustix::net::sockopt::set_socket_linger;
+
 /// Generous: only a failing test waits this long.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -48,7 +50,8 @@ pub fn send(address: SocketAddr, method: &str, path: &str, body: &str) -> Reply 
     whole.unwrap_or_else(|| panic!("no answer to {method} {path}, but {answer:?}"))
 }
 
-/// Sends a request, waits for `patience`, and hangs up.
+/// Sends a request, waits for `patience`, and hangs up: by a reset, as a proxy does, since the end of what
+/// a client sends may be all that it has to say.
 ///
 /// # Panics
 ///
@@ -61,6 +64,10 @@ pub fn hang_up(address: SocketAddr, method: &str, path: &str, body: &str, patien
         matches!(kind, Some(ErrorKind::WouldBlock | ErrorKind::TimedOut)),
         "{method} {path} was to be without an answer: {read:?}"
     );
+    // Dropping it then sends the reset.
+    if let Err(error) = set_socket_linger(&connection, Some(Duration::ZERO)) {
+        panic!("no reset of {method} {path}: {error}");
+    }
 }
 
 fn asked(
