@@ -1,5 +1,10 @@
 //! The built program, and its tables.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed expectation is what a test is for"
+)]
+
 use std::time::Duration;
 
 use cache_kit_tests::servers::{MemcachedServer, RedisServer, eventually, free_port};

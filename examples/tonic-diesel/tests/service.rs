@@ -1,5 +1,10 @@
 //! The built program, over gRPC.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed expectation is what a test is for"
+)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
