@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{HttpResponse, get, put, web};
 use cache_kit::backend::AnyBackend;
+use cache_kit::observability::CacheStatus;
 use cache_kit::{CacheService, CacheStrategy, CachedRepository, Outcome};
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -62,7 +63,7 @@ async fn list(state: State, query: web::Query<Ids>) -> Result<HttpResponse, ApiE
     let found = state.customers.get_many(&ids).with_outcome().await?;
     let hits = found.iter().filter(|(_, outcome)| outcome.is_hit()).count();
     let customers: Vec<Option<&Model>> = found.iter().map(|(row, _)| row.as_deref()).collect();
-    let told = ("x-cache", format!("{hits} of {} from the cache", ids.len()));
+    let told = ("x-cache-hits", format!("{hits} of {}", ids.len()));
     Ok(HttpResponse::Ok().insert_header(told).json(customers))
 }
 
@@ -94,9 +95,10 @@ async fn commit_and_invalidate(
     Ok(now.with_outcome().await?)
 }
 
-/// 200 with the customer or 404 without, and in `x-cache` what the cache did.
+/// 200 with the customer or 404 without, and in `Cache-Status` what the cache did.
 fn answer(customer: Option<&Model>, outcome: Outcome) -> HttpResponse {
-    let told = ("x-cache", outcome.to_string());
+    let status = outcome.cache_status("customers").to_string();
+    let told = (CacheStatus::NAME, status);
     match customer {
         Some(customer) => HttpResponse::Ok().insert_header(told).json(customer),
         None => HttpResponse::NotFound().insert_header(told).finish(),
@@ -114,7 +116,7 @@ async fn live() -> &'static str {
 #[get("/health/ready")]
 async fn ready(state: State) -> Result<String, ApiError> {
     state.database.0.ping().await?;
-    Ok(match state.cache.backend().ping().await {
+    Ok(match state.cache.ping().await {
         Ok(()) => "ready".to_owned(),
         Err(error) => format!("ready, without the cache: {error}"),
     })

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use cache_kit::backend::AnyBackend;
+use cache_kit::observability::CacheStatus;
 use cache_kit::{CacheService, CacheStrategy, CachedRepository, Outcome, SharedFeeder};
 use sqlx::SqlitePool;
 use tokio_util::task::TaskTracker;
@@ -64,9 +65,10 @@ async fn put(app: App, id: i64, new: NewProduct) -> Result<Response, ApiError> {
     Ok(answer(feeder.entity.as_deref(), outcome))
 }
 
-/// 200 with the product or 404 without, and in `x-cache` what the cache did.
+/// 200 with the product or 404 without, and in `Cache-Status` what the cache did.
 fn answer(product: Option<&Product>, outcome: Outcome) -> Response {
-    let told = [("x-cache", outcome.to_string())];
+    let status = outcome.cache_status("products").to_string();
+    let told = [(CacheStatus::NAME, status)];
     match product {
         Some(product) => (told, Json(product)).into_response(),
         None => (StatusCode::NOT_FOUND, told).into_response(),
@@ -82,7 +84,7 @@ async fn live() -> &'static str {
 /// and it would be away for all instances at once.
 async fn ready(State(app): State<App>) -> Result<String, ApiError> {
     sqlx::query("SELECT 1").execute(&app.pool).await?;
-    Ok(match app.cache.backend().ping().await {
+    Ok(match app.cache.ping().await {
         Ok(()) => "ready".to_owned(),
         Err(error) => format!("ready, without the cache: {error}"),
     })

@@ -56,7 +56,7 @@ fn answer(reply: &Reply) -> Answer {
     assert_eq!(row.is_object(), reply.status == 200, "{reply:?}");
     Answer {
         name: row["name"].as_str().map(str::to_owned),
-        cache: reply.header("x-cache").to_owned(),
+        cache: reply.header("cache-status").to_owned(),
     }
 }
 

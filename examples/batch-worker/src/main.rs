@@ -38,7 +38,7 @@ async fn main() -> anyhow::Result<()> {
         .await
         .context("create the tables")?;
 
-    match cache.backend().ping().await {
+    match cache.ping().await {
         Ok(()) => println!("ready"),
         Err(error) => println!("ready, without the cache: {error}"),
     }

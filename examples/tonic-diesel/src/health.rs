@@ -18,7 +18,7 @@ pub async fn watch(reporter: HealthReporter, database: Items, cache: CacheServic
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {
         ticks.tick().await;
-        let (rows, entries) = tokio::join!(database.ping(), cache.backend().ping());
+        let (rows, entries) = tokio::join!(database.ping(), cache.ping());
         let ready = status(rows.is_ok());
         reporter
             .set_service_status("inventory.v1.Inventory", ready)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cache_kit::observability::CacheStatus;
 use cache_kit::{CacheStrategy, CachedRepository, Outcome};
 use tokio_util::task::TaskTracker;
 use tonic::metadata::MetadataMap;
@@ -64,11 +65,11 @@ impl InventoryService {
     }
 }
 
-/// The item or NOT_FOUND, and in `x-cache` of the metadata what the cache did.
+/// The item or NOT_FOUND, and in `cache-status` of the metadata what the cache did.
 fn answer(item: Option<Arc<Item>>, outcome: Outcome) -> Result<Response<proto::Item>, Status> {
     let mut metadata = MetadataMap::new();
-    if let Ok(told) = outcome.to_string().parse() {
-        metadata.insert("x-cache", told);
+    if let Ok(status) = outcome.cache_status("inventory").to_string().parse() {
+        metadata.insert(CacheStatus::NAME, status);
     }
     match item {
         Some(item) => {

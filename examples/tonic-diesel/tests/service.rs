@@ -90,7 +90,7 @@ fn call<T>(address: SocketAddr, with: impl AsyncFnOnce(Channel) -> T) -> T {
 
 fn answer(response: Result<Response<proto::Item>, Status>) -> Answer {
     let told = |metadata: &MetadataMap| {
-        let told = metadata.get("x-cache").unwrap();
+        let told = metadata.get("cache-status").unwrap();
         told.to_str().unwrap().to_owned()
     };
     match response {
