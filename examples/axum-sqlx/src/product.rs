@@ -1,6 +1,6 @@
 //! [`Product`]: a row of the table, an entry of the cache, and the JSON of an answer.
 
-use cache_kit::{CacheEntity, DataRepository, Error};
+use cache_kit::{CacheEntity, DataRepository};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, SqliteConnection, SqliteExecutor, SqlitePool};
 use tokio::sync::Mutex;
@@ -55,11 +55,8 @@ impl DataRepository<Product> for OnConnection<'_> {
 }
 
 async fn find(database: impl SqliteExecutor<'_>, id: i64) -> cache_kit::Result<Option<Product>> {
-    sqlx::query_as("SELECT id, name, price_cents FROM products WHERE id = ?")
-        .bind(id)
-        .fetch_optional(database)
-        .await
-        .map_err(Error::repository)
+    let query = sqlx::query_as("SELECT id, name, price_cents FROM products WHERE id = ?").bind(id);
+    Ok(query.fetch_optional(database).await?)
 }
 
 /// Creates or replaces a product. A single statement is a transaction of its own: when this returns,

@@ -1,7 +1,7 @@
 //! [`Price`]: a row of the table, and an entry of the cache.
 
 use cache_kit::repository::in_order;
-use cache_kit::{CacheEntity, DataRepository, Error};
+use cache_kit::{CacheEntity, DataRepository};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, QueryBuilder, Sqlite, SqlitePool};
 
@@ -24,11 +24,8 @@ pub struct Prices(pub SqlitePool);
 
 impl DataRepository<Price> for Prices {
     async fn fetch_by_id(&self, sku: &String) -> cache_kit::Result<Option<Price>> {
-        sqlx::query_as("SELECT sku, cents FROM prices WHERE sku = ?")
-            .bind(sku)
-            .fetch_optional(&self.0)
-            .await
-            .map_err(Error::repository)
+        let query = sqlx::query_as("SELECT sku, cents FROM prices WHERE sku = ?").bind(sku);
+        Ok(query.fetch_optional(&self.0).await?)
     }
 
     /// One query for many keys. The database answers in any order, and leaves out what it does not have.
@@ -39,7 +36,7 @@ impl DataRepository<Price> for Prices {
             marks.push_bind(sku);
         }
         marks.push_unseparated(")");
-        let found = query.build_query_as().fetch_all(&self.0).await;
-        Ok(in_order(skus, found.map_err(Error::repository)?))
+        let found = query.build_query_as().fetch_all(&self.0).await?;
+        Ok(in_order(skus, found))
     }
 }

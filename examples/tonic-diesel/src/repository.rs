@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use cache_kit::DataRepository;
 use cache_kit::repository::in_order;
-use cache_kit::{DataRepository, Error};
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PoolError};
@@ -26,6 +26,18 @@ pub enum DatabaseError {
     /// The query panicked.
     #[error("task")]
     Task(#[from] JoinError),
+}
+
+// The error of a query, as the cache takes it.
+cache_kit::repository_error!(fn failed(diesel));
+
+impl From<DatabaseError> for cache_kit::Error {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Query(error) => failed(error),
+            error => Self::repository(error),
+        }
+    }
 }
 
 impl Items {
@@ -80,7 +92,7 @@ impl DataRepository<Item> for Items {
             let found = items::table.find(sku).select(Item::as_select());
             found.first(database).optional()
         };
-        self.run(query).await.map_err(Error::repository)
+        Ok(self.run(query).await?)
     }
 
     /// One query for many keys. The database answers in any order, and leaves out what it does not have.
@@ -90,7 +102,7 @@ impl DataRepository<Item> for Items {
             let found = items::table.filter(items::sku.eq_any(wanted));
             found.select(Item::as_select()).load(database)
         };
-        let found = self.run(query).await.map_err(Error::repository)?;
+        let found = self.run(query).await?;
         Ok(in_order(skus, found))
     }
 }
