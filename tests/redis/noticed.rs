@@ -6,9 +6,9 @@ use std::time::Duration;
 use cache_kit::backend::AnyBackend;
 use cache_kit::repository::from_fn;
 use cache_kit::{CacheEntity, CacheService};
+use cache_kit_tests::row;
 use cache_kit_tests::servers::{RedisServer, eventually_async, free_port};
 use cache_kit_tests::traced::{Traced, trace};
-use cache_kit_tests::row;
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 

@@ -1,9 +1,6 @@
 //! What the pages say of the frameworks: a handler is dropped when its client hangs up.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on ends"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::net::SocketAddr;
 use std::time::Duration;
