@@ -5,6 +5,7 @@
         feature = "derive",
         feature = "json",
         feature = "memcached",
+        feature = "metrics",
         feature = "redis",
         feature = "testing"
     )),
@@ -31,6 +32,7 @@ pages! {
     freshness
     testing
     operating
+    watching
     deploying
     what_can_be_cached
     derives

@@ -8,6 +8,7 @@ use axum::{Json, Router};
 use cache_kit::backend::AnyBackend;
 use cache_kit::observability::CacheStatus;
 use cache_kit::{CacheService, CacheStrategy, CachedRepository, Outcome, SharedFeeder};
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::SqlitePool;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +21,7 @@ pub struct App {
     pub cache: CacheService<AnyBackend>,
     pub products: CachedRepository<Product>,
     pub pool: SqlitePool,
+    pub metrics: PrometheusHandle,
     /// The writes that have begun. They go on without their clients.
     pub writes: TaskTracker,
 }
@@ -29,6 +31,7 @@ pub fn router(app: App) -> Router {
         .route("/products/{id}", get(read).put(write))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
         .with_state(app)
 }
 
@@ -88,4 +91,10 @@ async fn ready(State(app): State<App>) -> Result<String, ApiError> {
         Ok(()) => "ready".to_owned(),
         Err(error) => format!("ready, without the cache: {error}"),
     })
+}
+
+/// What Prometheus asks for.
+async fn metrics(State(app): State<App>) -> String {
+    app.metrics.run_upkeep();
+    app.metrics.render()
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use cache_kit::CacheService;
 use cache_kit::backend::AnyBackend;
+use cache_kit::observability::FacadeMetrics;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use sqlx::SqlitePool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,9 +30,12 @@ async fn main() -> anyhow::Result<()> {
         .init();
     let terminate = signal(SignalKind::terminate())?;
 
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+
     // Does not connect yet: the service starts while its Redis is down.
     let url = setting("CACHE_URL", "memory://?capacity=10000");
-    let cache = CacheService::new(AnyBackend::from_url(&url).context("CACHE_URL")?);
+    let backend = AnyBackend::from_url(&url).context("CACHE_URL")?;
+    let cache = CacheService::with_metrics(backend, FacadeMetrics::boxed());
 
     let url = setting("DATABASE_URL", "sqlite://products.sqlite?mode=rwc");
     let pool = SqlitePool::connect(&url).await.context("DATABASE_URL")?;
@@ -43,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
         products: cache.repository(Products(pool.clone())),
         cache,
         pool,
+        metrics,
         writes: TaskTracker::new(),
     };
     let listener = TcpListener::bind(setting("LISTEN", "127.0.0.1:8080"))

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use cache_kit_tests::services::http::{Reply, hang_up, send};
-use cache_kit_tests::services::{Answer, Readiness, Service};
+use cache_kit_tests::services::{Answer, Database, Program, Readiness, Service};
 use serde_json::{Value, json};
 
 struct Products;
@@ -61,3 +61,26 @@ fn answer(reply: &Reply) -> Answer {
 }
 
 cache_kit_tests::service_stories!(Products);
+
+#[test]
+fn prometheus_is_told_what_the_cache_does() {
+    let database = Database::new();
+    let program = Program::start(Products::BINARY, &database, None);
+    let address = program.address();
+    for id in [1, 1, 77, 77] {
+        Products::read(address, id);
+    }
+    let metrics = send(address, "GET", "/metrics", "").body;
+    let gets = |result| format!("cache_kit_gets_total{{entity=\"product\",result=\"{result}\"}}");
+    for (name, value) in [
+        (gets("miss"), 2),
+        (gets("hit"), 1),
+        (gets("negative"), 1),
+        ("cache_kit_entries".to_owned(), 1),
+    ] {
+        let line = format!("{name} {value}\n");
+        assert!(metrics.contains(&line), "{line} in {metrics}");
+    }
+    program.terminate();
+    program.ends_well();
+}

@@ -67,6 +67,7 @@ pages! {
     freshness
     testing
     operating
+    watching
     deploying
     derives
     axum
