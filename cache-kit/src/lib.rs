@@ -37,14 +37,15 @@
 //! - **One load for each key**, however many callers miss it. It goes on when they hang up.
 //! - **A cache that is away only costs time.** The repository answers; invalidations wait, and are sent.
 //! - **It tells what it did**: each call by an [`Outcome`], all of them by a
-//!   [listener](observability::CacheMetrics).
+//!   [listener](observability::CacheMetrics), in metrics and in traces; and it warns in the log when it
+//!   cannot do its work.
 //!
 //! # Where to read on
 //!
 //! The [`guide`] has a page for each task: [`getting_started`](guide::getting_started),
 //! [`strategies`](guide::strategies), [`invalidation`](guide::invalidation),
 //! [`batches`](guide::batches), [`freshness`](guide::freshness), [`testing`](guide::testing),
-//! [`operating`](guide::operating), [`deploying`](guide::deploying),
+//! [`operating`](guide::operating), [`watching`](guide::watching), [`deploying`](guide::deploying),
 //! [`what_can_be_cached`](guide::what_can_be_cached).
 //!
 //! - with Axum, Actix Web or Tonic: [`axum`](guide::axum), [`actix_web`](guide::actix_web),
@@ -67,6 +68,8 @@
 //! |---|---|---|
 //! | `derive` | yes | the derives of `CacheEntity`, `CacheSchema` and `CacheFeeder` |
 //! | `moka` | yes | `Engine::Moka` for the in-memory backend |
+//! | `tracing` | yes | warnings about a cache that cannot do its work, and spans of its calls: [`watching`](guide::watching) |
+//! | `metrics` | no | `FacadeMetrics`: counts through the facade of the crate `metrics` |
 //! | `redis` | no | `RedisBackend` over one server |
 //! | `redis-cluster` | no | the same over a cluster |
 //! | `redis-sentinel` | no | the same over the master that sentinels name |
