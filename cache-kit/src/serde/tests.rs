@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as Plain, StrDeserializer};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use serde_test::{Configure, Token, assert_tokens};
 
 /// Like a `Decimal`: its text is written, and a number or a text is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -208,6 +209,58 @@ fn json_accepts_all_that_the_type_accepts() {
     let texts: Texts = serde_json::from_str(text).unwrap();
     assert_eq!(texts.one, Amount(12));
     assert_eq!(texts.many, [Amount(1), Amount(2)]);
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Both {
+    #[serde(with = "crate::serde::text")]
+    text: Vec<Amount>,
+    #[serde(with = "crate::serde::json")]
+    json: Vec<Amount>,
+}
+
+/// JSON writes newtypes as if they were none, and other human-readable formats do not.
+#[test]
+fn a_human_readable_format_is_told_what_the_type_tells() {
+    let both = || Both {
+        text: vec![Amount(1)],
+        json: vec![Amount(2)],
+    };
+    let begin = Token::Struct {
+        name: "Both",
+        len: 2,
+    };
+    assert_tokens(
+        &both().readable(),
+        &[
+            begin,
+            Token::Str("text"),
+            Token::Seq { len: Some(1) },
+            Token::Str("1 EUR"),
+            Token::SeqEnd,
+            Token::Str("json"),
+            Token::Seq { len: Some(1) },
+            Token::Str("2 EUR"),
+            Token::SeqEnd,
+            Token::StructEnd,
+        ],
+    );
+    let (text, json) = ("cache_kit::serde::text", "cache_kit::serde::json");
+    assert_tokens(
+        &both().compact(),
+        &[
+            begin,
+            Token::Str("text"),
+            Token::NewtypeStruct { name: text },
+            Token::Seq { len: Some(1) },
+            Token::Str("1 EUR"),
+            Token::SeqEnd,
+            Token::Str("json"),
+            Token::NewtypeStruct { name: json },
+            Token::Str("[\"2 EUR\"]"),
+            Token::StructEnd,
+        ],
+    );
 }
 
 /// A deserializer that is not human-readable and has one text.

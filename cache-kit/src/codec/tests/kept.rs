@@ -100,7 +100,6 @@ entities! {
     #[serde(with = "crate::serde::json")] JsonPairs(HashMap<(u8, u8), u8>);
     #[serde(with = "crate::serde::json")] JsonFloat(f64);
     #[serde(with = "crate::serde::json")] JsonDeep(Nested);
-    PlainText(String);
     #[serde(with = "crate::serde::text")] TextText(String);
     #[serde(with = "crate::serde::json")] JsonText(String);
     #[serde(with = "crate::serde::text")] TextRounded(Rounded);
