@@ -50,7 +50,8 @@
 
 #[cfg(feature = "json")]
 pub mod json;
-#[cfg(all(test, feature = "json"))]
+#[cfg(test)]
+#[cfg(feature = "json")]
 pub(crate) mod tests;
 pub mod text;
 
