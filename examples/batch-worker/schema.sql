@@ -3,9 +3,10 @@ CREATE TABLE IF NOT EXISTS prices (
     cents INTEGER NOT NULL
 );
 
--- What the worker is to do. A row is deleted when every process sees the new price.
+-- What the worker is to do. A row is deleted when every process sees the new price. AUTOINCREMENT, since
+-- a number that is used again could be that of a row which another worker is about to delete.
 CREATE TABLE IF NOT EXISTS price_changes (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     sku TEXT NOT NULL,
     cents INTEGER NOT NULL,
     committed BOOLEAN NOT NULL DEFAULT FALSE
