@@ -71,7 +71,7 @@ const LEASE_WAIT: Duration = Duration::from_millis(500);
 ///
 /// # Runtime
 /// A hit in memory needs no runtime. A load needs a tokio runtime with its timer enabled, for its
-/// deadline; without one it ends as [`Error::ConfigError`].
+/// deadline; without one it ends as [`Error::ConfigError`](crate::Error::ConfigError).
 pub struct CacheExpander<B: CacheBackend> {
     /// Shared with the tasks that release abandoned leases.
     backend: Arc<B>,
@@ -141,7 +141,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// Puts a word in front of every key: `{namespace}:{prefix}:{key}`. Default: none.
     ///
     /// # Errors
-    /// [`Error::ConfigError`] unless it has 1 to 64 bytes without colons, spaces and control
+    /// [`Error::ConfigError`](crate::Error::ConfigError) unless it has 1 to 64 bytes without colons, spaces and control
     /// characters.
     pub fn with_namespace(mut self, namespace: impl Into<String>) -> Result<Self> {
         self.namespace = Some(Namespace::parse(namespace.into())?);
@@ -154,7 +154,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         self
     }
 
-    /// How long a load may take, retries included, before it ends as [`Error::Timeout`]. A call
+    /// How long a load may take, retries included, before it ends as [`Error::Timeout`](crate::Error::Timeout). A call
     /// waits as long for another call's load. Default 8 s.
     pub fn with_load_deadline(mut self, deadline: Duration) -> Self {
         self.load_deadline = deadline;
@@ -198,8 +198,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// before a process ends. Calls go on being answered, and load for themselves.
     ///
     /// # Errors
-    /// [`Error::Timeout`] if some did not end within `deadline`; these have been told to end.
-    /// [`Error::ConfigError`] on a runtime without a timer.
+    /// [`Error::Timeout`](crate::Error::Timeout) if some did not end within `deadline`; these have been told to end.
+    /// [`Error::ConfigError`](crate::Error::ConfigError) on a runtime without a timer.
     ///
     /// # Cancellation
     /// If the future is dropped, what runs goes on to its end.
@@ -215,11 +215,11 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// another one's load as long as its own load deadline allows.
     ///
     /// # Errors
-    /// - [`Error::ConfigError`] if the prefix of the entity is not valid, or belongs to another
+    /// - [`Error::ConfigError`](crate::Error::ConfigError) if the prefix of the entity is not valid, or belongs to another
     ///   type,
     /// - the error of [`CacheFeed::validate`] or another hook,
-    /// - the error of the repository, once the retries are used up; [`Error::Timeout`] after the
-    ///   load deadline; [`Error::Panicked`] if it panicked,
+    /// - the error of the repository, once the retries are used up; [`Error::Timeout`](crate::Error::Timeout) after the
+    ///   load deadline; [`Error::Panicked`](crate::Error::Panicked) if it panicked,
     /// - the error of the backend, for [`CacheStrategy::Fresh`], which has no other source, and for
     ///   an invalidation that the backend will not send again.
     ///
@@ -345,7 +345,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// the database, a command of an operator.
     ///
     /// # Errors
-    /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`] if the backend cannot do it.
+    /// As [`invalidate`](Self::invalidate); [`Error::ConfigError`](crate::Error::ConfigError) if the backend cannot do it.
     ///
     /// # Cancellation
     /// As [`invalidate`](Self::invalidate).
@@ -364,8 +364,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// [`invalidate_text`](Self::invalidate_text) in another program.
     ///
     /// # Errors
-    /// [`Error::ConfigError`] if the prefix of the entity is not valid, or belongs to another type;
-    /// [`Error::ValidationError`] if the `Display` of the key fails.
+    /// [`Error::ConfigError`](crate::Error::ConfigError) if the prefix of the entity is not valid, or belongs to another type;
+    /// [`Error::ValidationError`](crate::Error::ValidationError) if the `Display` of the key fails.
     pub fn cache_key<T: CacheEntity>(&self, id: &T::Key) -> Result<String> {
         self.admit::<T>()?;
         let text = self.key::<T>(id).text()?;
