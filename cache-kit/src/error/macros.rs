@@ -8,8 +8,8 @@
 ///
 /// | client | permanent | retryable |
 /// |---|---|---|
-/// | `sea_orm` | what was not found, does not convert, or is not set; violated constraints | connections, the pool, and every other query that failed |
-/// | `diesel` | what was not found or does not convert; violated constraints; read-only transactions; misuse of a transaction | connections, serialization failures, and what Diesel does not know by a kind of its own, such as deadlocks and busy databases |
+/// | `sea_orm` | what was not found or is not set; violated unique and foreign keys | connections, the pool, and every other query that failed, one whose row does not decode among them |
+/// | `diesel` | what was not found or does not convert; violated unique and foreign keys, `NOT NULL` and `CHECK`; read-only transactions; misuse of a transaction | connections, serialization failures, and what Diesel does not know by a kind of its own, such as deadlocks and busy databases |
 ///
 /// ```ignore
 /// cache_kit::repository_error!(pub(crate) fn failed(sea_orm));

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::timer;
-use crate::trace::in_current;
 
 /// How many tasks a service has at most, unless it says otherwise.
 const TASKS: usize = 1_024;
@@ -92,9 +91,9 @@ pub(super) struct Place {
 impl Place {
     /// Runs `work` in a task, until it ends or all tasks are ended.
     pub(super) fn run(mut self, runtime: &Handle, work: impl Future<Output = ()> + Send + 'static) {
-        runtime.spawn(in_current(async move {
+        runtime.spawn(async move {
             first(work, self.end.wait_for(|end| *end)).await;
-        }));
+        });
     }
 }
 

@@ -155,6 +155,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             take,
             view: Some(looked_up.view()),
             stale,
+            unseen: false,
             read_failed: found == Found::Failed,
             looks: 0,
             alone: false,
@@ -208,7 +209,7 @@ impl<B: CacheBackend> CacheExpander<B> {
     fn report_look_up<T>(&self, of: Of, key: &str, found: &LookedUp<T>, answers: Option<bool>) {
         let LookUp { now, since, .. } = found.look_up;
         match (&found.answer, answers) {
-            (Err(error), _) => self.tell_failure(of, key, error),
+            (Err(error), _) => self.tell_failure(of, key, "get", error),
             (Ok(Lookup::Hit { entry, .. }), Some(stale)) => {
                 let outcome = Outcome::of(Source::Cache).aged(entry.created, now);
                 self.tell_hit(of, key, entry.value.is_some(), outcome.stale(stale), since);

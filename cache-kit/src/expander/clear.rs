@@ -85,7 +85,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                 self.tell(of, beginning, &CacheEvent::InvalidationPending);
             }
             Ok(_) => self.tell_invalidated(of, beginning, since),
-            Err(error) => self.tell_failure(of, beginning, error),
+            Err(error) => self.tell_failure(of, beginning, "clear", error),
         }
         let answer = answer.map(|cleared| Cleared {
             invalidated: cleared.invalidated.within(self.backend.scope()),

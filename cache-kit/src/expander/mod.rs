@@ -117,7 +117,8 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Shows keys in spans and warnings (feature `tracing`), and with a load that failed, what the
-    /// repository said. Default: neither, since both may be personal data.
+    /// repository said. Default: neither, since both may be personal data. Warnings of the backend name
+    /// servers, and never keys.
     pub fn with_traced_keys(mut self) -> Self {
         self.reports.shows_keys = true;
         self.reports.log.show_keys();
@@ -388,7 +389,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         match &answer {
             Ok(Invalidated::Pending) => self.tell(of, key, &CacheEvent::InvalidationPending),
             Ok(_) => self.tell_invalidated(of, key, since),
-            Err(error) => self.tell_failure(of, key, error),
+            Err(error) => self.tell_failure(of, key, "invalidate", error),
         }
         answer
             .map(|done| done.within(self.backend.scope()))

@@ -15,7 +15,7 @@ use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::repository::{DataRepository, DynRepository};
 use crate::strategy::CacheStrategy;
-use crate::trace::Span;
+use crate::trace::{Span, in_current};
 
 use super::call::{Refresh, calls_of};
 use super::load::{Answers, Loads, OwnLoad, Query, Tasks};
@@ -126,7 +126,7 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
         };
         let (answers, receiver) = oneshot::channel();
         let owned = Arc::clone(self);
-        place.run(&runtime, async move {
+        let work = async move {
             let rows = Serves {
                 rows: &owned.rows,
                 once: load.has_answers(),
@@ -134,7 +134,9 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
             let ended = load.run(&owned.expander, &rows, rows.rows.named).await;
             // The caller may have gone away.
             let _ = answers.send(ended);
-        });
+        };
+        // The caller waits for it, so it is part of the call.
+        place.run(&runtime, in_current(work));
         Ok(receiver)
     }
 
@@ -147,6 +149,7 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
         };
         let owned = Arc::clone(self);
         let config = *config;
+        let span = Span::refresh(T::cache_prefix(), due.len());
         place.run(&runtime, async move {
             let (mut keys, mut refreshes) = (Vec::new(), Vec::new());
             for (slot, (key, id, refresh)) in due.into_iter().enumerate() {
@@ -175,7 +178,6 @@ impl<T: CacheEntity, B: CacheBackend> Tasks<B, T> for Arc<Owned<T, B>> {
                 config: &config,
                 leads: AtomicBool::new(false),
             };
-            let span = Span::refresh(T::cache_prefix(), calls.len());
             span.around(pin!(loads.refresh(refreshes))).await;
         });
         true

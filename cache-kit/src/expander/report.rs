@@ -138,9 +138,10 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// The backend failed.
-    pub(super) fn tell_failure(&self, of: Of, key: &str, error: &Error) {
+    pub(super) fn tell_failure(&self, of: Of, key: &str, operation: &'static str, error: &Error) {
         if self.reports.is_heard() {
             let event = CacheEvent::Failed {
+                operation,
                 kind: error.kind(),
                 error: error.to_string(),
             };

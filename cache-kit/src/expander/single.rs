@@ -318,7 +318,8 @@ impl<B: CacheBackend> CacheExpander<B> {
         answer: Option<&Answer<T>>,
     ) {
         match answer {
-            Some((value, outcome)) if outcome.is_hit() => {
+            // One in place of an error is a miss.
+            Some((value, outcome)) if outcome.is_hit() && !outcome.degraded().repository => {
                 self.tell_hit(of, key, value.is_some(), *outcome, since);
             }
             // No time was spent on it.

@@ -26,6 +26,7 @@ impl Outcome {
     /// |---|---|
     /// | a hit | `shop; hit` |
     /// | a hit of a stale entry | `shop; hit; detail=stale` |
+    /// | a stale entry in place of a load that failed | `shop; fwd=stale; detail=stale` |
     /// | a miss, loaded and stored | `shop; fwd=miss; stored` |
     /// | the same, after an entry had expired | `shop; fwd=stale; stored` |
     /// | a miss that joined another call's load | `shop; fwd=miss; collapsed` |
@@ -55,8 +56,9 @@ impl fmt::Display for CacheStatus<'_> {
         write_name(f, self.cache)?;
         let outcome = &self.outcome;
         match outcome.source() {
-            Source::Cache => f.write_str("; hit")?,
-            Source::Repository | Source::Shared => {
+            // Unless the repository was asked first, and failed.
+            Source::Cache if outcome.forwarded() == Forwarded::Miss => f.write_str("; hit")?,
+            Source::Cache | Source::Repository | Source::Shared => {
                 let reason = match outcome.forwarded() {
                     Forwarded::Miss => "miss",
                     Forwarded::Stale => "stale",
@@ -141,6 +143,12 @@ mod tests {
                     .forwarded_for(Forwarded::Stale)
                     .stored(StoreResult::Stored),
                 "shop; fwd=stale; stored",
+            ),
+            (
+                Outcome::of(Source::Cache)
+                    .stale(true)
+                    .forwarded_for(Forwarded::Stale),
+                "shop; fwd=stale; detail=stale",
             ),
             (Outcome::of(Source::Shared), "shop; fwd=miss; collapsed"),
             (

@@ -85,9 +85,12 @@ pub enum CacheEvent {
     },
     /// The backend failed, or another call's load gave no answer in time.
     Failed {
+        /// What was to be done: `get`, `lease`, `store`, `release`, `invalidate`, `clear`, or `wait` for
+        /// another call's load.
+        operation: &'static str,
         /// What went wrong.
         kind: ErrorKind,
-        /// The error in one line. It contains the key.
+        /// The error in one line.
         error: String,
     },
     /// The call joined another call's load.
@@ -138,7 +141,7 @@ pub enum CacheEvent {
     Evicted {
         /// Why.
         cause: EvictionCause,
-        /// How old it was: the time since it was loaded.
+        /// How old it was at the last store: the time since it was loaded.
         age: Duration,
     },
 }
@@ -167,7 +170,8 @@ impl HitAnswer {
 
 /// Something that happened to the store behind a cache: see
 /// [`CacheMetrics::record_store`](super::CacheMetrics::record_store). `node` is the address of a server,
-/// without user and password, or a number if the store does not name its servers.
+/// without user and password, or a number if the store does not name its servers. Errors of our own
+/// stores contain no keys and values; those of a store of yours are told as they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreEvent {
@@ -178,7 +182,7 @@ pub enum StoreEvent {
         /// How long it took, a second try and a new connection included; zero if durations are not
         /// wanted.
         duration: Duration,
-        /// What it failed with, for all of its keys. A refusal is [`ErrorKind::Backend`], too.
+        /// What it failed with, for at least one of its keys. A refusal is [`ErrorKind::Backend`], too.
         failed: Option<ErrorKind>,
     },
     /// A command failed: its server could not be reached, did not answer in time, or does not serve
@@ -188,7 +192,7 @@ pub enum StoreEvent {
         node: String,
         /// What the command was, as of [`Command`](Self::Command).
         operation: &'static str,
-        /// What it failed with, without keys and values.
+        /// What it failed with.
         error: String,
     },
     /// A server answered, but did not do a command: its user lacks a permission, it is read-only or
@@ -198,7 +202,7 @@ pub enum StoreEvent {
         node: String,
         /// What the command was, as of [`Command`](Self::Command).
         operation: &'static str,
-        /// What it said, without keys and values.
+        /// What it said.
         error: String,
     },
     /// A breaker opened: nothing is sent to the server for a while. Reads of its keys are misses,
@@ -216,6 +220,8 @@ pub enum StoreEvent {
     },
     /// The number of invalidations that wait for the store has changed.
     PendingInvalidations {
+        /// The store, by the address of its first server.
+        store: String,
         /// How many wait.
         count: usize,
     },

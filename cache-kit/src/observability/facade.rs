@@ -16,26 +16,27 @@ use crate::lease::MissReason;
 ///
 /// | name | labels | what |
 /// |---|---|---|
-/// | `cache_kit_gets_total` | `entity`, `result`: `hit`, `stale`, `negative`, `miss` | look-ups |
+/// | `cache_kit_gets_total` | `entity`, `result`: `hit`, `stale`, `negative`, `miss`, `error` | look-ups; `stale` while the entry is revalidated or its last load has failed |
 /// | `cache_kit_loads_total` | `entity`, `result`: `ok`, `absent`, `error`, `timeout`, `panic` | rows asked of the repository |
 /// | `cache_kit_load_duration_seconds` | `entity` | how long a load took, retries included |
 /// | `cache_kit_shared_total` | `entity` | callers that joined another call's load |
 /// | `cache_kit_stores_total` | `entity`, `result`: `stored`, `fenced`, `too_large`, `unstorable`, `failed` | loaded rows and what became of them |
 /// | `cache_kit_invalidations_total` | `entity`, `result`: `done`, `pending`, `given_up` | invalidations of keys |
 /// | `cache_kit_refreshes_total` | `entity`, `result`: `begun`, `elsewhere`, `skipped` | entries whose turn to be refreshed has come |
-/// | `cache_kit_stale_total` | `entity` | stale entries that were served |
+/// | `cache_kit_stale_total` | `entity` | stale entries that were served, also in place of a load that failed |
 /// | `cache_kit_discarded_total` | `entity`, `reason`: `damaged`, `other_schema`, `invalid` | entries that could not be used |
 /// | `cache_kit_evictions_total` | `entity`, `cause`: `capacity`, `idle` | entries that memory dropped |
 /// | `cache_kit_entry_age_seconds` | `entity`, `at`: `hit`, `evicted` | how old entries are |
 /// | `cache_kit_entries` | | entries in memory, as of the last store, at most once a second |
 /// | `cache_kit_backend_duration_seconds` | `operation`: `get`, `lease`, `store`, `release`, `invalidate`, `scan` | commands of a remote store |
 /// | `cache_kit_backend_errors_total` | `operation`, `kind` | commands that failed or were refused |
-/// | `cache_kit_pending_invalidations` | | invalidations that wait for the store |
+/// | `cache_kit_pending_invalidations` | `store` | invalidations that wait for the store, named by its first server |
 /// | `cache_kit_breaker_state` | `node` | 1 while nothing is sent to a server, 0 since it has answered again |
 ///
 /// The label `entity` is the prefix, never a key; `unknown` where a key came as text. A batch counts
 /// once for each of its keys, and a command of a store once. The two gauges of a remote store appear
-/// with the first trouble.
+/// with the first trouble. Of several services over one backend, give it to one: the backend tells each
+/// of their listeners. Of several backends in memory, `cache_kit_entries` has the last one that told.
 ///
 /// ```
 /// use cache_kit::CacheService;
@@ -134,7 +135,10 @@ impl CacheMetrics for FacadeMetrics {
                     .increment(1);
                 record_age(entity, "evicted", *age);
             }
-            // Failures of the store are counted by command, and retries are part of a load.
+            CacheEvent::Failed {
+                operation: "get", ..
+            } => count("cache_kit_gets_total", "error"),
+            // Other failures of the store are counted by command, and retries are part of a load.
             CacheEvent::Failed { .. } | CacheEvent::Retried { .. } => {}
         }
     }
@@ -156,8 +160,8 @@ impl CacheMetrics for FacadeMetrics {
             }
             StoreEvent::BreakerOpened { node, .. } => breaker(node, 1.0),
             StoreEvent::BreakerClosed { node } => breaker(node, 0.0),
-            StoreEvent::PendingInvalidations { count } => {
-                gauge!("cache_kit_pending_invalidations")
+            StoreEvent::PendingInvalidations { store, count } => {
+                gauge!("cache_kit_pending_invalidations", "store" => store.clone())
                     .set(as_gauge(u64::try_from(*count).unwrap_or(u64::MAX)));
             }
             StoreEvent::Entries { count } => gauge!("cache_kit_entries").set(as_gauge(*count)),

@@ -10,7 +10,7 @@
 //! struct Event {
 //!     #[serde(with = "cache_kit::serde::json")]
 //!     payload: serde_json::Value,
-//!     #[serde(with = "cache_kit::serde::json")]
+//!     #[serde(default, with = "cache_kit::serde::json")]
 //!     labels: Option<Vec<Label>>,
 //! }
 //!

@@ -13,6 +13,9 @@
 //! texts are written and read by the type's own `Serialize` and `Deserialize`, so what an API answers
 //! stays as it is, byte for byte. Memory keeps entities as they are, and needs neither.
 //!
+//! With any `with`, serde wants the field to be there. If an `Option` may be absent where JSON is read, as
+//! it may without the attribute, add `default`: `#[serde(default, with = "cache_kit::serde::text")]`.
+//!
 //! ```
 //! # #[cfg(all(feature = "derive", feature = "json"))] {
 //! use cache_kit::CacheEntity;

@@ -43,7 +43,7 @@
 //! struct Product {
 //!     #[serde(with = "cache_kit::serde::text")]
 //!     price: Price,
-//!     #[serde(with = "cache_kit::serde::text")]
+//!     #[serde(default, with = "cache_kit::serde::text")]
 //!     discount: Option<Price>,
 //!     #[serde(with = "cache_kit::serde::text")]
 //!     history: Vec<Price>,

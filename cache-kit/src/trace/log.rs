@@ -1,6 +1,8 @@
 //! [`Log`]: warnings about a cache that cannot do its work. Everything here would otherwise go
 //! unnoticed, since the repository answers in its place. Each is limited for itself.
 
+#[cfg(feature = "codec")]
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -19,6 +21,9 @@ use crate::observability::{CacheEvent, Subject};
 /// The warnings of one service or one store.
 pub(crate) struct Log {
     limits: Mutex<Limits<Topic>>,
+    /// The servers of which was said last that they do not answer.
+    #[cfg(feature = "codec")]
+    opened: Mutex<HashSet<Box<str>>>,
     made: Instant,
     shows_keys: bool,
 }
@@ -162,6 +167,7 @@ impl Log {
             }
             StoreEvent::BreakerOpened { node, error } => {
                 if let Some(left_out) = self.admit("opened", "", node) {
+                    self.opened().insert(node.as_str().into());
                     warn!(
                         target: "cache_kit",
                         left_out,
@@ -173,11 +179,11 @@ impl Log {
                 }
             }
             StoreEvent::BreakerClosed { node } => {
-                if let Some(left_out) = self.admit("closed", "", node) {
+                // If it was said that it opened, then also that it closed: the last line is true.
+                if self.opened().remove(node.as_str()) {
                     info!(
                         target: "cache_kit",
-                        left_out,
-                        cache.node = node,
+                        { cache.node = node },
                         "the cache store answers again"
                     );
                 }
@@ -194,6 +200,11 @@ impl Log {
     fn piles_up(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<u64> {
         let now = self.made.elapsed();
         self.limits().piles_up((kind, detail, about.into()), now)
+    }
+
+    #[cfg(feature = "codec")]
+    fn opened(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits<Topic>> {
@@ -220,6 +231,8 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             limits: Mutex::new(Limits::new()),
+            #[cfg(feature = "codec")]
+            opened: Mutex::default(),
             made: Instant::now(),
             shows_keys: false,
         }

@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use tracing::field::{Empty, display};
+use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
 use tracing::span::Entered;
 
 use crate::error::{Error, Result};
 use crate::lease::Invalidated;
-use crate::observability::{Outcome, StoreResult};
+use crate::observability::{Outcome, Source, StoreResult};
 use crate::strategy::CacheStrategy;
 
 /// A span, unless nothing listens at its level: then it costs one load of a global.
@@ -17,7 +18,7 @@ pub(crate) struct Span(Option<Box<tracing::Span>>);
 /// Whether anything listens to spans.
 #[inline]
 fn enabled() -> bool {
-    tracing::level_enabled!(tracing::Level::DEBUG)
+    STATIC_MAX_LEVEL >= LevelFilter::DEBUG && LevelFilter::current() >= LevelFilter::DEBUG
 }
 
 /// The steps are alike, but a span's name must be static.
@@ -63,6 +64,7 @@ impl Span {
                 cache.keys = keys,
                 cache.hits = Empty,
                 cache.loaded = Empty,
+                cache.shared = Empty,
                 error.kind = Empty,
             )
         })
@@ -85,16 +87,20 @@ impl Span {
         })
     }
 
-    /// A refresh in the background.
+    /// A refresh in the background, after the call that is the current span. It is not inside of it:
+    /// that call is over long before.
     pub(crate) fn refresh(prefix: &'static str, keys: usize) -> Self {
         Self::new(|| {
-            tracing::debug_span!(
+            let span = tracing::debug_span!(
                 target: "cache_kit",
+                parent: None,
                 "cache.refresh",
                 otel.name = %format_args!("cache.refresh {prefix}"),
                 cache.entity = prefix,
                 cache.keys = keys,
-            )
+            );
+            span.follows_from(tracing::Span::current());
+            span
         })
     }
 
@@ -150,9 +156,13 @@ impl Span {
             Ok(outcomes) => outcomes,
             Err(error) => return failed(span, error),
         };
-        let hits = outcomes.iter().filter(|outcome| outcome.is_hit()).count();
-        span.record("cache.hits", hits);
-        span.record("cache.loaded", outcomes.len() - hits);
+        let of = |source| {
+            let of_source = |outcome: &&Outcome| outcome.source() == source;
+            outcomes.iter().filter(of_source).count()
+        };
+        span.record("cache.hits", of(Source::Cache));
+        span.record("cache.loaded", of(Source::Repository));
+        span.record("cache.shared", of(Source::Shared));
     }
 
     /// Says how an invalidation ended.

@@ -98,6 +98,15 @@ impl Map {
         forward!(self, engine => engine.len())
     }
 
+    /// How many entries there are, as far as that is known without housekeeping.
+    pub(super) fn about(&self) -> usize {
+        match self {
+            Self::Quick(engine) => engine.len(),
+            #[cfg(feature = "moka")]
+            Self::Moka(engine) => engine.about(),
+        }
+    }
+
     /// The largest weight that one entry may have.
     pub(super) fn heaviest(&self) -> u64 {
         forward!(self, engine => engine.heaviest())

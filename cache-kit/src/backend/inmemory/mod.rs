@@ -270,7 +270,7 @@ impl CacheBackend for InMemoryBackend {
     }
 
     fn entries(&self) -> Option<u64> {
-        u64::try_from(self.len()).ok()
+        u64::try_from(self.shared.map.about()).ok()
     }
 }
 

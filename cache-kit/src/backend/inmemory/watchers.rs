@@ -48,11 +48,10 @@ impl Watchers {
         if !self.any.load(Ordering::Acquire) {
             return;
         }
-        let listeners = self
-            .listeners
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let listeners = listeners.clone();
+        // A listener is user code: it runs under no lock.
+        let listeners = (self.listeners.read())
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let age = Timestamp::from_millis(self.now.load(Ordering::Relaxed)).since(created);
         let Some((head, prefix)) = kinds.head(key) else {
             return;

@@ -46,7 +46,8 @@ pub fn head(value: &[u8]) -> &[u8] {
 /// # Errors and cancellation
 /// After an error, the command may or may not have been done.
 /// [`Error::BackendRefused`](crate::Error::BackendRefused) says that the store answered and did not
-/// do it, so the store counts as alive. Commands for many keys answer for each key, in order. A
+/// do it, so the store counts as alive. What errors say is told to listeners and to the log as it is: leave
+/// keys and values out of it. Commands for many keys answer for each key, in order. A
 /// future may be dropped at any await, and what it sent may still be done later. A store must never
 /// give one caller the answer to another's question.
 pub trait ByteStore: Send + Sync + 'static {

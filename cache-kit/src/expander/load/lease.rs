@@ -195,7 +195,7 @@ where
                 expander.tell(self.of, key, &CacheEvent::InvalidationPending);
                 led.degraded.invalidation_pending = true;
             }
-            Err(error) => expander.tell_failure(self.of, key, error),
+            Err(error) => expander.tell_failure(self.of, key, "lease", error),
             Ok(_) => {}
         }
         match (after_lease(take, reply), answer) {

@@ -80,6 +80,8 @@ pub(super) struct Miss {
     pub(super) view: Option<View>,
     /// Whether the look-up found a stale entry.
     pub(super) stale: bool,
+    /// Whether there was no look-up, so that there may be a stale entry.
+    pub(super) unseen: bool,
     /// Whether the cache could not be read.
     pub(super) read_failed: bool,
     /// How often it has been looked up since.
@@ -112,8 +114,7 @@ impl Miss {
                 looked: Tick::BEGINNING,
                 seen: None,
             }),
-            // A lease may be taken over a stale entry.
-            stale: true,
+            unseen: true,
             ..Self::without_look_up(slot, take)
         }
     }
@@ -125,6 +126,7 @@ impl Miss {
             take: Some(take),
             view: None,
             stale: false,
+            unseen: false,
             read_failed: false,
             looks: 0,
             alone: false,
@@ -362,7 +364,7 @@ where
                 let deadline = self.deadline();
                 let error = format!("another call's load gave no answer within {deadline:?}");
                 let error = Error::Timeout(error).during("load", key);
-                self.expander.tell_failure(self.of, key, &error);
+                self.expander.tell_failure(self.of, key, "wait", &error);
                 self.stale_or_error(miss, error).await?
             }
         };
@@ -451,13 +453,14 @@ where
         mut degraded: Degraded,
     ) -> Then<B, T> {
         degraded.read = miss.read_failed;
-        let outcome = outcome
-            .degraded_by(degraded)
-            .ahead(miss.ahead)
-            .forwarded_for(miss.forwarded());
-        let outcome = match &value {
-            Some(_) => outcome.aged(created, self.expander.clock.now()),
-            None => outcome,
+        let outcome = outcome.degraded_by(degraded).ahead(miss.ahead);
+        let outcome = match outcome.source() {
+            Source::Cache => outcome,
+            _ => outcome.forwarded_for(miss.forwarded()),
+        };
+        let outcome = match value.is_some() || outcome.is_hit() {
+            true => outcome.aged(created, self.expander.clock.now()),
+            false => outcome,
         };
         Then::Answered(miss.slot, (value, outcome))
     }
@@ -467,7 +470,7 @@ where
     /// # Errors
     /// `error`, if it doesn't.
     async fn stale_or_error(&self, miss: Miss, error: Error) -> Result<Then<B, T>> {
-        match after_failed_load(miss.stale) {
+        match after_failed_load(miss.stale || miss.unseen) {
             Rescue::Fail => Err(error),
             Rescue::ServeStale => {
                 let key = self.calls[miss.slot].key;
@@ -475,7 +478,14 @@ where
                     .expander
                     .stale_instead::<T>(self.of, key, self.config)
                     .await;
-                Ok(Then::Answered(miss.slot, stale.ok_or(error)?))
+                let Some((value, outcome)) = stale else {
+                    return Err(error);
+                };
+                // No caller hears of the error.
+                let subject = self.expander.subject(self.of, key);
+                self.expander.reports.log.hidden(&subject, &error);
+                let outcome = outcome.forwarded_for(Forwarded::Stale);
+                Ok(Then::Answered(miss.slot, (value, outcome)))
             }
         }
     }

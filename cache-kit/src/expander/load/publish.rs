@@ -210,7 +210,7 @@ where
                 StoreResult::TooLarge
             }
             Err(error) => {
-                expander.tell_failure(self.of, key, &error);
+                expander.tell_failure(self.of, key, "store", &error);
                 let event = match error {
                     Error::SerializationError(reason) => CacheEvent::Unstorable {
                         entity: type_name::<T>(),
@@ -242,7 +242,7 @@ where
             // A second try would fail in the same way.
             held.answered(None);
             if let Err(error) = answer {
-                self.expander.tell_failure(self.of, key, &error);
+                self.expander.tell_failure(self.of, key, "release", &error);
             }
         }
     }

@@ -197,7 +197,7 @@ where
                 }
                 // The store has failed since, so nothing can be stored.
                 Err(error) => {
-                    self.expander.tell_failure(self.of, key, &error);
+                    self.expander.tell_failure(self.of, key, "get", &error);
                     claimed.gone.push(Miss {
                         take: None,
                         read_failed: true,

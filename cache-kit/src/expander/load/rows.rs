@@ -88,7 +88,7 @@ where
         let mut releases = Vec::new();
         for led in &group {
             let key = self.calls[led.miss.slot].key;
-            self.tell_failed(led, key, &error, duration);
+            self.tell_failed(key, &error, duration);
             let error = error.clone().during("load", key);
             led.leader.complete(Err(error));
             releases.extend(led.leader.take_lease().map(|held| (key, held)));
@@ -114,10 +114,10 @@ where
     }
 
     /// Tells that a load has failed.
-    fn tell_failed(&self, led: &Led<B>, key: &str, error: &Error, duration: Duration) {
+    fn tell_failed(&self, key: &str, error: &Error, duration: Duration) {
         let reports = &self.expander.reports;
         let subject = self.expander.subject(self.of, key);
-        if led.miss.stale || self.background {
+        if self.background {
             reports.log.hidden(&subject, error);
         }
         if reports.is_heard() {

@@ -62,7 +62,21 @@ pub(super) async fn scan(
     cursor: Option<&ScanCursor>,
 ) -> Result<Scanned> {
     let Some(position) = cursor.and_then(ScanCursor::position::<Position>) else {
-        return begin(servers, 1).await;
+        let begun = begin(servers, 1).await?;
+        // A cluster was asked for its nodes. One server has not been asked for anything yet.
+        let first = begun
+            .next
+            .as_ref()
+            .and_then(ScanCursor::position::<Position>);
+        return match (
+            servers,
+            first.and_then(|first| Some((first, first.walk.stops.first()?))),
+        ) {
+            (Servers::One(..), Some((first, stop))) => {
+                step(servers, beginning, stop, first.clone()).await
+            }
+            _ => Ok(begun),
+        };
     };
     match position.walk.stops.get(position.stop) {
         Some(stop) => step(servers, beginning, stop, position.clone()).await,

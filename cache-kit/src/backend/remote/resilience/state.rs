@@ -32,7 +32,8 @@ pub(super) enum News {
     /// The breaker of a node has opened, after this error.
     Opened(usize, String),
     Closed(usize),
-    Pending(usize),
+    /// The number of invalidations that wait.
+    Pending,
 }
 
 /// What is known about one node of a store.
@@ -103,7 +104,7 @@ impl State {
         let pending = self.pending.len();
         if pending != self.told_pending {
             self.told_pending = pending;
-            self.news.push(News::Pending(pending));
+            self.news.push(News::Pending);
         }
         std::mem::take(&mut self.news)
     }

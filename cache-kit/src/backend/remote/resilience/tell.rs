@@ -1,7 +1,8 @@
 //! Tells the listeners and the log what happens to a store.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Shared;
@@ -21,24 +22,35 @@ pub(super) const SCAN: &str = "scan";
 pub(super) const INVALIDATE: &str = "invalidate";
 
 /// Who is told.
-#[derive(Default)]
 pub(super) struct Told {
-    listeners: Mutex<Vec<Weak<dyn CacheMetrics>>>,
+    listeners: Mutex<Arc<[Weak<dyn CacheMetrics>]>>,
     /// Whether there has been a listener. Without one, a command takes no lock to tell of it.
     listens: AtomicBool,
     wants_durations: AtomicBool,
+    /// What nodes were called when their breakers opened. A cluster may have dropped one by the time
+    /// when it closes.
+    opened: Mutex<HashMap<usize, String>>,
     log: Log,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self {
+            listeners: Mutex::new(Arc::new([])),
+            listens: AtomicBool::new(false),
+            wants_durations: AtomicBool::new(false),
+            opened: Mutex::default(),
+            log: Log::default(),
+        }
+    }
 }
 
 impl Told {
     pub(super) fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         let wants = (listener.upgrade()).is_some_and(|listener| listener.wants_durations());
-        let mut listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(listener);
+        let mut listeners = self.lock();
+        let alive = listeners.iter().filter(|known| known.strong_count() > 0);
+        *listeners = alive.cloned().chain([listener]).collect();
         drop(listeners);
         self.wants_durations.fetch_or(wants, Ordering::Relaxed);
         self.listens.store(true, Ordering::Release);
@@ -76,15 +88,20 @@ impl Told {
         if !self.listens.load(Ordering::Acquire) {
             return;
         }
-        let listeners = self
-            .listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let listeners = listeners.clone();
+        // A listener is user code: it runs under no lock.
+        let listeners = self.lock().clone();
         for listener in listeners.iter().filter_map(Weak::upgrade) {
             // The panic hook has reported it.
             let _ = caught(|| what(&*listener));
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<[Weak<dyn CacheMetrics>]>> {
+        (self.listeners.lock()).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn names(&self) -> MutexGuard<'_, HashMap<usize, String>> {
+        (self.opened.lock()).unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,14 +127,21 @@ impl<S: ByteStore> Shared<S> {
     pub(super) fn tell(&self, news: Vec<News>) {
         for news in news {
             self.tell_store(match news {
-                News::Opened(node, error) => StoreEvent::BreakerOpened {
-                    node: self.name(node),
-                    error,
+                News::Opened(node, error) => {
+                    let name = self.name(node);
+                    self.told.names().insert(node, name.clone());
+                    StoreEvent::BreakerOpened { node: name, error }
+                }
+                News::Closed(node) => {
+                    let told = self.told.names().remove(&node);
+                    let node = told.unwrap_or_else(|| self.name(node));
+                    StoreEvent::BreakerClosed { node }
+                }
+                // As it is by now: two threads may tell in another order than they changed it.
+                News::Pending => StoreEvent::PendingInvalidations {
+                    store: self.name(0),
+                    count: self.lock().pending.len(),
                 },
-                News::Closed(node) => StoreEvent::BreakerClosed {
-                    node: self.name(node),
-                },
-                News::Pending(count) => StoreEvent::PendingInvalidations { count },
             });
         }
     }
