@@ -44,7 +44,9 @@ async fn a_node_of_0_9_fails_at_an_entry_of_this_release_unless_there_is_a_names
     let server = RedisServer::start();
     let old_nodes = old_redis(&server.url()).await;
 
-    after::read(&new_redis(&server.url(), None), 1).await.unwrap();
+    after::read(&new_redis(&server.url(), None), 1)
+        .await
+        .unwrap();
     for _ in 0..3 {
         let failed = before::read(&old_nodes, 1).await;
         assert!(matches!(
@@ -58,7 +60,12 @@ async fn a_node_of_0_9_fails_at_an_entry_of_this_release_unless_there_is_a_names
     assert_eq!(before::read(&old_nodes, 2).await.unwrap().name, "Ann");
 
     // Each invalidates for the other by the text of the key.
-    old_nodes.expander().backend().delete("v10:user:2").await.unwrap();
+    old_nodes
+        .expander()
+        .backend()
+        .delete("v10:user:2")
+        .await
+        .unwrap();
     assert!(!after::read(&apart, 2).await.unwrap().is_hit());
     let old_keys = new_redis(&server.url(), None);
     old_keys.invalidate_text("user:2").await.unwrap();
@@ -68,7 +75,9 @@ async fn a_node_of_0_9_fails_at_an_entry_of_this_release_unless_there_is_a_names
 #[tokio::test]
 async fn an_entry_of_0_9_is_a_miss_to_this_release_and_is_overwritten() {
     let server = RedisServer::start();
-    before::read(&old_redis(&server.url()).await, 1).await.unwrap();
+    before::read(&old_redis(&server.url()).await, 1)
+        .await
+        .unwrap();
     let cache = new_redis(&server.url(), None);
     assert!(!after::read(&cache, 1).await.unwrap().is_hit());
     assert!(after::read(&cache, 1).await.unwrap().is_hit());
@@ -78,10 +87,14 @@ async fn an_entry_of_0_9_is_a_miss_to_this_release_and_is_overwritten() {
 async fn an_entry_of_0_9_on_redis_never_expires_and_one_of_this_release_does_after_an_hour() {
     let server = RedisServer::start();
     let ttl = || server.command(&["TTL", "user:1"]).integer().unwrap();
-    before::read(&old_redis(&server.url()).await, 1).await.unwrap();
+    before::read(&old_redis(&server.url()).await, 1)
+        .await
+        .unwrap();
     assert_eq!(ttl(), -1);
     server.flush();
-    after::read(&new_redis(&server.url(), None), 1).await.unwrap();
+    after::read(&new_redis(&server.url(), None), 1)
+        .await
+        .unwrap();
     assert!((3_500..=3_600).contains(&ttl()), "{}", ttl());
 }
 
@@ -133,7 +146,14 @@ async fn metrics() {
     let heard = RecordingMetrics::new();
     let expander = CacheExpander::new(InMemoryBackend::new()).with_metrics(heard.boxed());
     let cache = CacheService::from(expander);
-    let counts = || (heard.hits(), heard.misses(), heard.stores(), heard.invalidations());
+    let counts = || {
+        (
+            heard.hits(),
+            heard.misses(),
+            heard.stores(),
+            heard.invalidations(),
+        )
+    };
     after::read(&cache, 1).await.unwrap();
     assert_eq!(counts(), (0, 1, 1, 0), "a load");
     after::read(&cache, 1).await.unwrap();
@@ -206,7 +226,9 @@ async fn a_slow_load_of_0_9_puts_back_what_was_invalidated() {
     let update = async {
         users.asked(1).await;
         users.rename("Beth");
-        before::invalidate_from(&cache, 1, &users.without_gate()).await.unwrap();
+        before::invalidate_from(&cache, 1, &users.without_gate())
+            .await
+            .unwrap();
         users.open();
     };
     let (slow, ()) = tokio::join!(before::read_from(&cache, 1, &users), update);

@@ -24,7 +24,10 @@ async fn load(id: u64) -> Result<Option<Person>, Error> {
 }
 
 fn insert(id: u64, name: &str) {
-    TABLE.insert(Person { id, name: name.to_string() });
+    TABLE.insert(Person {
+        id,
+        name: name.to_string(),
+    });
 }
 
 #[cached(max_size = 100)]

@@ -22,11 +22,16 @@ fn table() -> FakeRepository<Person> {
 }
 
 fn name(table: &FakeRepository<Person>, name: &str) {
-    table.insert(Person { id: 1, name: name.to_string() });
+    table.insert(Person {
+        id: 1,
+        name: name.to_string(),
+    });
 }
 
 async fn load(table: FakeRepository<Person>) -> Result<Arc<Person>, cache_kit::Error> {
-    Ok(Arc::new(table.fetch_by_id(&1).await?.expect("there is one")))
+    Ok(Arc::new(
+        table.fetch_by_id(&1).await?.expect("there is one"),
+    ))
 }
 
 #[tokio::test]
@@ -35,7 +40,14 @@ async fn a_slow_load_of_moka_puts_back_what_was_invalidated_and_is_joined_meanwh
     table.hang();
     let read = || {
         let (cache, table) = (cache.clone(), table.clone());
-        async move { cache.try_get_with(1, load(table)).await.unwrap().name.clone() }
+        async move {
+            cache
+                .try_get_with(1, load(table))
+                .await
+                .unwrap()
+                .name
+                .clone()
+        }
     };
     let slow = tokio::spawn(read());
     table.until_asked(1).await;
@@ -48,7 +60,11 @@ async fn a_slow_load_of_moka_puts_back_what_was_invalidated_and_is_joined_meanwh
         tokio::task::yield_now().await;
     }
     assert_eq!(slow.await.unwrap(), "Ann");
-    assert_eq!(late.await.unwrap(), "Ann", "it has joined the load of before");
+    assert_eq!(
+        late.await.unwrap(),
+        "Ann",
+        "it has joined the load of before"
+    );
     assert_eq!(cache.get(&1).await.unwrap().name, "Ann", "and so it stays");
 }
 
@@ -106,7 +122,10 @@ async fn a_load_of_moka_ends_with_its_caller_and_one_of_cache_kit_does_not() {
 
 #[tokio::test]
 async fn neither_remembers_that_there_is_no_row() {
-    let (table, cache) = (FakeRepository::<Person>::new(), Cache::<u64, Person>::new(100));
+    let (table, cache) = (
+        FakeRepository::<Person>::new(),
+        Cache::<u64, Person>::new(100),
+    );
     for _ in 0..2 {
         let asked = table.fetch_by_id(&1);
         let found = cache.optionally_get_with(1, async { asked.await.unwrap() });

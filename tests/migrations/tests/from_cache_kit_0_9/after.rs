@@ -41,7 +41,9 @@ impl DataRepository<User> for Users {
 
 pub(super) async fn read<B: CacheBackend>(cache: &CacheService<B>, id: u64) -> Result<Outcome> {
     let mut feeder = SharedFeeder::<User>::new(id);
-    cache.execute(&mut feeder, &Users, CacheStrategy::Refresh).await
+    cache
+        .execute(&mut feeder, &Users, CacheStrategy::Refresh)
+        .await
 }
 
 /// Logs its hooks.
@@ -54,7 +56,11 @@ pub(super) struct Feeder {
 impl Feeder {
     pub(super) fn new(id: u64, log: &Log) -> Self {
         let log = log.clone();
-        Self { id, refuses: false, log }
+        Self {
+            id,
+            refuses: false,
+            log,
+        }
     }
 
     pub(super) fn refusing(mut self) -> Self {
@@ -102,5 +108,7 @@ pub(super) async fn read_logged<B: CacheBackend>(
     log: &Log,
 ) -> Result<Outcome> {
     let mut feeder = Feeder::new(id, log);
-    cache.execute(&mut feeder, &Users, CacheStrategy::Refresh).await
+    cache
+        .execute(&mut feeder, &Users, CacheStrategy::Refresh)
+        .await
 }

@@ -75,7 +75,9 @@ where
     R: DataRepository<User>,
 {
     let mut feeder = GenericFeeder::new(id);
-    cache.execute(&mut feeder, users, CacheStrategy::Refresh).await?;
+    cache
+        .execute(&mut feeder, users, CacheStrategy::Refresh)
+        .await?;
     feeder.data.ok_or(Error::CacheMiss)
 }
 
@@ -89,7 +91,9 @@ where
     R: DataRepository<User>,
 {
     let mut feeder = GenericFeeder::<User>::new(id);
-    cache.execute(&mut feeder, users, CacheStrategy::Invalidate).await
+    cache
+        .execute(&mut feeder, users, CacheStrategy::Invalidate)
+        .await
 }
 
 /// Logs its hooks.
@@ -102,7 +106,11 @@ pub(super) struct Feeder {
 impl Feeder {
     pub(super) fn new(id: u64, log: &Log) -> Self {
         let log = log.clone();
-        Self { id, refuses: false, log }
+        Self {
+            id,
+            refuses: false,
+            log,
+        }
     }
 
     pub(super) fn refusing(mut self) -> Self {
@@ -150,7 +158,9 @@ pub(super) async fn read_logged<B: CacheBackend>(
     log: &Log,
 ) -> Result<()> {
     let mut feeder = Feeder::new(id, log);
-    cache.execute(&mut feeder, &Users, CacheStrategy::Refresh).await
+    cache
+        .execute(&mut feeder, &Users, CacheStrategy::Refresh)
+        .await
 }
 
 /// Logs what it hears.
@@ -197,7 +207,11 @@ impl Gated {
     }
 
     pub(super) async fn asked(&self, loads: usize) {
-        self.asked.subscribe().wait_for(|asked| *asked >= loads).await.unwrap();
+        self.asked
+            .subscribe()
+            .wait_for(|asked| *asked >= loads)
+            .await
+            .unwrap();
     }
 
     pub(super) fn open(&self) {
@@ -213,7 +227,10 @@ impl Gated {
     /// The same table, which answers at once.
     pub(super) fn without_gate(&self) -> Self {
         let name = Arc::clone(&self.name);
-        let other = Self { name, ..Self::default() };
+        let other = Self {
+            name,
+            ..Self::default()
+        };
         other.open();
         other
     }
