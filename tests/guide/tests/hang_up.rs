@@ -85,7 +85,7 @@ async fn actix_web() {
                 let hanging = hang(tell.clone());
                 async move {
                     hanging.await;
-                    actix_web::HttpResponse::Ok()
+                    actix_web::HttpResponse::Ok().finish()
                 }
             };
             actix_web::App::new().route("/", actix_web::web::get().to(handler))
