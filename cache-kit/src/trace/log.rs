@@ -178,16 +178,12 @@ impl Log {
                     );
                 }
             }
-            StoreEvent::BreakerClosed { node } => {
-                // If it was said that it opened, then also that it closed: the last line is true.
-                if self.opened().remove(node.as_str()) {
-                    info!(
-                        target: "cache_kit",
-                        { cache.node = node },
-                        "the cache store answers again"
-                    );
-                }
-            }
+            // If it was said that it opened, then also that it closed: the last line is true.
+            StoreEvent::BreakerClosed { node } if self.opened().remove(node.as_str()) => info!(
+                target: "cache_kit",
+                { cache.node = node },
+                "the cache store answers again"
+            ),
             _ => {}
         }
     }
