@@ -8,7 +8,7 @@ use crate::observability::{CacheEvent, Outcome, Subject};
 use crate::strategy::CacheStrategy;
 
 #[derive(Debug, Default)]
-pub(crate) struct Log;
+pub(crate) struct Log(());
 
 impl Log {
     pub(crate) fn show_keys(&mut self) {}
