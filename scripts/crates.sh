@@ -23,9 +23,11 @@ check() {
 check "" "$redis|$crypto"
 bare=$count
 check derive,moka "$redis|$crypto"
+check derive,moka,tracing "$redis|$crypto"
 [ "$count" -le 60 ]
 check inmemory "$redis|$crypto"
 [ "$count" -eq "$bare" ]
+check metrics "$redis|$crypto"
 check testing "$redis|$crypto"
 check codec "$redis|$crypto"
 check json "$redis|$crypto"

@@ -47,6 +47,11 @@ pub use in_memory::InMemoryRepository;
 /// `&R`, `Arc<R>` and `Box<R>` are repositories where `R` is one. For a repository chosen at run
 /// time see [`DynRepository`]; for one written as a closure, [`from_fn`].
 ///
+/// # What it must read
+/// Committed rows, as they are when it is asked or later. Inside an open transaction it would see rows that
+/// are not committed, or a snapshot from before an update that has been invalidated since, and what it
+/// returns is stored for everybody. So lend a connection, not a transaction.
+///
 /// # Cancellation
 /// A load is dropped when its caller goes away and no other call waits for it, and when the load
 /// deadline passes. A repository must allow for that at every await.

@@ -11,15 +11,10 @@
 /// | `sea_orm` | what was not found or is not set; violated unique and foreign keys | connections, the pool, and every other query that failed, one whose row does not decode among them |
 /// | `diesel` | what was not found or does not convert; violated unique and foreign keys, `NOT NULL` and `CHECK`; read-only transactions; misuse of a transaction | connections, serialization failures, and what Diesel does not know by a kind of its own, such as deadlocks and busy databases |
 ///
-/// ```ignore
-/// cache_kit::repository_error!(pub(crate) fn failed(sea_orm));
-///
-/// impl DataRepository<user::Model> for Users {
-///     async fn fetch_by_id(&self, id: &i64) -> cache_kit::Result<Option<user::Model>> {
-///         user::Entity::find_by_id(*id).one(&self.db).await.map_err(failed)
-///     }
-/// }
-/// ```
+/// `cache_kit::repository_error!(pub(crate) fn failed(sea_orm));` makes `failed`, for
+/// `user::Entity::find_by_id(*id).one(&self.db).await.map_err(failed)`. The pages
+/// [`sea_orm`](crate::guide::sea_orm) and [`diesel`](crate::guide::diesel) of the guide use it in a whole
+/// repository.
 ///
 /// With Diesel it is `cache_kit::repository_error!(fn failed(diesel));`. For SQLx, enable the feature `sqlx`:
 /// its errors need `?` alone. For other clients, decide by

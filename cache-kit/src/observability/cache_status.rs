@@ -33,6 +33,7 @@ impl Outcome {
     /// | [`CacheStrategy::Bypass`](crate::CacheStrategy::Bypass) | `shop; fwd=bypass; stored` |
     /// | [`CacheStrategy::Invalidate`](crate::CacheStrategy::Invalidate) | `shop; fwd=request; stored` |
     /// | loaded, not stored | `shop; fwd=miss; detail=fenced`, or `too-large`, `store-failed`, `unreachable` |
+    /// | the invalidation has not reached the store yet | `shop; fwd=request; detail=invalidation-pending` |
     /// | nothing found, nothing loaded | `shop; detail=nothing` |
     ///
     /// ```
@@ -77,6 +78,7 @@ impl fmt::Display for CacheStatus<'_> {
         }
         let degraded = outcome.degraded();
         let detail = match outcome.store() {
+            _ if degraded.invalidation_pending => "invalidation-pending",
             StoreResult::Fenced => "fenced",
             StoreResult::TooLarge => "too-large",
             _ if degraded.read => "unreachable",
@@ -113,6 +115,7 @@ fn write_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::Invalidated;
     use crate::observability::Degraded;
 
     fn shown(outcome: Outcome) -> String {
@@ -178,6 +181,12 @@ mod tests {
             (
                 loaded.degraded_by(unreachable),
                 "shop; fwd=miss; detail=unreachable",
+            ),
+            (
+                loaded
+                    .forwarded_for(Forwarded::Request)
+                    .invalidated(Some(Invalidated::Pending)),
+                "shop; fwd=request; detail=invalidation-pending",
             ),
             (Outcome::of(Source::Nothing), "shop; detail=nothing"),
         ] {
