@@ -188,9 +188,11 @@ impl Log {
         }
     }
 
-    fn admit(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<u64> {
+    /// Whether to say it: `Some`, with how often it was left out, if it was.
+    fn admit(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<Option<u64>> {
         let now = self.made.elapsed();
-        self.limits().admit((kind, detail, about.into()), now)
+        let left_out = self.limits().admit((kind, detail, about.into()), now)?;
+        Some((left_out > 0).then_some(left_out))
     }
 
     fn piles_up(&self, kind: &'static str, detail: &'static str, about: &str) -> Option<u64> {
