@@ -1,16 +1,22 @@
 //! What a service's log shows: a subscriber that keeps every line and every span.
 
+use std::cell::RefCell;
 use std::fmt::{self, Debug, Write as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
+
+thread_local! {
+    /// Who listens on this thread, and up to which level.
+    static LISTENS: RefCell<Option<(Traced, LevelFilter)>> = const { RefCell::new(None) };
+}
 
 /// Lines and spans of this thread, until the guard is dropped. Clones share them.
 #[derive(Debug, Clone, Default)]
@@ -43,11 +49,48 @@ impl TracedSpan {
     }
 }
 
-/// Listens on this thread, to levels up to `level`. The second is dropped to end it.
-pub fn trace(level: LevelFilter) -> (Traced, DefaultGuard) {
+/// Ends the listening when it is dropped.
+#[derive(Debug)]
+pub struct Listening(());
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        LISTENS.set(None);
+    }
+}
+
+/// Listens on this thread, to levels up to `level`.
+///
+/// One subscriber serves the whole process and asks each thread: with one for each thread, a span that
+/// another thread meets first may be off for all of them.
+pub fn trace(level: LevelFilter) -> (Traced, Listening) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let wanted = dynamic_filter_fn(|metadata, _| {
+            LISTENS.with_borrow(|listens| {
+                (listens.as_ref()).is_some_and(|(_, level)| metadata.level() <= level)
+            })
+        });
+        let subscriber = Registry::default().with(Router.with_filter(wanted));
+        let set = tracing::subscriber::set_global_default(subscriber);
+        assert!(set.is_ok(), "no test sets a subscriber of its own");
+    });
     let traced = Traced::default();
-    let subscriber = Registry::default().with(traced.clone().with_filter(level));
-    (traced, tracing::subscriber::set_default(subscriber))
+    LISTENS.set(Some((traced.clone(), level)));
+    (traced, Listening(()))
+}
+
+/// Hands everything to who listens on the thread.
+struct Router;
+
+impl Router {
+    fn with(&self, tell: impl FnOnce(&Traced)) {
+        let listens =
+            LISTENS.with_borrow(|listens| listens.as_ref().map(|(traced, _)| traced.clone()));
+        if let Some(traced) = listens {
+            tell(&traced);
+        }
+    }
 }
 
 impl Traced {
@@ -91,7 +134,7 @@ impl Traced {
     }
 }
 
-impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Traced {
+impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Router {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let parent = context.span(id).and_then(|span| span.parent());
         let mut span = TracedSpan {
@@ -102,22 +145,24 @@ impl<S: Subscriber + for<'s> LookupSpan<'s>> Layer<S> for Traced {
             id: id.into_u64(),
         };
         attributes.record(&mut Written(&mut span.fields));
-        self.lock().spans.push(span);
+        self.with(|traced| traced.lock().spans.push(span));
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _: Context<'_, S>) {
-        self.with_span(id, |span| values.record(&mut Written(&mut span.fields)));
+        self.with(|traced| {
+            traced.with_span(id, |span| values.record(&mut Written(&mut span.fields)));
+        });
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let mut line = format!("{} {}: ", metadata.level(), metadata.target());
         event.record(&mut Written(&mut line));
-        self.lock().lines.push(line);
+        self.with(|traced| traced.lock().lines.push(line));
     }
 
     fn on_close(&self, id: Id, _: Context<'_, S>) {
-        self.with_span(&id, |span| span.closed = true);
+        self.with(|traced| traced.with_span(&id, |span| span.closed = true));
     }
 }
 
