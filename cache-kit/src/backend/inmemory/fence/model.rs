@@ -230,7 +230,7 @@ fn no_older_load_is_stored_after_everything_was_invalidated() {
             thread::spawn(move || world.load(world.hold()))
         };
         world.write();
-        world.fences.overtake_all();
+        world.fences.overtake_all(|_| true);
         world.remove();
         assert_ne!(world.cached(), Some(OLD));
         older.join().unwrap();
