@@ -5,6 +5,7 @@ mod cache_status;
 mod event;
 #[cfg(feature = "metrics")]
 mod facade;
+mod listeners;
 mod metrics;
 mod outcome;
 
@@ -13,6 +14,7 @@ pub use cache_status::CacheStatus;
 pub use event::{CacheEvent, HitAnswer, StoreEvent, Subject};
 #[cfg(feature = "metrics")]
 pub use facade::FacadeMetrics;
+pub(crate) use listeners::Listeners;
 pub use metrics::CacheMetrics;
 pub(crate) use outcome::Forwarded;
 pub use outcome::{Degraded, Outcome, Source, StoreResult};

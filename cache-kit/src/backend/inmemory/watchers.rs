@@ -1,20 +1,17 @@
 //! [`Watchers`]: the listeners of services that hear of evictions.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock, Weak};
+use std::sync::Weak;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::engine::EvictionCause;
 use super::key::MapKey;
 use super::kinds::Kinds;
 use crate::clock::Timestamp;
-use crate::observability::{CacheEvent, CacheMetrics, Subject};
-use crate::unwind::caught;
+use crate::observability::{CacheEvent, CacheMetrics, Listeners, Subject};
 
 #[derive(Default)]
 pub(super) struct Watchers {
-    listeners: RwLock<Vec<Weak<dyn CacheMetrics>>>,
-    /// Whether there has been one: without, an eviction costs nothing more.
-    any: AtomicBool,
+    listeners: Listeners,
     /// When the last store was, in milliseconds: evictions make room for stores, so that is the time
     /// of an eviction, too.
     now: AtomicU64,
@@ -22,14 +19,7 @@ pub(super) struct Watchers {
 
 impl Watchers {
     pub(super) fn add(&self, listener: Weak<dyn CacheMetrics>) {
-        let mut listeners = self
-            .listeners
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(listener);
-        drop(listeners);
-        self.any.store(true, Ordering::Release);
+        self.listeners.add(listener);
     }
 
     /// A store has begun at `now`.
@@ -45,13 +35,9 @@ impl Watchers {
         created: Timestamp,
         cause: EvictionCause,
     ) {
-        if !self.any.load(Ordering::Acquire) {
+        if !self.listeners.any() {
             return;
         }
-        // A listener is user code: it runs under no lock.
-        let listeners = (self.listeners.read())
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         let age = Timestamp::from_millis(self.now.load(Ordering::Relaxed)).since(created);
         let Some((head, prefix)) = kinds.head(key) else {
             return;
@@ -67,9 +53,7 @@ impl Watchers {
             strategy: None,
         };
         let event = CacheEvent::Evicted { cause, age };
-        for listener in listeners.iter().filter_map(Weak::upgrade) {
-            // The panic hook has reported it.
-            let _ = caught(|| listener.record(&subject, &event));
-        }
+        self.listeners
+            .each(|listener| listener.record(&subject, &event));
     }
 }

@@ -2,16 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::Shared;
 use super::again::Account;
 use super::state::News;
 use crate::backend::remote::byte_store::ByteStore;
-use crate::observability::{CacheEvent, CacheMetrics, StoreEvent, Subject};
+use crate::observability::{CacheEvent, CacheMetrics, Listeners, StoreEvent, Subject};
 use crate::trace::Log;
-use crate::unwind::caught;
 
 // What a command does for its caller.
 pub(super) const GET: &str = "get";
@@ -22,10 +21,9 @@ pub(super) const SCAN: &str = "scan";
 pub(super) const INVALIDATE: &str = "invalidate";
 
 /// Who is told.
+#[derive(Default)]
 pub(super) struct Told {
-    listeners: Mutex<Arc<[Weak<dyn CacheMetrics>]>>,
-    /// Whether there has been a listener. Without one, a command takes no lock to tell of it.
-    listens: AtomicBool,
+    listeners: Listeners,
     wants_durations: AtomicBool,
     /// What nodes were called when their breakers opened. A cluster may have dropped one by the time
     /// when it closes.
@@ -33,27 +31,11 @@ pub(super) struct Told {
     log: Log,
 }
 
-impl Default for Told {
-    fn default() -> Self {
-        Self {
-            listeners: Mutex::new(Arc::new([])),
-            listens: AtomicBool::new(false),
-            wants_durations: AtomicBool::new(false),
-            opened: Mutex::default(),
-            log: Log::default(),
-        }
-    }
-}
-
 impl Told {
     pub(super) fn watch(&self, listener: Weak<dyn CacheMetrics>) {
         let wants = (listener.upgrade()).is_some_and(|listener| listener.wants_durations());
-        let mut listeners = self.lock();
-        let alive = listeners.iter().filter(|known| known.strong_count() > 0);
-        *listeners = alive.cloned().chain([listener]).collect();
-        drop(listeners);
         self.wants_durations.fetch_or(wants, Ordering::Relaxed);
-        self.listens.store(true, Ordering::Release);
+        self.listeners.add(listener);
     }
 
     /// A precise clock, read only if a listener wants durations.
@@ -69,7 +51,7 @@ impl Told {
         since: Option<Instant>,
         told: &Account<'_>,
     ) {
-        if !self.listens.load(Ordering::Acquire) {
+        if !self.listeners.any() {
             return;
         }
         let failed = told.failure.or(told.refusal);
@@ -81,23 +63,7 @@ impl Told {
     }
 
     fn notify(&self, event: &StoreEvent) {
-        self.each(|listener| listener.record_store(event));
-    }
-
-    fn each(&self, what: impl Fn(&dyn CacheMetrics)) {
-        if !self.listens.load(Ordering::Acquire) {
-            return;
-        }
-        // A listener is user code: it runs under no lock.
-        let listeners = self.lock().clone();
-        for listener in listeners.iter().filter_map(Weak::upgrade) {
-            // The panic hook has reported it.
-            let _ = caught(|| what(&*listener));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<[Weak<dyn CacheMetrics>]>> {
-        (self.listeners.lock()).unwrap_or_else(PoisonError::into_inner)
+        self.listeners.each(|listener| listener.record_store(event));
     }
 
     fn names(&self) -> MutexGuard<'_, HashMap<usize, String>> {
@@ -151,7 +117,9 @@ impl<S: ByteStore> Shared<S> {
         let subject = Subject::new(key);
         let event = CacheEvent::InvalidationGivenUp;
         self.told.log.key(&subject, &event);
-        self.told.each(|listener| listener.record(&subject, &event));
+        self.told
+            .listeners
+            .each(|listener| listener.record(&subject, &event));
     }
 
     fn tell_store(&self, event: StoreEvent) {
