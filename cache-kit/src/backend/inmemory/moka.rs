@@ -1,11 +1,12 @@
 //! The moka engine.
 //!
 //! moka drops values whenever its housekeeping runs, which may be inside a call that is made under
-//! a lock. So it keeps each entry in a [`Kept`], whose `Drop` moves the entry to a graveyard; the
-//! backend empties that when it holds no lock.
+//! a lock, and the `Drop` of an entity is user code. So moka has weak references, and an index beside
+//! it owns the entries. Those that moka evicts wait in a list; the backend empties that when it holds no
+//! lock.
 //!
-//! moka counts every `get` as a use of the key, with or without a value; only `contains_key` leaves
-//! no trace. So an index beside it holds the entries, too, for look-ups that must not count.
+//! The index also serves look-ups that must not count: moka counts every `get` as a use of the key, with
+//! or without a value; only `contains_key` leaves no trace.
 
 use std::hash::Hash;
 use std::mem;
@@ -19,16 +20,16 @@ use quick_cache::Equivalent;
 
 use super::engine::{EvictionCause, Gone};
 use super::key::MapKey;
-use super::slot::Slot;
+use super::slot::{Slot, WeakSlot};
+use crate::backend::Fence;
 use crate::shards::Shards;
 use crate::sync::{Mutex, lock};
 
 pub(super) struct MokaMap {
-    cache: Cache<MapKey, Arc<Kept>, quick_cache::DefaultHashBuilder>,
-    /// What the cache holds, or is about to drop. Updated before an entry goes into the cache, and
-    /// after it leaves.
+    cache: Cache<MapKey, WeakSlot, quick_cache::DefaultHashBuilder>,
+    /// What the cache holds. Updated before an entry goes into the cache, and after it leaves.
     index: Arc<Index>,
-    graveyard: Arc<Graveyard>,
+    evictions: Arc<Evictions>,
     capacity: u64,
 }
 
@@ -36,13 +37,18 @@ impl MokaMap {
     /// A map of at most `capacity` units of weight. `weighed` says whether entries differ in
     /// weight: moka then sizes its frequency sketch differently.
     pub(super) fn new(capacity: u64, weighed: bool, idle: Option<Duration>) -> Self {
-        let index = Arc::new(Index(Shards::new()));
-        let listening = Arc::clone(&index);
+        let (index, evictions) = (Arc::new(Index(Shards::new())), Arc::default());
+        let listener = {
+            let (index, evictions) = (Arc::clone(&index), Arc::clone(&evictions));
+            move |key: Arc<MapKey>, weak: WeakSlot, cause| {
+                leave(&key, weak.fence, cause, &index, &evictions);
+            }
+        };
         let mut builder = Cache::builder()
             .max_capacity(capacity)
-            .eviction_listener(move |_, kept: Arc<Kept>, cause| kept.left(cause, &listening));
+            .eviction_listener(listener);
         if weighed {
-            builder = builder.weigher(|_, kept: &Arc<Kept>| kept.weight());
+            builder = builder.weigher(|_, weak: &WeakSlot| weak.weight());
         }
         if let Some(idle) = idle {
             builder = builder.time_to_idle(idle);
@@ -50,13 +56,13 @@ impl MokaMap {
         Self {
             cache: builder.build_with_hasher(Default::default()),
             index,
-            graveyard: Arc::default(),
+            evictions,
             capacity,
         }
     }
 
     pub(super) fn get<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Slot> {
-        self.cache.get(key)?.slot.clone()
+        self.cache.get(key)?.upgrade()
     }
 
     pub(super) fn peek(&self, key: &MapKey) -> Option<Slot> {
@@ -64,24 +70,23 @@ impl MokaMap {
         if !self.cache.contains_key(key) {
             return None;
         }
-        self.index.get(key)?.slot.clone()
+        self.index.get(key)
     }
 
     pub(super) fn insert(&self, key: MapKey, slot: Slot, gone: &mut Vec<Gone>) -> bool {
-        let kept = Arc::new(Kept {
-            key: key.clone(),
-            slot: Some(slot),
-            graveyard: Arc::clone(&self.graveyard),
-        });
-        self.index.insert(key.clone(), Arc::clone(&kept));
-        self.cache.insert(key, kept);
+        let weak = slot.downgrade();
+        // What is replaced lives until the cache no longer finds it.
+        let replaced = self.index.insert(key.clone(), slot);
+        gone.extend(replaced.map(|slot| without_cause(&key, slot)));
+        self.cache.insert(key, weak);
         gone.append(&mut self.collect());
         true
     }
 
     pub(super) fn remove(&self, key: &MapKey, gone: &mut Vec<Gone>) {
-        drop(self.cache.remove(key));
-        self.index.remove(key);
+        self.cache.invalidate(key);
+        let removed = self.index.remove(key);
+        gone.extend(removed.map(|slot| without_cause(key, slot)));
         gone.append(&mut self.collect());
     }
 
@@ -90,12 +95,7 @@ impl MokaMap {
     }
 
     pub(super) fn collect(&self) -> Vec<Gone> {
-        if self.graveyard.graves.load(Ordering::Acquire) == 0 {
-            return Vec::new();
-        }
-        let mut buried = lock(&self.graveyard.buried);
-        self.graveyard.graves.store(0, Ordering::Release);
-        mem::take(&mut *buried)
+        self.evictions.take()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -113,70 +113,52 @@ impl MokaMap {
     }
 }
 
-/// An entry inside moka. Dropping the last reference sends it to the graveyard.
-struct Kept {
-    key: MapKey,
-    /// `Some` until it is dropped.
-    slot: Option<Slot>,
-    graveyard: Arc<Graveyard>,
-}
-
-impl Kept {
-    fn weight(&self) -> u32 {
-        self.slot.as_ref().map_or(1, Slot::weight)
-    }
-
-    /// Reports an eviction. The drop may come much later, since moka collects its garbage by
-    /// epochs.
-    fn left(self: &Arc<Self>, cause: RemovalCause, index: &Index) {
-        let cause = match cause {
-            RemovalCause::Size => EvictionCause::Capacity,
-            RemovalCause::Expired => EvictionCause::Idle,
-            RemovalCause::Explicit | RemovalCause::Replaced => return,
-        };
-        index.remove_only(self);
-        if let Some(slot) = self.slot.clone() {
-            self.graveyard.bury(&self.key, slot, Some(cause));
-        }
+/// What happens to an entry that leaves moka: an eviction takes it out of the index.
+fn leave(key: &MapKey, fence: Fence, cause: RemovalCause, index: &Index, evictions: &Evictions) {
+    let cause = match cause {
+        RemovalCause::Size => EvictionCause::Capacity,
+        RemovalCause::Expired => EvictionCause::Idle,
+        RemovalCause::Explicit | RemovalCause::Replaced => return,
+    };
+    if let Some(slot) = index.remove_only(key, fence) {
+        evictions.add(Gone {
+            key: key.clone(),
+            slot,
+            evicted: Some(cause),
+        });
     }
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        if let Some(slot) = self.slot.take() {
-            self.graveyard.bury(&self.key, slot, None);
-        }
+fn without_cause(key: &MapKey, slot: Slot) -> Gone {
+    Gone {
+        key: key.clone(),
+        slot,
+        evicted: None,
     }
 }
 
-/// The entries by key. An entry that leaves the index is dropped outside of its lock.
-struct Index(Shards<Arc<Kept>, MapKey>);
+/// The entries by key. Nothing is dropped under its locks.
+struct Index(Shards<Slot, MapKey>);
 
 impl Index {
-    fn get(&self, key: &MapKey) -> Option<Arc<Kept>> {
+    fn get(&self, key: &MapKey) -> Option<Slot> {
         self.0.lock(key).get(key).cloned()
     }
 
-    fn insert(&self, key: MapKey, kept: Arc<Kept>) {
-        let replaced = self.0.lock(&key).insert(key, kept);
-        drop(replaced);
+    /// Puts an entry in, and returns the one that it replaces.
+    fn insert(&self, key: MapKey, slot: Slot) -> Option<Slot> {
+        self.0.lock(&key).insert(key, slot)
     }
 
-    fn remove(&self, key: &MapKey) {
-        let removed = self.0.lock(key).remove_entry(key);
-        drop(removed);
+    fn remove(&self, key: &MapKey) -> Option<Slot> {
+        self.0.lock(key).remove(key)
     }
 
-    /// Removes `kept`, but not an entry that has taken its place.
-    fn remove_only(&self, kept: &Arc<Kept>) {
-        let removed = {
-            let mut entries = self.0.lock(&kept.key);
-            match entries.get(&kept.key) {
-                Some(standing) if Arc::ptr_eq(standing, kept) => entries.remove_entry(&kept.key),
-                _ => None,
-            }
-        };
-        drop(removed);
+    /// Removes the entry with this fence, but not one that has taken its place.
+    fn remove_only(&self, key: &MapKey, fence: Fence) -> Option<Slot> {
+        let mut entries = self.0.lock(key);
+        let is_it = entries.get(key).is_some_and(|slot| slot.fence == fence);
+        is_it.then(|| entries.remove(key))?
     }
 
     fn keys(&self, wanted: impl Fn(&MapKey) -> bool) -> Vec<MapKey> {
@@ -188,21 +170,27 @@ impl Index {
     }
 }
 
+/// What was evicted and still has to be dropped.
 #[derive(Default)]
-struct Graveyard {
-    buried: Mutex<Vec<Gone>>,
-    /// How many are buried; read without the lock.
-    graves: AtomicUsize,
+struct Evictions {
+    list: Mutex<Vec<Gone>>,
+    /// How long the list is; read without the lock.
+    count: AtomicUsize,
 }
 
-impl Graveyard {
-    fn bury(&self, key: &MapKey, slot: Slot, evicted: Option<EvictionCause>) {
-        let mut buried = lock(&self.buried);
-        buried.push(Gone {
-            key: key.clone(),
-            slot,
-            evicted,
-        });
-        self.graves.store(buried.len(), Ordering::Release);
+impl Evictions {
+    fn add(&self, gone: Gone) {
+        let mut list = lock(&self.list);
+        list.push(gone);
+        self.count.store(list.len(), Ordering::Release);
+    }
+
+    fn take(&self) -> Vec<Gone> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Vec::new();
+        }
+        let mut list = lock(&self.list);
+        self.count.store(0, Ordering::Release);
+        mem::take(&mut *list)
     }
 }

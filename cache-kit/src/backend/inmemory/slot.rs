@@ -2,15 +2,18 @@
 
 use std::any::Any;
 use std::sync::Arc;
+#[cfg(feature = "moka")]
+use std::sync::Weak;
 
 use crate::backend::Fence;
 use crate::clock::Timestamp;
 use crate::entry::{Entry, Freshness};
 use crate::unwind::caught;
 
+/// An entry, or one that refers to its value by a `V`.
 #[derive(Clone)]
-pub(super) struct Slot {
-    pub(super) value: Value,
+pub(super) struct Slot<V = Value> {
+    pub(super) value: V,
     pub(super) fence: Fence,
     weight: Weight,
     load_millis: u32,
@@ -35,6 +38,10 @@ impl Drop for Value {
     }
 }
 
+/// An entry that does not keep its value alive.
+#[cfg(feature = "moka")]
+pub(super) type WeakSlot = Slot<Option<Weak<dyn Any + Send + Sync>>>;
+
 /// What an entry counts against the capacity, at least 1, and whether it is pinned. A bool of its own
 /// would make the slot, which a hit copies, eight bytes longer.
 #[derive(Clone, Copy)]
@@ -57,10 +64,10 @@ impl Slot {
         }
     }
 
-    /// What the entry counts against the capacity.
-    #[inline]
-    pub(super) fn weight(&self) -> u32 {
-        self.weight.0 & !PINNED
+    /// The same entry, without a share in its value.
+    #[cfg(feature = "moka")]
+    pub(super) fn downgrade(&self) -> WeakSlot {
+        self.with_value(self.value.0.as_ref().map(Arc::downgrade))
     }
 
     /// Sets what it counts, up to 2³¹ - 1.
@@ -100,5 +107,40 @@ impl Slot {
             load_millis: self.load_millis,
             pinned: self.weight.0 & PINNED != 0,
         }
+    }
+}
+
+impl<V> Slot<V> {
+    /// What the entry counts against the capacity.
+    #[inline]
+    pub(super) fn weight(&self) -> u32 {
+        self.weight.0 & !PINNED
+    }
+
+    #[cfg(feature = "moka")]
+    #[inline]
+    fn with_value<W>(&self, value: W) -> Slot<W> {
+        Slot {
+            value,
+            fence: self.fence,
+            weight: self.weight,
+            load_millis: self.load_millis,
+            created: self.created,
+            stale_from: self.stale_from,
+            expires: self.expires,
+        }
+    }
+}
+
+#[cfg(feature = "moka")]
+impl WeakSlot {
+    /// The entry, if its value is still there.
+    #[inline]
+    pub(super) fn upgrade(&self) -> Option<Slot> {
+        let value = match &self.value {
+            Some(value) => Some(value.upgrade()?),
+            None => None,
+        };
+        Some(self.with_value(Value(value)))
     }
 }
