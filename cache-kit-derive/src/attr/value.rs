@@ -103,7 +103,7 @@ impl Value for Factor {
         }
         Err(syn::Error::new_spanned(
             literal.parse::<TokenTree>()?,
-            "a factor of zero is none at all: write a larger one, or leave it out",
+            "the factor must be above zero: write a larger one, or leave it out",
         ))
     }
 }

@@ -1,11 +1,11 @@
 //! What the names of types show.
 
-use syn::{GenericArgument, Path, PathArguments, Type};
+use syn::{GenericArgument, Path, PathArguments, PathSegment, Type};
 
 use super::peel;
 
 /// The crates that have types for any value, and the names of those types.
-const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
+const SELF_DESCRIBING: [(&str, &[&str]); 12] = [
     ("serde_json", &["Value", "Map", "Number", "RawValue"]),
     ("serde_yaml", &["Value", "Mapping", "Number"]),
     ("serde_yml", &["Value", "Mapping", "Number"]),
@@ -17,28 +17,48 @@ const SELF_DESCRIBING: [(&str, &[&str]); 11] = [
     ("rmpv", &["Value"]),
     ("bson", &["Bson", "Document"]),
     ("bigdecimal", &["BigDecimal"]),
+    ("sea_orm", &IN_SEA_ORM),
 ];
 
-/// The path in `ty` of a type that can only be read from a self-describing format.
+/// Those that SeaORM's prelude has.
+const IN_SEA_ORM: [&str; 4] = ["Json", "JsonValue", "Decimal", "BigDecimal"];
+
+/// A type that can only be read from a self-describing format.
+pub(super) struct SelfDescribing<'t> {
+    pub(super) path: &'t Path,
+    /// Whether it is a number with a text, so that it need not be kept as JSON.
+    pub(super) is_number: bool,
+}
+
+/// A type in `ty` that can only be read from a self-describing format.
 ///
-/// Only a path that names its crate counts: any module may have a `Value` of its own.
-pub(super) fn self_describing(ty: &Type) -> Option<&Path> {
-    inner_types(ty)
-        .into_iter()
-        .find_map(|inner| match inner.ty {
-            Type::Path(path) if is_self_describing(&path.path) => Some(&path.path),
-            _ => None,
+/// Only a path that names its crate counts: any module may have a `Value` of its own. In a model of
+/// SeaORM, whose prelude is everywhere, the names of the prelude count, too.
+pub(super) fn self_describing(ty: &Type, in_sea_orm: bool) -> Option<SelfDescribing<'_>> {
+    inner_types(ty).into_iter().find_map(|inner| {
+        let Type::Path(ty) = inner.ty else {
+            return None;
+        };
+        let path = &ty.path;
+        let last = path.segments.last()?;
+        let plain = in_sea_orm && path.get_ident().is_some() && is_one_of(last, &IN_SEA_ORM);
+        (plain || is_self_describing(path)).then(|| SelfDescribing {
+            path,
+            is_number: is_one_of(last, &["Decimal", "BigDecimal"]),
         })
+    })
 }
 
 fn is_self_describing(path: &Path) -> bool {
     let (Some(first), Some(last)) = (path.segments.first(), path.segments.last()) else {
         return false;
     };
-    path.segments.len() > 1
-        && SELF_DESCRIBING.iter().any(|(krate, types)| {
-            first.ident == krate && types.iter().any(|name| last.ident == name)
-        })
+    let named = |(krate, types): &(&str, &[&str])| first.ident == krate && is_one_of(last, types);
+    path.segments.len() > 1 && SELF_DESCRIBING.iter().any(named)
+}
+
+fn is_one_of(segment: &PathSegment, names: &[&str]) -> bool {
+    names.iter().any(|name| segment.ident == name)
 }
 
 /// The path in `ty` of a `sync::Weak` or an `rc::Weak`, which has no content to store.

@@ -40,12 +40,15 @@ pub(super) fn check(shape: &Shape<'_>, told: &[Told], errors: &mut Errors) {
         check_variant(variant, &variants[at + 1..], errors);
     }
     let nothing = Told::default();
+    let attrs = shape.target().attrs;
+    let in_sea_orm = attrs.iter().any(|attr| attr.path().is_ident("sea_orm"));
     for (at, field) in shape.fields().enumerate() {
-        check_field(field, told.get(at).unwrap_or(&nothing), errors);
+        check_field(field, told.get(at).unwrap_or(&nothing), in_sea_orm, errors);
     }
 }
 
-const UNTAGGED: &str = "has the reader guess the type from the bytes, and postcard's say nothing";
+const UNTAGGED: &str =
+    "has the reader guess the variant by the type of the value, which postcard does not write";
 
 fn check_variant(variant: &Variant<'_>, behind: &[Variant<'_>], errors: &mut Errors) {
     for word in words(variant.attrs) {
@@ -72,7 +75,7 @@ fn is_unread(word: &Ident) -> bool {
     word == "skip" || word == "skip_deserializing"
 }
 
-fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
+fn check_field(field: &Field<'_>, told: &Told, in_sea_orm: bool, errors: &mut Errors) {
     let items = serde_items(field.attrs);
     let words: Vec<&Ident> = items.iter().filter_map(|(word, _)| word.as_ref()).collect();
     let has = |name: &str| words.iter().any(|word| *word == name);
@@ -135,11 +138,20 @@ fn check_field(field: &Field<'_>, told: &Told, errors: &mut Errors) {
     if skipped.is_some() || ["with", "deserialize_with"].into_iter().any(has) {
         return;
     }
-    if let Some(path) = self_describing(field.ty) {
+    if let Some(found) = self_describing(field.ty, in_sea_orm) {
+        let module = match found.is_number {
+            true => "`#[serde(with = \"cache_kit::serde::text\")]` on the field",
+            false => {
+                "`#[serde(with = \"cache_kit::serde::json\")]` on the field, with cache-kit's feature \
+                 `json`"
+            }
+        };
         errors.at(
-            path,
-            "this type asks the bytes what they are when it is read, and postcard's say nothing: \
-             put `#[serde(with = \"cache_kit::serde::json\")]` on the field, or convert it otherwise",
+            found.path,
+            format!(
+                "this type can be read only from a format that names the type of each value, as \
+                 JSON does and postcard does not: put {module}, or convert it otherwise"
+            ),
         );
     } else if let Some(path) = weak(field.ty) {
         errors.at(
@@ -224,11 +236,15 @@ fn refuse(word: &Ident, why: &str, errors: &mut Errors) {
             "keep the type, without this derive, in a field with \
              `#[serde(with = \"cache_kit::serde::json\")]`"
         }
-        _ => "cache a type that has none",
+        // Removed, the field would show in what an API answers with.
+        _ => {
+            "cache a type without the field (see \"Fields that an API hides\" in the guide's page \
+             `what_can_be_cached`)"
+        }
     };
     errors.at(
         word,
-        format!("what is cached cannot have `{word}`: it {why}; remove it, or {other}"),
+        format!("what is cached cannot have `{word}`: it {why}; {other}, or remove `{word}`"),
     );
 }
 

@@ -105,6 +105,46 @@ fn every_mistake_is_reported_at_once() {
 }
 
 #[test]
+fn what_the_prelude_of_sea_orm_names_is_known_in_its_models() {
+    let with = "#[serde(with = \\\"cache_kit::serde::";
+    for (model, field, module) in [
+        (true, "Json", Some("json")),
+        (true, "Option<Json>", Some("json")),
+        (true, "JsonValue", Some("json")),
+        (true, "Option<Vec<Decimal>>", Some("text")),
+        (true, "BigDecimal", Some("text")),
+        (true, "my::Decimal", None),
+        (false, "Decimal", None),
+        (false, "Json", None),
+        (false, "sea_orm::prelude::Decimal", Some("text")),
+        (false, "sea_orm::JsonValue", Some("json")),
+        (false, "bigdecimal::BigDecimal", Some("text")),
+        (false, "serde_json::Value", Some("json")),
+    ] {
+        let model = if model {
+            "#[sea_orm(table_name = \"orders\")]"
+        } else {
+            ""
+        };
+        let source = format!(
+            "#[cache(key = \"id\")] {model} struct Order {{ id: u8, value: {field}, \
+             #[serde(with = \"of_mine\")] other: {field} }}"
+        );
+        for input in parsed(&[&source]) {
+            let output = cache_entity(input).to_string();
+            assert_eq!(
+                output.matches("compile_error").count(),
+                usize::from(module.is_some())
+            );
+            for each in ["json", "text"] {
+                let advised = output.contains(&format!("{with}{each}"));
+                assert_eq!(advised, module == Some(each), "{source}\n\n{output}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_type_that_many_have_says_its_prefix_or_its_table() {
     for (source, prefix) in [
         ("struct Model { id: u8 }", None),

@@ -17,7 +17,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     let millis = millis(text)?;
     if millis == 0 {
         return Err(
-            "a duration of zero is none at all: write a longer one, or leave it out".to_owned(),
+            "the duration must be longer than zero: write a longer one, or leave it out".to_owned(),
         );
     }
     Ok(Duration::from_millis(millis))

@@ -24,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<f64, String> {
     }
     if fraction <= 0.0 {
         return Err(
-            "a percentage of zero is none at all: write a larger one, or leave it out".to_owned(),
+            "the percentage must be above zero: write a larger one, or leave it out".to_owned(),
         );
     }
     Ok(fraction)

@@ -1,7 +1,7 @@
 //! How a field is kept in a remote store whose type asks for more than the stored format has.
 //!
 //! A remote store keeps entities in postcard, which writes no names and no types. Some types need
-//! them: a `Decimal` or a `serde_json::Value` asks the bytes what they are, an enum with a tag inside
+//! them: a `Decimal` or a `serde_json::Value` is read by the type that the format names, an enum with a tag inside
 //! looks for the tag. Such a field is kept as a text, by serde's own attribute:
 //!
 //! | attribute | what is stored | for |

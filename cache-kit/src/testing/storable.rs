@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "field `value` asks the bytes")]
+    #[should_panic(expected = "field `value` can be read only from")]
     fn a_type_that_comes_back_at_times_does_not_pass() {
         assert_storable(&Holding {
             value: None::<serde_json::Value>,

@@ -241,7 +241,7 @@ fn what_asks_the_bytes_is_refused_with_the_attribute_that_helps() {
     ];
     for (said, path) in asks {
         assert!(
-            said.contains(&format!("field `{path}` asks the bytes")),
+            said.contains(&format!("field `{path}` can be read only from")),
             "{said}"
         );
         for attribute in ["text", "json"] {

@@ -103,9 +103,9 @@ fn culprit(graph: &Graph, id: usize) -> Option<&'static str> {
     let node = &graph.nodes[id];
     let refused = |edge: &Edge| *edge == Edge::Refused;
     match node.request {
-        Request::Any | Request::IgnoredAny => {
-            Some("asks the bytes what they are, and postcard's say nothing")
-        }
+        Request::Any | Request::IgnoredAny => Some(
+            "can be read only from a format that names the type of each value, as JSON does and postcard does not",
+        ),
         Request::Identifier => Some("asks for a name, and postcard writes none"),
         Request::Option => None,
         Request::Enum(..) if node.edges.is_empty() || !node.edges.iter().all(refused) => None,

@@ -126,19 +126,19 @@ pub(crate) async fn with_attributes(trial: &mut impl Trial) {
 /// Types that need a self-describing format, or do not read what they write.
 pub(crate) async fn that_never_come_back(trial: &mut impl Trial) {
     are_refused! { trial:
-        "field `value` asks the bytes" serde_json::json!({ "a": 1 });
-        "field `value` asks the bytes" rust_decimal::Decimal::ONE;
-        "field `value` asks the bytes" bigdecimal::BigDecimal::from(1);
-        "field `value.price` asks the bytes" Cost { id: 1, price: rust_decimal::Decimal::ONE };
-        "field `value.lines[].price` asks the bytes" Order { lines: vec![Cost { id: 1, price: rust_decimal::Decimal::ONE }] };
-        "field `value.meta` asks the bytes" Perhaps { meta: Some(serde_json::Value::Null) };
-        "field `value.state` asks the bytes" Tagged { state: Tag::Paid { at: 1 } };
-        "field `value.state` asks the bytes" Guessed { state: Guess::Number(1) };
-        "field `value.one` asks the bytes" One { one: vec![1] };
-        "field `value.first` asks the bytes" First { first: 1 };
-        "field `value.value` asks the bytes" OnError { value: 1 };
+        "field `value` can be read only from" serde_json::json!({ "a": 1 });
+        "field `value` can be read only from" rust_decimal::Decimal::ONE;
+        "field `value` can be read only from" bigdecimal::BigDecimal::from(1);
+        "field `value.price` can be read only from" Cost { id: 1, price: rust_decimal::Decimal::ONE };
+        "field `value.lines[].price` can be read only from" Order { lines: vec![Cost { id: 1, price: rust_decimal::Decimal::ONE }] };
+        "field `value.meta` can be read only from" Perhaps { meta: Some(serde_json::Value::Null) };
+        "field `value.state` can be read only from" Tagged { state: Tag::Paid { at: 1 } };
+        "field `value.state` can be read only from" Guessed { state: Guess::Number(1) };
+        "field `value.one` can be read only from" One { one: vec![1] };
+        "field `value.first` can be read only from" First { first: 1 };
+        "field `value.value` can be read only from" OnError { value: 1 };
         "field `value.after`" Flexible { after: Duration::from_secs(1) };
-        "field `value.either` asks the bytes" Untagged { either: either::Either::Left(1) };
+        "field `value.either` can be read only from" Untagged { either: either::Either::Left(1) };
         "field `value.at`" Rfc3339 { at: Some(datetime!(2026-01-02 03:04:05 UTC)) };
         "field `value`" serde_json::value::RawValue::from_string("1".to_owned()).unwrap();
         "field `value.by" KeyValues { by: vec![KeyValue { key: "a".to_owned(), value: 1 }] };
