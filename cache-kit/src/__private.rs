@@ -1,4 +1,4 @@
-//! What derived code uses. Not for any other use: it changes without notice.
+//! What the code of derives and macros uses. Not for any other use: it changes without notice.
 
 mod feeder;
 mod part;
@@ -19,6 +19,7 @@ pub use std::vec::Vec;
 
 pub use crate::entity::{CacheEntity, Storable};
 pub use crate::error::Result;
+pub use crate::error::sql_code::code_may_pass;
 pub use crate::feed::{CacheFeed, CacheFeedMany};
 pub use crate::key::ParseKeyError;
 pub use crate::key::typed::{KeyParts, write_part, write_separator};

@@ -1,6 +1,7 @@
 //! [`Error`]: what can go wrong, and whether trying again may help.
 
 mod macros;
+pub(crate) mod sql_code;
 #[cfg(feature = "sqlx")]
 mod sqlx;
 

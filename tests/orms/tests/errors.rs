@@ -18,6 +18,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePoolOptions};
 use sqlx::{ConnectOptions, Connection, Row, SqlitePool};
 use tempfile::TempDir;
 
+cache_kit::repository_error!(fn by_name(sqlx));
 cache_kit::repository_error!(fn of_sea_orm(sea_orm));
 cache_kit::repository_error!(pub(crate) fn of_diesel(diesel));
 
@@ -120,6 +121,9 @@ fn sqlx_by_hand() {
     ] {
         is(&of_sqlx(Err::<(), _>(error)), retryable);
     }
+    // By the macro, which knows every version of SQLx.
+    is(&by_name(sqlx::Error::PoolTimedOut), true);
+    is(&by_name(sqlx::Error::RowNotFound), false);
 }
 
 #[test]
