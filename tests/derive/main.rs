@@ -4,7 +4,6 @@
     reason = "a failed unwrap is a failed test, and says where"
 )]
 
-mod attributes;
 mod batch;
 mod composite;
 mod entity;
@@ -18,5 +17,4 @@ mod packed;
 mod pedantic;
 mod schema;
 mod service;
-mod ui;
 mod unwritten;

@@ -165,7 +165,7 @@ fn errors(case: &Path) -> Vec<LineColumn> {
 
 fn cases() -> BTreeMap<Word, Cases> {
     let mut tables = Tables::default();
-    for path in sources(&folder("../cache-kit-derive/src/attr")) {
+    for path in sources(&folder("../../cache-kit-derive/src/attr")) {
         tables.visit_file(&syn::parse_file(&fs::read_to_string(path).unwrap()).unwrap());
     }
     let words = tables.words.into_iter();

@@ -1,5 +1,12 @@
 //! The compiler's messages for users of the derives.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed unwrap is a failed test, and says where"
+)]
+
+mod attributes;
+
 #[test]
 fn every_mistake_is_reported_where_it_is_and_with_its_fix() {
     let cases = trybuild::TestCases::new();
