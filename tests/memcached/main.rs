@@ -18,6 +18,7 @@ mod failures;
 mod far;
 mod items;
 mod leases;
+mod noticed;
 mod peer;
 mod peers;
 mod refusals;

@@ -296,5 +296,5 @@ async fn a_server_of_another_kind_is_a_clear_error() {
     let backend = MemcachedBackend::new(config).unwrap();
     let error = get(&backend, "a").await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("none of memcached"), "{text}");
+    assert!(text.contains("not one of memcached"), "{text}");
 }

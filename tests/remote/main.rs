@@ -18,6 +18,7 @@ mod failures;
 mod fences;
 mod late;
 mod limits;
+mod noticed;
 mod schedules;
 mod stale;
 mod successor;
@@ -104,6 +105,13 @@ macro_rules! on {
                 task a_failed_invalidation_fences_the_loads_of_this_process,
                 task a_ping_asks_the_server_now,
                 task health_names_the_servers_and_what_they_do,
+            }
+            stories! { $server noticed:
+                task a_dead_store_and_its_return,
+                task a_store_that_is_misspelt,
+                task a_type_that_cannot_be_stored,
+                task entries_of_another_schema_that_pile_up,
+                task nothing_is_said_where_nothing_is_wrong,
             }
             stories! { $server fences:
                 task a_slow_load_never_undoes_an_invalidation_elsewhere,

@@ -17,6 +17,7 @@ pub mod bench;
 pub mod calls;
 pub mod chaos;
 pub mod late;
+pub mod noticed;
 pub mod race;
 pub mod schedules;
 pub mod servers;

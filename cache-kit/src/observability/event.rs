@@ -213,6 +213,12 @@ pub enum StoreEvent {
         /// What the last command failed with.
         error: String,
     },
+    /// A server answers again, after commands that had [failed](Self::Failed). If its breaker had
+    /// opened, [`BreakerClosed`](Self::BreakerClosed) is told, too.
+    Recovered {
+        /// The server.
+        node: String,
+    },
     /// A breaker closed, since the server answers again.
     BreakerClosed {
         /// The server.

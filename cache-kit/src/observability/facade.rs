@@ -166,7 +166,9 @@ impl CacheMetrics for FacadeMetrics {
             }
             StoreEvent::Entries { count } => gauge!("cache_kit_entries").set(as_gauge(*count)),
             // Part of their command.
-            StoreEvent::Failed { .. } | StoreEvent::Refused { .. } => {}
+            StoreEvent::Failed { .. }
+            | StoreEvent::Refused { .. }
+            | StoreEvent::Recovered { .. } => {}
         }
     }
 }

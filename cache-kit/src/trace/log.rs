@@ -7,11 +7,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-#[cfg(feature = "codec")]
-use tracing::info;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use super::limits::Limits;
+use crate::backend::NodeHealth;
 use crate::error::Error;
 use crate::lease::MissReason;
 #[cfg(feature = "codec")]
@@ -21,15 +20,25 @@ use crate::observability::{CacheEvent, Subject};
 /// The warnings of one service or one store.
 pub(crate) struct Log {
     limits: Mutex<Limits<Topic>>,
-    /// The servers of which was said last that they do not answer.
+    /// What still has to be taken back: it was said last that these servers do not answer, or that
+    /// invalidations wait for this store.
     #[cfg(feature = "codec")]
-    opened: Mutex<HashSet<Box<str>>>,
+    alarms: Mutex<HashSet<Alarm>>,
     made: Instant,
     shows_keys: bool,
 }
 
+/// What is the matter, and with which server or store.
+#[cfg(feature = "codec")]
+type Alarm = (&'static str, Box<str>);
+
 /// What a warning is about: its kind, what it says more exactly, and an entity or a server.
 type Topic = (&'static str, &'static str, Box<str>);
+
+#[cfg(feature = "codec")]
+const SILENT: &str = "silent";
+#[cfg(feature = "codec")]
+const WAITING: &str = "waiting";
 
 impl Log {
     /// Shows keys and what errors say of them from now on.
@@ -139,6 +148,7 @@ impl Log {
                 error,
             } => {
                 if let Some(left_out) = self.admit("failed", "", node) {
+                    self.raise(SILENT, node);
                     warn!(
                         target: "cache_kit",
                         left_out,
@@ -167,7 +177,7 @@ impl Log {
             }
             StoreEvent::BreakerOpened { node, error } => {
                 if let Some(left_out) = self.admit("opened", "", node) {
-                    self.opened().insert(node.as_str().into());
+                    self.raise(SILENT, node);
                     warn!(
                         target: "cache_kit",
                         left_out,
@@ -178,12 +188,27 @@ impl Log {
                     );
                 }
             }
-            // If it was said that it opened, then also that it closed: the last line is true.
-            StoreEvent::BreakerClosed { node } if self.opened().remove(node.as_str()) => info!(
+            // If it was said that it does not answer, then also that it does: the last line is true.
+            StoreEvent::Recovered { node } if self.take_back(SILENT, node) => info!(
                 target: "cache_kit",
                 { cache.node = node },
                 "the cache store answers again"
             ),
+            StoreEvent::PendingInvalidations { store, count: 0 }
+                if self.take_back(WAITING, store) =>
+            {
+                info!(
+                    target: "cache_kit",
+                    { cache.node = store },
+                    "no invalidation waits for the cache store any more"
+                );
+            }
+            // Not each time, so that a store that fails now and then does not fill the log.
+            StoreEvent::PendingInvalidations { store, count: 1.. }
+                if self.admit(WAITING, "", store).is_some() =>
+            {
+                self.raise(WAITING, store);
+            }
             _ => {}
         }
     }
@@ -201,13 +226,36 @@ impl Log {
     }
 
     #[cfg(feature = "codec")]
-    fn opened(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    fn raise(&self, what: &'static str, about: &str) {
+        self.alarms().insert((what, about.into()));
+    }
+
+    /// Whether it was raised.
+    #[cfg(feature = "codec")]
+    fn take_back(&self, what: &'static str, about: &str) -> bool {
+        self.alarms().remove(&(what, about.into()))
+    }
+
+    #[cfg(feature = "codec")]
+    fn alarms(&self) -> MutexGuard<'_, HashSet<Alarm>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self) -> MutexGuard<'_, Limits<Topic>> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Which backend a URL has chosen: what a variable of the environment says is easily missed.
+pub(crate) fn chosen(backend: &'static str, nodes: &[NodeHealth]) {
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let names = names.join(", ");
+    let nodes = (!nodes.is_empty()).then_some(names.as_str());
+    info!(
+        target: "cache_kit",
+        { cache.backend = backend, cache.nodes = nodes },
+        "a cache is set up"
+    );
 }
 
 /// What entries that cannot be used mean.
@@ -230,7 +278,7 @@ impl Default for Log {
         Self {
             limits: Mutex::new(Limits::new()),
             #[cfg(feature = "codec")]
-            opened: Mutex::default(),
+            alarms: Mutex::default(),
             made: Instant::now(),
             shows_keys: false,
         }

@@ -11,8 +11,8 @@ mod off;
 mod span;
 
 #[cfg(feature = "tracing")]
-pub(crate) use log::Log;
+pub(crate) use log::{Log, chosen};
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{Log, Span, hit, in_current};
+pub(crate) use off::{Log, Span, chosen, hit, in_current};
 #[cfg(feature = "tracing")]
 pub(crate) use span::{Span, hit, in_current};

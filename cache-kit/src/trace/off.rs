@@ -21,6 +21,8 @@ impl Log {
     pub(crate) fn store(&self, _: &crate::observability::StoreEvent) {}
 }
 
+pub(crate) fn chosen(_: &'static str, _: &[crate::backend::NodeHealth]) {}
+
 pub(crate) struct Span;
 
 impl Span {

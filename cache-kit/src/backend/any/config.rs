@@ -86,6 +86,12 @@ impl AnyConfig {
     /// The backend that `url` names, with the `settings` of a file.
     fn read(url: &str, settings: Vec<(String, Value)>) -> Result<Self> {
         let parts = Parts::of(url);
+        if parts.has("namespace") {
+            return Err(wrong(
+                "`namespace` belongs to the service and not to its backend: set it with \
+                 `CacheExpander::with_namespace`",
+            ));
+        }
         let chosen = match &*parts.scheme {
             "memory" => Chosen::Memory(memory(&parts, settings)?),
             #[cfg(feature = "redis")]
@@ -98,17 +104,18 @@ impl AnyConfig {
             }
             #[cfg(not(feature = "memcached"))]
             scheme if is_memcached(scheme) => return Err(needs("memcached")),
-            // The scheme is not repeated: a text without one may be a password.
-            _ => {
-                return Err(wrong(
-                    "unknown scheme; allowed: memory://, redis:// and what else begins with redis or \
-                     valkey, unix://, memcached://",
-                ));
+            _ if url.is_empty() => {
+                return Err(wrong(&format!("it is empty; allowed: {SCHEMES}")));
             }
+            // The scheme is not repeated: a text without one may be a password.
+            _ => return Err(wrong(&format!("unknown scheme; allowed: {SCHEMES}"))),
         };
         Ok(Self { chosen })
     }
 }
+
+const SCHEMES: &str =
+    "memory://, memcached://, redis://, valkey:// and their forms such as rediss://, unix://";
 
 /// The forms of Redis. Which of them exist is for `RedisConfig` to say.
 fn is_redis(scheme: &str) -> bool {
@@ -186,6 +193,15 @@ impl<'u> Parts<'u> {
             query,
             fragment,
         }
+    }
+
+    /// Whether there is a parameter of this name. A question mark may belong to a password, too.
+    fn has(&self, name: &str) -> bool {
+        let parts = self
+            .query
+            .split('&')
+            .filter_map(|part| part.split_once('='));
+        !self.query.contains('@') && parts.into_iter().any(|(of, _)| of == name)
     }
 
     /// The URL with another query.

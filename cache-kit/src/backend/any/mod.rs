@@ -23,6 +23,7 @@ use super::remote::Limits;
 use super::{ByteStore, Encoded, EncodedConfig};
 use super::{CacheBackend, Health, InMemoryBackend};
 use crate::error::Result;
+use crate::trace::chosen;
 
 pub use config::AnyConfig;
 pub use lease::AnyLease;
@@ -151,18 +152,21 @@ impl AnyBackend {
         Self::new(AnyConfig::from_url(url)?)
     }
 
-    /// The backend that `config` describes. A remote one connects at its first use.
+    /// The backend that `config` describes. A remote one connects at its first use. A line of the log,
+    /// at level INFO, says which it is.
     ///
     /// # Errors
     /// [`Error::ConfigError`](crate::Error::ConfigError) if the configuration makes no sense.
     pub fn new(config: AnyConfig) -> Result<Self> {
-        Ok(match config.chosen {
+        let backend: Self = match config.chosen {
             Chosen::Memory(settings) => settings.build().into(),
             #[cfg(feature = "redis")]
             Chosen::Redis(config) => RedisBackend::new(*config)?.into(),
             #[cfg(feature = "memcached")]
             Chosen::Memcached(config) => MemcachedBackend::new(*config)?.into(),
-        })
+        };
+        chosen(backend.kind(), &backend.health().nodes);
+        Ok(backend)
     }
 
     /// A store of your own, whose type is erased. What is stored, and every promise, is the same as

@@ -137,9 +137,20 @@ fn a_wrong_url_of_memory_names_the_parameter_and_says_what_is_allowed() {
         ("memory:///?ttl=5m", "followed by parameters alone"),
         ("memory://#hunter2", "followed by parameters alone"),
         ("memory:?ttl=5m", "followed by parameters alone"),
-        ("memory", "unknown scheme; allowed: memory://, redis://"),
+        (
+            "memory",
+            "unknown scheme; allowed: memory://, memcached://, redis://",
+        ),
         ("memorys://", "unknown scheme; allowed: memory://"),
-        ("", "unknown scheme"),
+        ("", "it is empty; allowed: memory://"),
+        (
+            "memory://?namespace=hunter2",
+            "`namespace` belongs to the service",
+        ),
+        (
+            "redis://h?namespace=hunter2",
+            "`namespace` belongs to the service",
+        ),
         ("://", "unknown scheme"),
         ("hunter2", "unknown scheme"),
         ("http://:hunter2@h", "unknown scheme"),

@@ -219,7 +219,9 @@ impl Drop for Driver {
 }
 
 fn none_of_memcached() -> End {
-    Failure::Lost("an answer that is none of memcached".into())
+    Failure::Lost(
+        "the answer is not one of memcached's protocol: is this a memcached server?".into(),
+    )
 }
 
 fn lost(error: std::io::Error) -> End {

@@ -32,6 +32,8 @@ pub(super) enum News {
     /// The breaker of a node has opened, after this error.
     Opened(usize, String),
     Closed(usize),
+    /// A node answers again after failures.
+    Recovered(usize),
     /// The number of invalidations that wait.
     Pending,
 }
@@ -153,9 +155,13 @@ impl State {
         let closed = self.is_closed(node);
         let of_node = self.node(node);
         if told.alive {
+            let had_failed = !of_node.breaker.is_untouched();
             of_node.breaker.succeeded();
             of_node.last_error = None;
+            self.news
+                .extend(had_failed.then_some(News::Recovered(node)));
         }
+        let of_node = self.node(node);
         if let Some(error) = told.refusal.or(told.failure) {
             of_node.last_error = Some(error.to_string());
             of_node.failed = now;

@@ -98,6 +98,11 @@ impl<S: ByteStore> Shared<S> {
                     self.told.names().insert(node, name.clone());
                     StoreEvent::BreakerOpened { node: name, error }
                 }
+                News::Recovered(node) => {
+                    let told = self.told.names().get(&node).cloned();
+                    let node = told.unwrap_or_else(|| self.name(node));
+                    StoreEvent::Recovered { node }
+                }
                 News::Closed(node) => {
                     let told = self.told.names().remove(&node);
                     let node = told.unwrap_or_else(|| self.name(node));
