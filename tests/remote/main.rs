@@ -108,6 +108,7 @@ macro_rules! on {
             }
             stories! { $server noticed:
                 task a_dead_store_and_its_return,
+                task a_single_failure,
                 task a_store_that_is_misspelt,
                 task a_type_that_cannot_be_stored,
                 task entries_of_another_schema_that_pile_up,

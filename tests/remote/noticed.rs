@@ -8,7 +8,7 @@ use cache_kit::repository::from_fn;
 use cache_kit_tests::noticed::{SECRET, VALUE, lines, service, the_line, work};
 use cache_kit_tests::row;
 use cache_kit_tests::servers::{Server, eventually_async, free_port};
-use cache_kit_tests::traced::trace;
+use cache_kit_tests::traced::{Traced, trace};
 use serde::{Deserialize, Serialize};
 use tracing::level_filters::LevelFilter;
 
@@ -45,9 +45,36 @@ pub async fn a_dead_store_and_its_return<S: Server>() {
 
     traced.clear();
     server.restart();
-    let back = || !traced.lines_with("answers again").is_empty();
-    eventually_async("the store is back", Duration::from_secs(20), back).await;
-    the_line(&traced.lines(), &["INFO", "answers again", &node]);
+    all_clear(&traced, &node).await;
+}
+
+/// It takes back that the store failed, and that invalidations wait.
+async fn all_clear(traced: &Traced, node: &str) {
+    let all_clears = ["answers again", "no invalidation waits"];
+    let said = || (all_clears.iter()).all(|said| !traced.lines_with(said).is_empty());
+    eventually_async("the store is back", Duration::from_secs(20), said).await;
+    for said in all_clears {
+        the_line(&traced.lines(), &["INFO", said, node]);
+    }
+}
+
+/// Too short for the breaker to open.
+pub async fn a_single_failure<S: Server>() {
+    let server = S::start();
+    let service = service(&server.url());
+    let rows = service.repository(from_fn(|id: &String| {
+        std::future::ready(Ok(Some(row(id, VALUE))))
+    }));
+    server.kill();
+    let (traced, _guard) = trace(LevelFilter::INFO);
+    rows.invalidate(&SECRET.to_owned()).await.unwrap();
+    server.restart();
+    let node = format!("cache.node={}", address(&server.url()));
+    all_clear(&traced, &node).await;
+    let lines = lines(&traced);
+    the_line(&lines, &["WARN", "the cache store failed", &node]);
+    the_line(&lines, &["WARN", "an invalidation has not reached"]);
+    assert_eq!(lines.len(), 4, "{lines:#?}");
 }
 
 pub async fn a_store_that_is_misspelt<S: Server>() {
