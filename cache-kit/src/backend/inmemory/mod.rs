@@ -69,7 +69,7 @@ use watchers::Watchers;
 /// | quick_cache, bare | 89 | 120 |
 /// | [`Engine::QuickCache`] | 132 | 188 |
 /// | moka, bare | 265 | 296 |
-/// | [`Engine::Moka`] | 412 | 468 |
+/// | [`Engine::Moka`] | 411 | 467 |
 ///
 /// The default engine has the cheaper hits and the smaller entries. Take moka where entries must go after
 /// a time without use ([`InMemoryBuilder`]'s `time_to_idle`).
