@@ -94,11 +94,14 @@ pub async fn ask(addr: SocketAddr, method: &str, path: &str, body: &str) -> io::
 }
 
 macro_rules! pages {
-    ($($page:ident)*) => {$(
+    ($($page:ident)*) => {
+        /// In a module of their own: some are named like the crates that they show.
         #[cfg(doctest)]
-        #[doc = include_str!(concat!("../../../cache-kit/src/guide/", stringify!($page), ".md"))]
-        mod $page {}
-    )*};
+        mod pages {$(
+            #[doc = include_str!(concat!("../../../cache-kit/src/guide/", stringify!($page), ".md"))]
+            mod $page {}
+        )*}
+    };
 }
 
 pages! {
