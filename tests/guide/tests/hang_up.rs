@@ -5,9 +5,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use cache_kit_guide::users::users_client::UsersClient;
-use cache_kit_guide::users::users_server::{Users, UsersServer};
-use cache_kit_guide::users::{GetUserRequest, RenameUserRequest, UserReply};
+use cache_kit_guide::pb::directory_client::DirectoryClient;
+use cache_kit_guide::pb::directory_server::{Directory, DirectoryServer};
+use cache_kit_guide::pb::{
+    GetUserRequest, GetUsersRequest, RenameUserRequest, UserReply, UsersReply,
+};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -107,7 +109,7 @@ async fn actix_web() {
 struct Hanging(UnboundedSender<Did>);
 
 #[tonic::async_trait]
-impl Users for Hanging {
+impl Directory for Hanging {
     async fn get_user(
         &self,
         _request: Request<GetUserRequest>,
@@ -116,11 +118,18 @@ impl Users for Hanging {
         Err(Status::internal("it hangs"))
     }
 
+    async fn get_users(
+        &self,
+        _request: Request<GetUsersRequest>,
+    ) -> Result<Response<UsersReply>, Status> {
+        Err(Status::unimplemented("only reads of one hang"))
+    }
+
     async fn rename_user(
         &self,
         _request: Request<RenameUserRequest>,
     ) -> Result<Response<UserReply>, Status> {
-        Err(Status::unimplemented("only reads hang"))
+        Err(Status::unimplemented("only reads of one hang"))
     }
 }
 
@@ -129,10 +138,12 @@ async fn tonic() {
     let (tell, mut told) = unbounded_channel();
     let addr = SocketAddr::from(([127, 0, 0, 1], cache_kit_tests::servers::free_port()));
     let server = ::tonic::transport::Server::builder();
-    let server = server.clone().add_service(UsersServer::new(Hanging(tell)));
+    let server = server
+        .clone()
+        .add_service(DirectoryServer::new(Hanging(tell)));
     let server = tokio::spawn(server.serve(addr));
     let mut client = loop {
-        match UsersClient::connect(format!("http://{addr}")).await {
+        match DirectoryClient::connect(format!("http://{addr}")).await {
             Ok(client) => break client,
             Err(_) => tokio::task::yield_now().await,
         }
