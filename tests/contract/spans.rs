@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cache_kit::Source;
 use cache_kit::backend::{Encoded, EncodedConfig, InMemoryBackend};
 use cache_kit::repository::from_fn;
 use cache_kit::{CacheExpander, CacheService, CacheStrategy, Error, SharedFeeder};
@@ -191,7 +192,7 @@ async fn warnings_are_few_however_many_calls_there_are() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_that_fails_behind_a_stale_entry_is_noticed() {
-    let (traced, _guard) = trace(LevelFilter::WARN);
+    let (traced, _guard) = trace(LevelFilter::INFO);
     let clock = cache_kit::testing::ManualClock::new();
     let expander = CacheExpander::new(InMemoryBackend::new()).with_clock(clock.clock());
     let policy = cache_kit::FreshnessPolicy::default().with_stale_if_error(Duration::from_secs(60));
@@ -212,4 +213,15 @@ async fn a_load_that_fails_behind_a_stale_entry_is_noticed() {
         !lines[0].contains("locked"),
         "what a repository says may be personal: {lines:?}"
     );
+
+    database.fail(None);
+    for _ in 0..3 {
+        clock.advance(minute);
+        let (_, outcome) = rows.get(&id).ttl(minute).with_outcome().await.unwrap();
+        assert_eq!(outcome.source(), Source::Repository);
+    }
+    let lines = traced.lines_with("loads succeed again");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].starts_with("INFO") && lines[0].contains("cache.entity=row"));
+    assert_eq!(traced.lines().len(), 2, "{:?}", traced.lines());
 }

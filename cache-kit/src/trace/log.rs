@@ -1,9 +1,9 @@
 //! [`Log`]: warnings about a cache that cannot do its work. Everything here would otherwise go
 //! unnoticed, since the repository answers in its place. Each is limited for itself.
 
-#[cfg(feature = "codec")]
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -20,16 +20,16 @@ use crate::observability::{CacheEvent, Subject};
 /// The warnings of one service or one store.
 pub(crate) struct Log {
     limits: Mutex<Limits<Topic>>,
-    /// What still has to be taken back: it was said last that these servers do not answer, or that
-    /// invalidations wait for this store.
-    #[cfg(feature = "codec")]
+    /// What still has to be taken back: it was said last that these servers do not answer, that
+    /// invalidations wait for this store, or that loads of these entities fail.
     alarms: Mutex<HashSet<Alarm>>,
+    /// Whether there may be one; read without the lock.
+    alarmed: AtomicBool,
     made: Instant,
     shows_keys: bool,
 }
 
-/// What is the matter, and with which server or store.
-#[cfg(feature = "codec")]
+/// What is the matter, and with which server, store or entity.
 type Alarm = (&'static str, Box<str>);
 
 /// What a warning is about: its kind, what it says more exactly, and an entity or a server.
@@ -39,6 +39,7 @@ type Topic = (&'static str, &'static str, Box<str>);
 const SILENT: &str = "silent";
 #[cfg(feature = "codec")]
 const WAITING: &str = "waiting";
+const HIDDEN: &str = "hidden";
 
 impl Log {
     /// Shows keys and what errors say of them from now on.
@@ -123,9 +124,10 @@ impl Log {
     /// A load failed, but no caller hears of it: a stale entry answers, or it ran in the background.
     pub(crate) fn hidden(&self, subject: &Subject<'_>, error: &Error) {
         let about = subject.prefix.unwrap_or_default();
-        let Some(left_out) = self.admit("hidden", "", about) else {
+        let Some(left_out) = self.admit(HIDDEN, "", about) else {
             return;
         };
+        self.raise(HIDDEN, about);
         warn!(
             target: "cache_kit",
             left_out,
@@ -136,6 +138,14 @@ impl Log {
             error = self.shows_keys.then(|| tracing::field::debug(error)),
             "a load failed; older entries are served meanwhile"
         );
+    }
+
+    /// A load of this entity succeeded.
+    #[inline]
+    pub(crate) fn loaded(&self, entity: &'static str) {
+        if self.alarmed.load(Ordering::Relaxed) && self.take_back(HIDDEN, entity) {
+            info!(target: "cache_kit", { cache.entity = entity }, "loads succeed again");
+        }
     }
 
     /// What happened to the store, if it is worth a line.
@@ -225,18 +235,20 @@ impl Log {
         self.limits().piles_up((kind, detail, about.into()), now)
     }
 
-    #[cfg(feature = "codec")]
     fn raise(&self, what: &'static str, about: &str) {
-        self.alarms().insert((what, about.into()));
+        let mut alarms = self.alarms();
+        alarms.insert((what, about.into()));
+        self.alarmed.store(true, Ordering::Relaxed);
     }
 
     /// Whether it was raised.
-    #[cfg(feature = "codec")]
     fn take_back(&self, what: &'static str, about: &str) -> bool {
-        self.alarms().remove(&(what, about.into()))
+        let mut alarms = self.alarms();
+        let raised = alarms.remove(&(what, about.into()));
+        self.alarmed.store(!alarms.is_empty(), Ordering::Relaxed);
+        raised
     }
 
-    #[cfg(feature = "codec")]
     fn alarms(&self) -> MutexGuard<'_, HashSet<Alarm>> {
         self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,8 +289,8 @@ impl Default for Log {
     fn default() -> Self {
         Self {
             limits: Mutex::new(Limits::new()),
-            #[cfg(feature = "codec")]
             alarms: Mutex::default(),
+            alarmed: AtomicBool::new(false),
             made: Instant::now(),
             shows_keys: false,
         }

@@ -17,6 +17,9 @@ impl Log {
 
     pub(crate) fn hidden(&self, _: &Subject<'_>, _: &Error) {}
 
+    #[inline]
+    pub(crate) fn loaded(&self, _: &'static str) {}
+
     #[cfg(feature = "codec")]
     pub(crate) fn store(&self, _: &crate::observability::StoreEvent) {}
 }

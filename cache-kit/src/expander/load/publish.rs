@@ -59,6 +59,7 @@ where
             led.leader
                 .complete(Ok(Completed::of(&value, created, false)));
             let found = value.is_some();
+            self.expander.reports.log.loaded(T::cache_prefix());
             let loaded = CacheEvent::Loaded { found, duration };
             self.expander
                 .tell(self.of, self.calls[led.miss.slot].key, &loaded);
