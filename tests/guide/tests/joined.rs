@@ -6,12 +6,16 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ::tonic::transport::Endpoint;
 use cache_kit_guide::pb::directory_client::DirectoryClient;
 use cache_kit_guide::pb::{GetUserRequest, GetUsersRequest, RenameUserRequest};
 use cache_kit_guide::{Answer, Table, ask};
 use cache_kit_tests::servers::RedisServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 /// What clients of the two web services see.
 async fn http(addr: SocketAddr) {
@@ -66,9 +70,9 @@ async fn http_with_batch(addr: SocketAddr) {
 
 /// What clients of the service over gRPC see.
 async fn grpc(addr: SocketAddr) {
-    let mut client = DirectoryClient::connect(format!("http://{addr}"))
-        .await
-        .unwrap();
+    let server = Endpoint::from_shared(format!("http://{addr}")).unwrap();
+    let server = server.connect().await.unwrap();
+    let mut client = DirectoryClient::new(server.clone());
     for did in ["users; fwd=miss; stored", "users; hit"] {
         let reply = client.get_user(GetUserRequest { id: 1 }).await.unwrap();
         assert_eq!(reply.metadata().get("cache-status").unwrap(), did);
@@ -83,6 +87,18 @@ async fn grpc(addr: SocketAddr) {
     assert_eq!(names.collect::<Vec<_>>(), ["Beth", "Cleo"]);
     let missing = client.get_user(GetUserRequest { id: 404 }).await;
     assert_eq!(missing.unwrap_err().code(), ::tonic::Code::NotFound);
+
+    // The name is unknown until the database has been asked.
+    let mut health = HealthClient::new(server);
+    let service = "directory.Directory".to_owned();
+    let told = loop {
+        let service = service.clone();
+        match health.check(HealthCheckRequest { service }).await {
+            Ok(told) => break told.into_inner().status(),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(told, ServingStatus::Serving);
 }
 
 /// Sends half a request, and waits until the server has begun with it.
@@ -131,6 +147,8 @@ macro_rules! joined {
 
             /// The service, from its start to its end, with clients in between.
             pub(super) async fn run<T>(clients: impl AsyncFnOnce(super::SocketAddr) -> T) -> T {
+                // So that any two of them may share a store.
+                assert_eq!(<User as cache_kit::CacheEntity>::cache_prefix(), "user");
                 let redis = super::RedisServer::start();
                 let table = super::Table::new().await.unwrap();
                 let database = Users::connect(&table.url()).await.unwrap();
