@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use crate::handlers::AppState;
 use crate::repository::Customers;
 
-/// How long what has begun may go on after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long each step may take after the service was told to stop: requests, writes, loads, the pool.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// With tokio's `main`, so that there is a runtime besides those of Actix's workers.
 #[tokio::main]
@@ -65,14 +65,14 @@ async fn main() -> anyhow::Result<()> {
     // Until SIGTERM, which lets requests in flight end, or Ctrl-C, which does not.
     server.run().await?;
 
-    // All clients have their answers, or have hung up. What goes on without them ends now.
+    // What goes on without clients ends now: each step, whatever became of the one before.
     state.writes.close();
-    timeout(GRACE, state.writes.wait())
-        .await
-        .context("a write did not end")?;
-    state.cache.drain(GRACE).await?;
-    state.database.0.clone().close().await?;
-    Ok(())
+    let written = timeout(GRACE, state.writes.wait()).await;
+    let drained = state.cache.drain(GRACE).await;
+    let closed = timeout(GRACE, state.database.0.clone().close()).await;
+    written.context("a write did not end")?;
+    drained?;
+    Ok(closed.context("a connection did not end")??)
 }
 
 fn setting(variable: &str, default: &str) -> String {

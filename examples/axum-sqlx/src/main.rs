@@ -14,14 +14,15 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use sqlx::SqlitePool;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::handlers::App;
 use crate::product::Products;
 
-/// How long what has begun may go on after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long each step may take after the service was told to stop: requests, writes, loads, the pool.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -55,18 +56,27 @@ async fn main() -> anyhow::Result<()> {
         .await
         .context("LISTEN")?;
     println!("listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, handlers::router(app.clone()))
-        .with_graceful_shutdown(stop(terminate))
-        .await?;
+    let stopping = CancellationToken::new();
+    let server = axum::serve(listener, handlers::router(app.clone()))
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    let limit = async {
+        stop(terminate).await;
+        stopping.cancel();
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server.into_future() => served?,
+        () = limit => tracing::warn!("a client did not end its request"),
+    }
 
-    // All clients have their answers, or have hung up. What goes on without them ends now.
+    // What goes on without clients ends now: each step, whatever became of the one before.
     app.writes.close();
-    timeout(GRACE, app.writes.wait())
-        .await
-        .context("a write did not end")?;
-    app.cache.drain(GRACE).await?;
-    app.pool.close().await;
-    Ok(())
+    let written = timeout(GRACE, app.writes.wait()).await;
+    let drained = app.cache.drain(GRACE).await;
+    let closed = timeout(GRACE, app.pool.close()).await;
+    written.context("a write did not end")?;
+    drained?;
+    closed.context("a connection did not end")
 }
 
 fn setting(variable: &str, default: &str) -> String {

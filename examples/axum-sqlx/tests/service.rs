@@ -5,10 +5,10 @@
     reason = "a failed expectation is what a test is for"
 )]
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use cache_kit_tests::services::http::{Reply, hang_up, send};
+use cache_kit_tests::services::http::{Reply, hang_up, send, stall};
 use cache_kit_tests::services::{Answer, Database, Program, Readiness, Service};
 use serde_json::{Value, json};
 
@@ -27,6 +27,10 @@ impl Service for Products {
 
     fn write_and_hang_up(address: SocketAddr, id: u32, name: &str, patience: Duration) {
         hang_up(address, "PUT", &path(id), &named(name), patience);
+    }
+
+    fn stall(address: SocketAddr) -> [TcpStream; 2] {
+        stall(address, "PUT", &path(1))
     }
 
     fn is_live(address: SocketAddr) -> bool {

@@ -62,8 +62,9 @@ async fn main() -> anyhow::Result<()> {
             () = tokio::time::sleep(pause) => {}
         }
     }
-    cache.drain(GRACE).await?;
+    let drained = cache.drain(GRACE).await;
     worker.pool.close().await;
+    drained?;
     println!("stopped");
     Ok(())
 }

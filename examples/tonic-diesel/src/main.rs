@@ -17,7 +17,8 @@ use cache_kit::CacheService;
 use cache_kit::backend::AnyBackend;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -26,8 +27,8 @@ use crate::proto::inventory_server::InventoryServer;
 use crate::repository::Items;
 use crate::service::InventoryService;
 
-/// How long what has begun may go on after the service was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long each step may take after the service was told to stop: requests, writes, loads.
+const GRACE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -56,19 +57,28 @@ async fn main() -> anyhow::Result<()> {
         .await
         .context("LISTEN")?;
     println!("listening on http://{}", listener.local_addr()?);
-    Server::builder()
+    let stopping = CancellationToken::new();
+    let stopped = stopping.clone().cancelled_owned();
+    let server = Server::builder()
         .add_service(health)
         .add_service(InventoryServer::new(inventory))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stop(terminate))
-        .await?;
+        .serve_with_incoming_shutdown(TcpIncoming::from(listener), stopped);
+    let limit = async {
+        stop(terminate).await;
+        stopping.cancel();
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = server => served?,
+        () = limit => tracing::warn!("a client did not end its call, or its connection"),
+    }
 
-    // All clients have their answers, or have given up. What goes on without them ends now.
+    // What goes on without clients ends now: each step, whatever became of the one before.
     writes.close();
-    timeout(GRACE, writes.wait())
-        .await
-        .context("a write did not end")?;
-    cache.drain(GRACE).await?;
-    Ok(())
+    let written = timeout(GRACE, writes.wait()).await;
+    let drained = cache.drain(GRACE).await;
+    written.context("a write did not end")?;
+    Ok(drained?)
 }
 
 fn setting(variable: &str, default: &str) -> String {

@@ -5,7 +5,8 @@
     reason = "a failed expectation is what a test is for"
 )]
 
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use cache_kit_tests::services::{Answer, Readiness, Service};
@@ -53,6 +54,16 @@ impl Service for Inventory {
             written.is_err(),
             "it was to be without an answer: {written:?}"
         );
+    }
+
+    fn stall(address: SocketAddr) -> [TcpStream; 2] {
+        // All that a connection of HTTP/2 begins with, and then half a frame.
+        let begun = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0";
+        [&b""[..], begun].map(|said| {
+            let mut connection = TcpStream::connect(address).unwrap();
+            connection.write_all(said).unwrap();
+            connection
+        })
     }
 
     fn is_live(address: SocketAddr) -> bool {

@@ -70,6 +70,27 @@ pub fn hang_up(address: SocketAddr, method: &str, path: &str, body: &str, patien
     }
 }
 
+/// Two connections: nothing is sent on the first, and on the second one a request without the end of its
+/// body.
+///
+/// # Panics
+///
+/// When the server does not accept them.
+pub fn stall(address: SocketAddr, method: &str, path: &str) -> [TcpStream; 2] {
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: 9\r\n\r\n{{"
+    );
+    ["", &head].map(|said| {
+        let connection = TcpStream::connect(address);
+        let sent = connection.and_then(|mut connection| {
+            connection.write_all(said.as_bytes())?;
+            Ok(connection)
+        });
+        sent.unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
+    })
+}
+
 fn asked(
     address: SocketAddr,
     method: &str,

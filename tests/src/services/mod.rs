@@ -12,7 +12,7 @@ mod program;
 pub mod stories;
 
 use std::marker::PhantomData;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 pub use database::{Database, Locked};
@@ -33,6 +33,9 @@ pub trait Service {
     /// As [`write`](Self::write), from a client that waits for `patience` and then hangs up. It panics
     /// if there is an answer.
     fn write_and_hang_up(address: SocketAddr, id: u32, name: &str, patience: Duration);
+
+    /// Clients that stall: one says nothing, and another one not all that it has announced.
+    fn stall(address: SocketAddr) -> [TcpStream; 2];
 
     /// Whether the process says that it serves.
     fn is_live(address: SocketAddr) -> bool;

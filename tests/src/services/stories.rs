@@ -27,6 +27,7 @@ macro_rules! service_stories {
             a_misspelt_url_is_named,
             a_client_that_hangs_up_loses_no_invalidation,
             a_write_without_its_client_is_finished_before_the_end,
+            a_client_that_stalls_does_not_keep_the_service,
         }
     };
     ($service:ty: $($story:ident,)*) => {$(
@@ -200,6 +201,18 @@ pub fn a_write_without_its_client_is_finished_before_the_end<S: Service>() {
         next.name().as_deref() == Some("Changed")
     });
     assert!(seen, "the write, or its invalidation, was lost");
+}
+
+/// It ends although a client holds its connection, and another one has sent half a request.
+pub fn a_client_that_stalls_does_not_keep_the_service<S: Service>() {
+    let database = Database::new();
+    let service = Running::<S>::start(&database);
+    let stalled = S::stall(service.address);
+    // Later than these two on the same listener.
+    assert!(service.read(1).name.is_some());
+    service.program.terminate();
+    service.program.ends_well();
+    drop(stalled);
 }
 
 /// Asserts that the service comes to say so of itself.
