@@ -28,6 +28,8 @@ pub(super) struct SelfDescribing<'t> {
     pub(super) path: &'t Path,
     /// Whether it is a number with a text, so that it need not be kept as JSON.
     pub(super) is_number: bool,
+    /// Whether only its place, a model of SeaORM, says which type has this name.
+    pub(super) is_guessed: bool,
 }
 
 /// A type in `ty` that can only be read from a self-describing format.
@@ -45,6 +47,7 @@ pub(super) fn self_describing(ty: &Type, in_sea_orm: bool) -> Option<SelfDescrib
         (plain || is_self_describing(path)).then(|| SelfDescribing {
             path,
             is_number: is_one_of(last, &["Decimal", "BigDecimal"]),
+            is_guessed: plain,
         })
     })
 }

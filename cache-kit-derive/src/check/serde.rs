@@ -146,11 +146,15 @@ fn check_field(field: &Field<'_>, told: &Told, in_sea_orm: bool, errors: &mut Er
                  `json`"
             }
         };
+        let guessed = match found.is_guessed {
+            true => "; if it is another type of this name, write its path",
+            false => "",
+        };
         errors.at(
             found.path,
             format!(
                 "this type can be read only from a format that names the type of each value, as \
-                 JSON does and postcard does not: put {module}, or convert it otherwise"
+                 JSON does and postcard does not: put {module}, or convert it otherwise{guessed}"
             ),
         );
     } else if let Some(path) = weak(field.ty) {

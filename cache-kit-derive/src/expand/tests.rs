@@ -121,13 +121,12 @@ fn what_the_prelude_of_sea_orm_names_is_known_in_its_models() {
         (false, "bigdecimal::BigDecimal", Some("text")),
         (false, "serde_json::Value", Some("json")),
     ] {
-        let model = if model {
-            "#[sea_orm(table_name = \"orders\")]"
-        } else {
-            ""
+        let table = match model {
+            true => "#[sea_orm(table_name = \"orders\")]",
+            false => "",
         };
         let source = format!(
-            "#[cache(key = \"id\")] {model} struct Order {{ id: u8, value: {field}, \
+            "#[cache(key = \"id\")] {table} struct Order {{ id: u8, value: {field}, \
              #[serde(with = \"of_mine\")] other: {field} }}"
         );
         for input in parsed(&[&source]) {
@@ -136,6 +135,7 @@ fn what_the_prelude_of_sea_orm_names_is_known_in_its_models() {
                 output.matches("compile_error").count(),
                 usize::from(module.is_some())
             );
+            assert_eq!(output.contains("write its path"), model && module.is_some());
             for each in ["json", "text"] {
                 let advised = output.contains(&format!("{with}{each}"));
                 assert_eq!(advised, module == Some(each), "{source}\n\n{output}");

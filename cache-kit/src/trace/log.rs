@@ -1,12 +1,13 @@
 //! [`Log`]: warnings about a cache that cannot do its work. Everything here would otherwise go
 //! unnoticed, since the repository answers in its place. Each is limited for itself.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::limits::Limits;
@@ -20,9 +21,9 @@ use crate::observability::{CacheEvent, Subject};
 /// The warnings of one service or one store.
 pub(crate) struct Log {
     limits: Mutex<Limits<Topic>>,
-    /// What still has to be taken back: it was said last that these servers do not answer, that
-    /// invalidations wait for this store, or that loads of these entities fail.
-    alarms: Mutex<HashSet<Alarm>>,
+    /// What is not over, as far as was said, and when it happened last: these servers do not answer,
+    /// invalidations wait for this store, loads of these entities fail.
+    alarms: Mutex<HashMap<Alarm, Duration>>,
     /// Whether there may be one; read without the lock.
     alarmed: AtomicBool,
     made: Instant,
@@ -40,6 +41,13 @@ const SILENT: &str = "silent";
 #[cfg(feature = "codec")]
 const WAITING: &str = "waiting";
 const HIDDEN: &str = "hidden";
+
+/// How long no load of an entity must have failed before loads count as successful: a single row may
+/// fail among many that do not.
+const CALM: Duration = Duration::from_secs(10);
+
+/// How many alarms are remembered.
+const ALARMS: usize = 1_024;
 
 impl Log {
     /// Shows keys and what errors say of them from now on.
@@ -124,10 +132,9 @@ impl Log {
     /// A load failed, but no caller hears of it: a stale entry answers, or it ran in the background.
     pub(crate) fn hidden(&self, subject: &Subject<'_>, error: &Error) {
         let about = subject.prefix.unwrap_or_default();
-        let Some(left_out) = self.admit(HIDDEN, "", about) else {
+        let Some(left_out) = self.alarm(HIDDEN, HIDDEN, about) else {
             return;
         };
-        self.raise(HIDDEN, about);
         warn!(
             target: "cache_kit",
             left_out,
@@ -143,7 +150,7 @@ impl Log {
     /// A load of this entity succeeded.
     #[inline]
     pub(crate) fn loaded(&self, entity: &'static str) {
-        if self.alarmed.load(Ordering::Relaxed) && self.take_back(HIDDEN, entity) {
+        if self.alarmed.load(Ordering::Relaxed) && self.is_over(HIDDEN, entity, CALM) {
             info!(target: "cache_kit", { cache.entity = entity }, "loads succeed again");
         }
     }
@@ -157,8 +164,7 @@ impl Log {
                 operation,
                 error,
             } => {
-                if let Some(left_out) = self.admit("failed", "", node) {
-                    self.raise(SILENT, node);
+                if let Some(left_out) = self.alarm(SILENT, "failed", node) {
                     warn!(
                         target: "cache_kit",
                         left_out,
@@ -186,8 +192,7 @@ impl Log {
                 }
             }
             StoreEvent::BreakerOpened { node, error } => {
-                if let Some(left_out) = self.admit("opened", "", node) {
-                    self.raise(SILENT, node);
+                if let Some(left_out) = self.alarm(SILENT, "opened", node) {
                     warn!(
                         target: "cache_kit",
                         left_out,
@@ -198,14 +203,13 @@ impl Log {
                     );
                 }
             }
-            // If it was said that it does not answer, then also that it does: the last line is true.
-            StoreEvent::Recovered { node } if self.take_back(SILENT, node) => info!(
+            StoreEvent::Recovered { node } if self.is_over(SILENT, node, Duration::ZERO) => info!(
                 target: "cache_kit",
                 { cache.node = node },
                 "the cache store answers again"
             ),
             StoreEvent::PendingInvalidations { store, count: 0 }
-                if self.take_back(WAITING, store) =>
+                if self.is_over(WAITING, store, Duration::ZERO) =>
             {
                 info!(
                     target: "cache_kit",
@@ -213,10 +217,8 @@ impl Log {
                     "no invalidation waits for the cache store any more"
                 );
             }
-            // Not each time, so that a store that fails now and then does not fill the log.
-            StoreEvent::PendingInvalidations { store, count: 1.. }
-                if self.admit(WAITING, "", store).is_some() =>
-            {
+            // The service says so for each entity.
+            StoreEvent::PendingInvalidations { store, count: 1.. } => {
                 self.raise(WAITING, store);
             }
             _ => {}
@@ -235,21 +237,42 @@ impl Log {
         self.limits().piles_up((kind, detail, about.into()), now)
     }
 
-    fn raise(&self, what: &'static str, about: &str) {
+    /// Whether to warn of what is wrong with `about`: as [`admit`](Self::admit), and always if nothing was
+    /// said of it yet, or last that it is over.
+    fn alarm(&self, alarm: &'static str, kind: &'static str, about: &str) -> Option<Option<u64>> {
+        let news = self.raise(alarm, about);
+        let admitted = self.admit(kind, "", about);
+        admitted.or_else(|| news.then_some(None))
+    }
+
+    /// Notes that it happens; whether that is news.
+    fn raise(&self, alarm: &'static str, about: &str) -> bool {
         let mut alarms = self.alarms();
-        alarms.insert((what, about.into()));
+        if alarms.len() >= ALARMS {
+            alarms.clear();
+        }
         self.alarmed.store(true, Ordering::Relaxed);
+        let before = alarms.insert((alarm, about.into()), self.made.elapsed());
+        before.is_none()
     }
 
-    /// Whether it was raised.
-    fn take_back(&self, what: &'static str, about: &str) -> bool {
+    /// Whether to say that it is over, if it has not happened for as long as `calm`. All-clears are limited
+    /// as warnings are. One that is left out leaves the alarm as it is: the last line may be too dark, but
+    /// not too bright.
+    fn is_over(&self, alarm: &'static str, about: &str, calm: Duration) -> bool {
         let mut alarms = self.alarms();
-        let raised = alarms.remove(&(what, about.into()));
-        self.alarmed.store(!alarms.is_empty(), Ordering::Relaxed);
-        raised
+        let known = (alarm, about.into());
+        let now = self.made.elapsed();
+        let is_calm = (alarms.get(&known)).is_some_and(|last| now.saturating_sub(*last) >= calm);
+        let said = is_calm && self.admit(alarm, "over", about).is_some();
+        if said {
+            alarms.remove(&known);
+            self.alarmed.store(!alarms.is_empty(), Ordering::Relaxed);
+        }
+        said
     }
 
-    fn alarms(&self) -> MutexGuard<'_, HashSet<Alarm>> {
+    fn alarms(&self) -> MutexGuard<'_, HashMap<Alarm, Duration>> {
         self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -302,5 +325,45 @@ impl fmt::Debug for Log {
         f.debug_struct("Log")
             .field("shows_keys", &self.shows_keys)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(cache_kit_model)))]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_never_counts_as_over_however_often_it_changes() {
+        let log = Log::default();
+        let (mut lines, mut over) = (0, true);
+        for second in 0..10_000_u64 {
+            if log.alarm("silent", "failed", "node").is_some() {
+                (lines, over) = (lines + 1, false);
+            }
+            assert!(!over, "at {second} s");
+            tokio::time::advance(SECOND * u32::try_from(second % 7).unwrap_or_default()).await;
+            if log.is_over("silent", "node", Duration::ZERO) {
+                (lines, over) = (lines + 1, true);
+            }
+            tokio::time::advance(SECOND).await;
+        }
+        assert!((3..100).contains(&lines), "{lines}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_fails_among_others_is_not_over() {
+        let log = Log::default();
+        assert!(!log.is_over(HIDDEN, "user", CALM), "nothing has happened");
+        for _ in 0..100 {
+            let _ = log.alarm(HIDDEN, HIDDEN, "user");
+            tokio::time::advance(SECOND * 3).await;
+            assert!(!log.is_over(HIDDEN, "user", CALM));
+        }
+        tokio::time::advance(CALM).await;
+        assert!(!log.is_over(HIDDEN, "order", CALM));
+        assert!(log.is_over(HIDDEN, "user", CALM));
+        assert!(!log.is_over(HIDDEN, "user", CALM), "it was said");
     }
 }

@@ -10,6 +10,7 @@ use cache_kit::CacheService;
 use cache_kit::backend::AnyBackend;
 use sqlx::SqlitePool;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 use crate::price::Prices;
 use crate::rounds::Worker;
@@ -63,8 +64,9 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let drained = cache.drain(GRACE).await;
-    worker.pool.close().await;
+    let closed = timeout(GRACE, worker.pool.close()).await;
     drained?;
+    closed.context("a connection did not end")?;
     println!("stopped");
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cache_kit::CacheService;
 use cache_kit::backend::AnyBackend;
+use tokio::time::timeout;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -18,8 +19,10 @@ pub async fn watch(reporter: HealthReporter, database: Items, cache: CacheServic
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {
         ticks.tick().await;
-        let (rows, entries) = tokio::join!(database.ping(), cache.ping());
-        let ready = status(rows.is_ok());
+        // A database may also not answer at all.
+        let rows = timeout(Duration::from_secs(5), database.ping());
+        let (rows, entries) = tokio::join!(rows, cache.ping());
+        let ready = status(matches!(rows, Ok(Ok(_))));
         reporter
             .set_service_status("inventory.v1.Inventory", ready)
             .await;

@@ -62,7 +62,9 @@ impl MokaMap {
     }
 
     pub(super) fn get<Q: Hash + Equivalent<MapKey>>(&self, key: &Q) -> Option<Slot> {
-        self.cache.get(key)?.upgrade()
+        let found = self.cache.get(key)?.upgrade();
+        // It may just have been replaced.
+        found.or_else(|| self.cache.get(key)?.upgrade())
     }
 
     pub(super) fn peek(&self, key: &MapKey) -> Option<Slot> {

@@ -112,21 +112,18 @@ impl Future for Answer {
     type Output = Result<Value>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
-        // A waker is foreign code, so that it is dropped outside of the lock.
+        // A waker is foreign code, so that the old one is dropped outside of the lock.
         let replaced = {
             let mut callers = self.callers.lock();
             let caller = &mut callers[self.place];
-            match mem::replace(caller, Caller::Gone) {
-                Caller::Answered(value) => return Poll::Ready(value),
-                Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => {
-                    *caller = Caller::Waits(Some(waker));
-                    None
-                }
-                Caller::Waits(waker) => {
-                    *caller = Caller::Waits(Some(cx.waker().clone()));
-                    waker
-                }
+            match caller {
+                Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => None,
+                Caller::Waits(waker) => waker.replace(cx.waker().clone()),
                 Caller::Gone => None,
+                Caller::Answered(_) => match mem::replace(caller, Caller::Gone) {
+                    Caller::Answered(value) => return Poll::Ready(value),
+                    Caller::Waits(_) | Caller::Gone => None,
+                },
             }
         };
         drop(replaced);

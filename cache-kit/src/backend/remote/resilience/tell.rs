@@ -110,7 +110,7 @@ impl<S: ByteStore> Shared<S> {
                 }
                 // As it is by now: two threads may tell in another order than they changed it.
                 News::Pending => StoreEvent::PendingInvalidations {
-                    store: self.name(0),
+                    store: self.store_name(),
                     count: self.lock().pending.len(),
                 },
             });
@@ -130,6 +130,12 @@ impl<S: ByteStore> Shared<S> {
     fn tell_store(&self, event: StoreEvent) {
         self.told.log.store(&event);
         self.told.notify(&event);
+    }
+
+    /// The address of its first server, as far as it knows one.
+    fn store_name(&self) -> String {
+        let first = self.store.nodes().into_iter().next();
+        first.map_or_else(|| self.name(0), |node| node.name)
     }
 
     /// What the store calls a node.
