@@ -199,9 +199,10 @@ pub async fn what_another_process_gives_up_is_loaded_at_once<S: Server>() {
     })
     .await;
     gives_up.abort();
-    let loads = || database.loads() == 2;
+    let loads = || database.loads() >= 2;
     eventually_async("it loads for itself", PATIENCE, loads).await;
-    database.let_through(1);
+    // In one query or in two: it may see that one lease is gone before it sees the other.
+    database.let_through(2);
     let (outcomes, seen) = waits.await.unwrap().unwrap();
     assert_eq!(seen, [Some(1); 2]);
     assert_eq!(stores(&outcomes), [StoreResult::Stored; 2]);
