@@ -119,11 +119,12 @@ impl Future for Answer {
             match caller {
                 Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => None,
                 Caller::Waits(waker) => waker.replace(cx.waker().clone()),
-                Caller::Gone => None,
-                Caller::Answered(_) => match mem::replace(caller, Caller::Gone) {
-                    Caller::Answered(value) => return Poll::Ready(value),
-                    Caller::Waits(_) | Caller::Gone => None,
-                },
+                Caller::Answered(_) | Caller::Gone => {
+                    if let Caller::Answered(value) = mem::replace(caller, Caller::Gone) {
+                        return Poll::Ready(value);
+                    }
+                    None
+                }
             }
         };
         drop(replaced);

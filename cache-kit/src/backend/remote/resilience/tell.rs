@@ -98,15 +98,13 @@ impl<S: ByteStore> Shared<S> {
                     self.told.names().insert(node, name.clone());
                     StoreEvent::BreakerOpened { node: name, error }
                 }
-                News::Recovered(node) => {
-                    let told = self.told.names().get(&node).cloned();
-                    let node = told.unwrap_or_else(|| self.name(node));
-                    StoreEvent::Recovered { node }
-                }
+                News::Recovered(node) => StoreEvent::Recovered {
+                    node: self.told_name(node),
+                },
                 News::Closed(node) => {
-                    let told = self.told.names().remove(&node);
-                    let node = told.unwrap_or_else(|| self.name(node));
-                    StoreEvent::BreakerClosed { node }
+                    let name = self.told_name(node);
+                    self.told.names().remove(&node);
+                    StoreEvent::BreakerClosed { node: name }
                 }
                 // As it is by now: two threads may tell in another order than they changed it.
                 News::Pending => StoreEvent::PendingInvalidations {
@@ -130,6 +128,12 @@ impl<S: ByteStore> Shared<S> {
     fn tell_store(&self, event: StoreEvent) {
         self.told.log.store(&event);
         self.told.notify(&event);
+    }
+
+    /// What a node was called when its breaker opened, otherwise what it is called now.
+    fn told_name(&self, node: usize) -> String {
+        let told = self.told.names().get(&node).cloned();
+        told.unwrap_or_else(|| self.name(node))
     }
 
     /// The address of its first server, as far as it knows one.
