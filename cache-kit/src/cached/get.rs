@@ -174,11 +174,8 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
             Some(config) => expander.open(self.id, reader, &**config),
         };
         match opened {
-            Opened::Hit {
-                value,
-                outcome,
-                since,
-            } => {
+            Opened::Hit { value, age, since } => {
+                let outcome = Outcome::hit(age);
                 let told = (reader, outcome, since);
                 expander.report_hit::<T>(Some(self.id), value.is_some(), told);
                 Ok((value, outcome))

@@ -11,6 +11,7 @@ use crate::backend::{AnyBackend, CacheBackend, Cleared, Invalidated};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::expander::{Opened, Owned, Rows};
+use crate::observability::Outcome;
 use crate::policy::{NoSettings, OperationConfig};
 use crate::repository::DataRepository;
 use crate::service::CacheService;
@@ -194,10 +195,10 @@ impl<T: CacheEntity, B: CacheBackend> CachedRepository<T, B> {
         match opened {
             Opened::Hit {
                 value: Some(entity),
-                outcome,
+                age,
                 since,
             } => {
-                let told = (Reader::Fresh, outcome, since);
+                let told = (Reader::Fresh, Outcome::hit(age), since);
                 expander.report_hit::<T>(Some(id), true, told);
                 Some(entity)
             }

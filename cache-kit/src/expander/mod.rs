@@ -278,7 +278,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         R: DataRepository<T> + ?Sized,
     {
         match self.begin(feeder, repository, strategy, config) {
-            Begun::Hit(outcome) => Ok(outcome),
+            Begun::Hit(age) => Ok(Outcome::hit(age)),
             Begun::Refused(error) => Err(error),
             Begun::Asking(asking) => asking.await,
         }

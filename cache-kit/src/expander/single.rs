@@ -10,7 +10,7 @@ use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeed;
 use crate::lease::Take;
-use crate::observability::{Outcome, Source};
+use crate::observability::{Age, Outcome, Source};
 use crate::policy::{Settings, State};
 use crate::repository::DataRepository;
 use crate::strategy::{Begin, CacheStrategy, Found, Reader, Step, after_look_up};
@@ -24,7 +24,7 @@ use super::{CacheExpander, OperationConfig, Reach};
 /// The result of a call's first step, which does not await.
 pub(super) enum Begun<A> {
     /// Answered from the cache.
-    Hit(Outcome),
+    Hit(Age),
     Refused(Error),
     /// The rest of the call. Boxed, to keep the future of a hit small.
     Asking(Pin<Box<A>>),
@@ -54,7 +54,7 @@ impl Opening {
 pub(crate) enum Opened<T> {
     Hit {
         value: Option<Arc<T>>,
-        outcome: Outcome,
+        age: Age,
         since: Option<Instant>,
     },
     Asks(Opening),
@@ -89,14 +89,10 @@ impl<B: CacheBackend> CacheExpander<B> {
                     None => id.insert(feeder.entity_id()),
                 };
                 match self.open(key, reader, &config) {
-                    Opened::Hit {
-                        value,
-                        outcome,
-                        since,
-                    } => {
-                        let told = (reader, outcome, since);
+                    Opened::Hit { value, age, since } => {
+                        let told = (reader, Outcome::hit(age), since);
                         return match self.feed_at_once(feeder, id.as_ref(), value, told) {
-                            Ok(()) => Begun::Hit(outcome),
+                            Ok(()) => Begun::Hit(age),
                             Err(error) => Begun::Refused(error),
                         };
                     }
@@ -131,7 +127,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             };
             if after_look_up(reader, found) == Step::Feed {
                 return Opened::Hit {
-                    outcome: Outcome::of(Source::Cache).aged(entry.created, now),
+                    age: Age::of(entry.created, now),
                     value: entry.value,
                     since,
                 };

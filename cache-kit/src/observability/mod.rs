@@ -16,5 +16,6 @@ pub use event::{CacheEvent, HitAnswer, StoreEvent, Subject};
 pub use facade::FacadeMetrics;
 pub(crate) use listeners::Listeners;
 pub use metrics::CacheMetrics;
+pub(crate) use outcome::Age;
 pub(crate) use outcome::Forwarded;
 pub use outcome::{Degraded, Outcome, Source, StoreResult};

@@ -121,7 +121,27 @@ impl fmt::Display for Source {
     }
 }
 
+/// How old an answer is, in milliseconds. What a hit has found is told with it until the outcome is
+/// returned: one word stays in a register, the two of an [`Outcome`] go through memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Age(u64);
+
+impl Age {
+    #[inline]
+    pub(crate) fn of(created: Timestamp, now: Timestamp) -> Self {
+        Self(now.as_millis().saturating_sub(created.as_millis()))
+    }
+}
+
 impl Outcome {
+    /// The outcome of a hit that needed no awaiting.
+    #[inline]
+    pub(crate) fn hit(age: Age) -> Self {
+        let mut hit = Self::of(Source::Cache);
+        hit.age_millis = age.0;
+        hit
+    }
+
     #[inline]
     pub(crate) fn of(source: Source) -> Self {
         let mut marks = [0; 8];
@@ -135,7 +155,7 @@ impl Outcome {
     /// This outcome with an answer that was loaded at `created`.
     #[inline]
     pub(crate) fn aged(mut self, created: Timestamp, now: Timestamp) -> Self {
-        self.age_millis = now.as_millis().saturating_sub(created.as_millis());
+        self.age_millis = Age::of(created, now).0;
         self
     }
 

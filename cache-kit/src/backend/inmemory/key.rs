@@ -205,7 +205,8 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
         let bytes = text.as_bytes();
         return map.bytes(BytesKey { tag, bytes });
     }
-    let guessed = match Guess::of(key.id()) {
+    // One place for what is found: it is several words, and moving them costs as much as the guess.
+    let mut found = match Guess::of(key.id()) {
         Some(Guess::Number(number)) => map.number(NumberKey { tag, number }),
         Some(Guess::Uuid(uuid)) => {
             let bytes = &compact(uuid);
@@ -213,12 +214,10 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp>(
         }
         None => None,
     };
-    if let Some(found) = guessed
-        && confirms(&found)
-    {
-        return Some(found);
+    if !found.as_ref().is_some_and(confirms) {
+        found = by_text::<T, L>(map, tag, key.id());
     }
-    by_text::<T, L>(map, tag, key.id())
+    found
 }
 
 /// Finds what is under the text of `id`.

@@ -20,6 +20,7 @@ use std::any::Any;
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
+use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -289,7 +290,10 @@ impl<T: CacheEntity> Fresh<'_, T> {
         if let Some(slot) = &mut found
             && slot.is_fresh(self.now)
         {
-            return slot.take().downcast();
+            let entry = slot.take();
+            // Nothing is left in it, which the compiler does not see.
+            mem::forget(found);
+            return entry.downcast();
         }
         None
     }
