@@ -144,10 +144,10 @@ impl<B: CacheBackend> CacheService<B> {
     ///
     /// # Errors
     /// As [`CacheExpander::with`].
-    pub fn execute<T, F, R>(
-        &self,
-        feeder: &mut F,
-        repository: &R,
+    pub fn execute<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
         strategy: CacheStrategy,
     ) -> impl Future<Output = Result<Outcome>>
     where
@@ -162,10 +162,10 @@ impl<B: CacheBackend> CacheService<B> {
     ///
     /// # Errors
     /// As [`CacheExpander::with`].
-    pub fn execute_with_config<T, F, R>(
-        &self,
-        feeder: &mut F,
-        repository: &R,
+    pub fn execute_with_config<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
         strategy: CacheStrategy,
         config: OperationConfig,
     ) -> impl Future<Output = Result<Outcome>>

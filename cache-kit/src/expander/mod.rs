@@ -14,8 +14,10 @@ mod single;
 mod turns;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::answers::one_each;
@@ -229,10 +231,10 @@ impl<B: CacheBackend> CacheExpander<B> {
     /// over; otherwise nothing is left behind. Nothing is fed. A handler that is dropped between
     /// the commit of an update and its invalidation never invalidates, and web servers drop
     /// handlers when a client hangs up. So run both in a task of their own (`tokio::spawn`).
-    pub fn with<T, F, R>(
-        &self,
-        feeder: &mut F,
-        repository: &R,
+    pub fn with<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
         strategy: CacheStrategy,
     ) -> impl Future<Output = Result<Outcome>>
     where
@@ -250,10 +252,10 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// # Cancellation
     /// As [`with`](Self::with).
-    pub fn with_config<T, F, R>(
-        &self,
-        feeder: &mut F,
-        repository: &R,
+    pub fn with_config<'c, T, F, R>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
         strategy: CacheStrategy,
         config: OperationConfig,
     ) -> impl Future<Output = Result<Outcome>>
@@ -265,23 +267,36 @@ impl<B: CacheBackend> CacheExpander<B> {
         self.answer_one(feeder, repository, strategy, config)
     }
 
-    async fn answer_one<T, F, R>(
-        &self,
-        feeder: &mut F,
-        repository: &R,
+    /// An `async fn` would first copy its arguments into its own state, which a hit waits for.
+    fn answer_one<'c, T, F, R, C>(
+        &'c self,
+        feeder: &'c mut F,
+        repository: &'c R,
         strategy: CacheStrategy,
-        config: impl Settings,
-    ) -> Result<Outcome>
+        config: C,
+    ) -> impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, C>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
+        C: Settings + 'c,
     {
-        match self.begin(feeder, repository, strategy, config) {
-            Begun::Hit(age) => Ok(Outcome::hit(age)),
-            Begun::Refused(error) => Err(error),
-            Begun::Asking(asking) => asking.await,
-        }
+        let mut call = Some((feeder, config));
+        let mut asking = None;
+        poll_fn(move |context| {
+            if let Some((feeder, config)) = call.take() {
+                match self.begin(feeder, repository, strategy, config) {
+                    Begun::Hit(age) => return Poll::Ready(Ok(Outcome::hit(age))),
+                    Begun::Refused(error) => return Poll::Ready(Err(error)),
+                    Begun::Asking(rest) => asking = Some(rest),
+                }
+            }
+            match &mut asking {
+                Some(asking) => asking.as_mut().poll(context),
+                // Polled again after its answer, which no caller may do.
+                None => Poll::Pending,
+            }
+        })
     }
 
     /// Drops what the cache has under `key` and loads nothing. Loads of the key that are in flight
