@@ -42,50 +42,50 @@ const CASES: [Case; 11] = [
     (
         "integer key, quick_cache",
         |hits| items::<u64>(Engine::QuickCache, hits),
-        1.90,
+        2.68,
     ),
     (
         "newtype key, quick_cache",
         |hits| items::<Id>(Engine::QuickCache, hits),
-        2.09,
+        3.09,
     ),
     (
         "string key, quick_cache",
         |hits| items::<String>(Engine::QuickCache, hits),
-        2.50,
+        3.53,
     ),
     (
         "uuid key, quick_cache",
         |hits| items::<Uuid>(Engine::QuickCache, hits),
-        2.66,
+        3.89,
     ),
     (
         "integer key, moka",
         |hits| items::<u64>(Engine::Moka, hits),
-        5.81,
+        7.82,
     ),
     (
         "string key, moka",
         |hits| items::<String>(Engine::Moka, hits),
-        6.43,
+        8.49,
     ),
     (
         "integer key, AnyBackend",
         |hits| through_any::<u64>(Engine::QuickCache, hits),
-        1.90,
+        2.68,
     ),
     (
         "string key, AnyBackend",
         |hits| through_any::<String>(Engine::QuickCache, hits),
-        2.51,
+        3.52,
     ),
     (
         "integer key, AnyBackend, moka",
         |hits| through_any::<u64>(Engine::Moka, hits),
-        5.81,
+        7.81,
     ),
-    ("integer key, get", owned::<u64>, 2.19),
-    ("string key, get", owned::<String>, 2.76),
+    ("integer key, get", owned::<u64>, 2.84),
+    ("string key, get", owned::<String>, 3.61),
 ];
 
 /// The entity with the key `K`. Each way to read has a type of its own: a function with two callers is
