@@ -1,13 +1,16 @@
-//! A leader that is alive but not polled delays the others for a bounded time only.
+//! A leader that is alive but not polled delays the others for a bounded time only; a call that is polled
+//! too often says so.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use cache_kit::backend::{CacheBackend, InMemoryBackend};
 use cache_kit::{
     CacheExpander, CacheService, CacheStrategy, DataRepository, ErrorKind, OperationConfig,
-    Outcome, Result, SharedFeeder,
+    Outcome, Result, SharedFeeder, Source,
 };
 use cache_kit_tests::{Row, Step, row};
 use tokio::sync::Semaphore;
@@ -57,6 +60,20 @@ async fn read_many<B: CacheBackend>(
     service
         .execute_many(&mut feeders[..], database, CacheStrategy::Refresh)
         .await
+}
+
+/// The first call is a miss, the second a hit.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_polled_after_its_answer_panics_and_does_not_hang() {
+    let (service, database) = (service(), Slow(MILLI));
+    for source in [Source::Repository, Source::Cache] {
+        let mut feeder = SharedFeeder::<Row>::new("a".to_owned());
+        let mut call = pin!(service.execute(&mut feeder, &database, CacheStrategy::Refresh));
+        assert_eq!((&mut call).await.unwrap().source(), source);
+        let mut context = Context::from_waker(Waker::noop());
+        let again = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(&mut context)));
+        assert!(again.is_err(), "{source}: {again:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
