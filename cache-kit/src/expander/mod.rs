@@ -14,10 +14,9 @@ mod single;
 mod turns;
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::answers::one_each;
@@ -279,11 +278,11 @@ impl<B: CacheBackend> CacheExpander<B> {
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
-        C: Settings + 'c,
+        C: Settings + Unpin + 'c,
     {
         let mut call = Some((feeder, config));
         let mut asking = None;
-        poll_fn(move |context| {
+        Answering(move |context: &mut Context<'_>| {
             if let Some((feeder, config)) = call.take() {
                 match self.begin(feeder, repository, strategy, config) {
                     Begun::Hit(age) => return Poll::Ready(Ok(Outcome::hit(age))),
@@ -433,6 +432,22 @@ impl<B: CacheBackend> CacheExpander<B> {
             _ => None,
         };
         Span::invalidate(of.prefix(), keys.len(), key)
+    }
+}
+
+/// As [`PollFn`](std::future::PollFn), whose `poll` the compiler does not inline into a caller in another
+/// compilation unit.
+struct Answering<P>(P);
+
+impl<P, O> Future for Answering<P>
+where
+    P: FnMut(&mut Context<'_>) -> Poll<O> + Unpin,
+{
+    type Output = O;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<O> {
+        (self.0)(context)
     }
 }
 
