@@ -16,6 +16,5 @@ pub use event::{CacheEvent, HitAnswer, StoreEvent, Subject};
 pub use facade::FacadeMetrics;
 pub(crate) use listeners::Listeners;
 pub use metrics::CacheMetrics;
-pub(crate) use outcome::Age;
-pub(crate) use outcome::Forwarded;
+pub(crate) use outcome::{Age, Forwarded};
 pub use outcome::{Degraded, Outcome, Source, StoreResult};

@@ -137,9 +137,10 @@ impl Outcome {
     /// The outcome of a hit that needed no awaiting.
     #[inline]
     pub(crate) fn hit(age: Age) -> Self {
-        let mut hit = Self::of(Source::Cache);
-        hit.age_millis = age.0;
-        hit
+        Self {
+            age_millis: age.0,
+            ..Self::of(Source::Cache)
+        }
     }
 
     #[inline]
