@@ -3,7 +3,8 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock, Weak};
 use std::task::Poll;
 
 use ::redis::aio::{ConnectionLike, MultiplexedConnection};
@@ -40,14 +41,11 @@ impl Connection {
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let (client, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
-        let tasks = Tasks {
-            driver: tokio::spawn(driver),
+        let tasks = Arc::new_cyclic(|tasks| Tasks {
+            driver: tokio::spawn(drive(driver, Weak::clone(tasks))),
             watch: OnceLock::new(),
-        };
-        Ok(Self {
-            client,
-            tasks: Arc::new(tasks),
-        })
+        });
+        Ok(Self { client, tasks })
     }
 
     /// Whether nothing can be sent on it any more.
@@ -66,6 +64,27 @@ impl Connection {
             })
         });
     }
+}
+
+/// Runs the `driver` of a connection. While several callers have the connection, it is polled behind
+/// everything else that is ready: then what they send goes out in one write, and what they wait for comes
+/// in one read. The runtime would continue it right behind the first of them, and each command would be a
+/// write of its own, here and at the server.
+async fn drive(driver: impl Future<Output = ()>, tasks: Weak<Tasks>) {
+    /// The one that is kept for the next caller, and that of one caller.
+    const OF_ONE_CALLER: usize = 2;
+
+    let mut driver = pin!(driver);
+    let mut went_behind = false;
+    poll_fn(|cx| {
+        went_behind = !went_behind && tasks.strong_count() > OF_ONE_CALLER;
+        if went_behind {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        driver.as_mut().poll(cx)
+    })
+    .await;
 }
 
 impl Drop for Tasks {
@@ -136,4 +155,101 @@ pub(super) async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     // Commands are written whole, and must not wait for the answers to those before them.
     stream.set_nodelay(true)?;
     Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test says what it expects by unwrapping"
+    )]
+
+    use std::pin::Pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Context;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Counts the writes to a stream.
+    struct Counted {
+        stream: DuplexStream,
+        writes: Arc<AtomicUsize>,
+    }
+
+    impl AsyncRead for Counted {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Counted {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            Pin::new(&mut self.stream).poll_write(cx, bytes)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+    }
+
+    /// A server that answers each command with `OK`.
+    async fn agrees_to_all(mut stream: DuplexStream) {
+        let mut bytes = [0; 4_096];
+        while let Ok(read @ 1..) = stream.read(&mut bytes).await {
+            let commands = bytes[..read].iter().filter(|byte| **byte == b'*').count();
+            let answers = "+OK\r\n".repeat(commands);
+            stream.write_all(answers.as_bytes()).await.unwrap();
+        }
+    }
+
+    async fn send(mut connection: Connection) {
+        let command = ::redis::cmd("PING");
+        let answer = command.query_async::<String>(&mut connection);
+        assert_eq!(answer.await.unwrap(), "OK");
+    }
+
+    /// On one thread, which would continue the driver right behind the first caller.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_several_callers_send_goes_out_in_one_write() {
+        let (ours, theirs) = duplex(64 << 10);
+        tokio::spawn(agrees_to_all(theirs));
+        let writes = Arc::new(AtomicUsize::new(0));
+        let counted = Counted {
+            stream: ours,
+            writes: Arc::clone(&writes),
+        };
+        let info = RedisConnectionInfo::default();
+        let connection = Connection::login(counted, &info).await.unwrap();
+
+        for callers in [1, 2, 30] {
+            let before = writes.load(Ordering::Relaxed);
+            let connection = connection.clone();
+            let all = tokio::spawn(async move {
+                let mut all = JoinSet::new();
+                for _ in 0..callers {
+                    all.spawn(send(connection.clone()));
+                }
+                all.join_all().await;
+            });
+            all.await.unwrap();
+            let written = writes.load(Ordering::Relaxed) - before;
+            assert_eq!(written, 1, "{callers} callers");
+        }
+    }
 }
