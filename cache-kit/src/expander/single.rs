@@ -1,5 +1,10 @@
 //! A call for one key: the fast path of a hit, and everything else.
 
+#![expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` keeps a second copy of its arguments"
+)]
+
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -48,6 +53,15 @@ impl Opening {
             Self::Load(_) => CacheStrategy::Bypass,
         }
     }
+}
+
+/// What a call knows of its key before it loads.
+enum Seen {
+    /// It does not look up.
+    Nothing,
+    /// A look-up hardly pays, and was left out. It would have begun here.
+    LeftOut(Option<Instant>),
+    LookedUp,
 }
 
 /// What a look-up found that did not await.
@@ -188,118 +202,135 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Does everything else.
-    pub(crate) async fn ask<T, F, R>(
-        &self,
-        id: Option<T::Key>,
+    ///
+    /// The future is allocated for each hit of a remote store, which takes several times as long beyond
+    /// 1 kB. So this and what it awaits are blocks, and not functions that are `async`.
+    pub(crate) fn ask<'c, T, F, R>(
+        &'c self,
+        mut id: Option<T::Key>,
         opening: Opening,
-        feeder: &mut F,
-        reach: Reach<'_, B, T, R>,
+        feeder: &'c mut F,
+        reach: Reach<'c, B, T, R>,
         config: OperationConfig,
-    ) -> Result<Outcome>
+    ) -> impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        let strategy = opening.strategy();
-        let id = match (id, feeder.borrowed_id()) {
-            (Some(id), _) => id,
-            (None, Some(id)) => id.clone(),
-            (None, None) => feeder.entity_id(),
-        };
-        let key = self.key::<T>(&id).text()?;
-        let key = key.as_str();
-        let shown = self.reports.shows_keys.then_some(key);
-        let span = Span::get(T::cache_prefix(), strategy, shown);
-        let calls = [Call { key, id: &id }];
-        let asking = pin!(self.ask_for(&calls, opening, feeder, reach, config));
-        let answer = span.around(asking).await;
-        span.ended(&answer);
-        answer
+        async move {
+            let id = &*id.get_or_insert_with(|| match feeder.borrowed_id() {
+                Some(id) => id.clone(),
+                None => feeder.entity_id(),
+            });
+            let key = self.key::<T>(id).text()?;
+            let key = key.as_str();
+            let shown = self.reports.shows_keys.then_some(key);
+            let span = Span::get(T::cache_prefix(), opening.strategy(), shown);
+            let calls = [Call { key, id }];
+            let asking = pin!(self.ask_for(&calls, &opening, feeder, &reach, &config));
+            let answer = span.around(asking).await;
+            span.ended(&answer);
+            answer
+        }
     }
 
-    async fn ask_for<T, F, R>(
+    fn ask_for<'c, T, F, R>(
+        &'c self,
+        calls: &'c [Call<'c, T>; 1],
+        opening: &'c Opening,
+        feeder: &'c mut F,
+        reach: &'c Reach<'c, B, T, R>,
+        config: &'c OperationConfig,
+    ) -> impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>
+    where
+        T: CacheEntity,
+        F: CacheFeed<T> + ?Sized,
+        R: DataRepository<T> + ?Sized,
+    {
+        async move {
+            // A type with hits in memory has passed this before.
+            self.admit::<T>()?;
+            let key = calls[0].key;
+            let of = Of::call::<T>(opening.strategy());
+            let (next, seen) = match *opening {
+                Opening::Load(take) => {
+                    let miss = Miss::without_look_up(0, take);
+                    (Next::Load(miss), Seen::Nothing)
+                }
+                Opening::LookUp(reader, look_up)
+                    if let Step::Load(take) = after_look_up(reader, Found::Nothing)
+                        && !feeder.wants_misses()
+                        && self.turns.is_free::<T>(key)
+                        && self.may_skip_look_up::<T>(key, config) =>
+                {
+                    let miss = Miss::unseen(0, take, look_up.began);
+                    (Next::Load(miss), Seen::LeftOut(look_up.since))
+                }
+                Opening::LookUp(reader, look_up) => {
+                    let looked_up = self.look_up(key, look_up).await;
+                    match self.next(0, key, reader, config, looked_up)? {
+                        Next::Answer(answer) => return feed_found(feeder, key, answer),
+                        next => (next, Seen::LookedUp),
+                    }
+                }
+            };
+            let loads = Loads {
+                expander: self,
+                of,
+                background: false,
+                calls,
+                repository: reach.repository,
+                named: reach.named,
+                tasks: reach.tasks,
+                query: Query::One,
+                config,
+                leads: AtomicBool::new(false),
+            };
+            Box::pin(self.load(loads, next, seen, feeder)).await
+        }
+    }
+
+    /// Answers what the look-up did not answer.
+    async fn load<T, F, R>(
         &self,
-        calls: &[Call<'_, T>; 1],
-        opening: Opening,
+        loads: Loads<'_, B, T, R>,
+        next: Next<T>,
+        seen: Seen,
         feeder: &mut F,
-        reach: Reach<'_, B, T, R>,
-        config: OperationConfig,
     ) -> Result<Outcome>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
     {
-        // A type with hits in memory has passed this before.
-        self.admit::<T>()?;
-        let key = calls[0].key;
-        let of = Of::call::<T>(opening.strategy());
-        let loads = Loads {
-            expander: self,
-            of,
-            background: false,
-            calls,
-            repository: reach.repository,
-            named: reach.named,
-            tasks: reach.tasks,
-            query: Query::One,
-            config: &config,
-            leads: AtomicBool::new(false),
-        };
-        let (mut unseen, mut missed) = (None, false);
+        let key = loads.calls[0].key;
         let mut rights = Vec::new();
-        let miss = match opening {
-            Opening::Load(take) => Miss::without_look_up(0, take),
-            Opening::LookUp(reader, look_up)
-                if let Step::Load(take) = after_look_up(reader, Found::Nothing)
-                    && !feeder.wants_misses()
-                    && self.turns.is_free::<T>(key)
-                    && self.may_skip_look_up::<T>(key, &config) =>
-            {
-                let miss = Miss::unseen(0, take, look_up.began);
-                unseen = Some(look_up);
-                miss
+        let next = match next {
+            Next::Refresh(due) => {
+                let (mut next, taken) = Box::pin(loads.meanwhile(vec![due])).await;
+                rights = taken;
+                next.pop().map(|(_, next)| next)
             }
-            Opening::LookUp(reader, look_up) => {
-                let looked_up = self.look_up(key, look_up).await;
-                let next = self.next(0, key, reader, &config, looked_up)?;
-                let next = match next {
-                    Next::Refresh(due) => {
-                        let (mut next, taken) = Box::pin(loads.meanwhile(vec![due])).await;
-                        rights = taken;
-                        next.pop().map(|(_, next)| next)
-                    }
-                    next => Some(next),
-                };
-                match next.ok_or_else(|| no_answer(key))? {
-                    Next::Answer((value, outcome)) if outcome.is_hit() => {
-                        feed_hit(feeder, key, value)?;
-                        return Ok(outcome);
-                    }
-                    Next::Answer((value, outcome)) => {
-                        on_miss(feeder, key)?;
-                        feeder.feed_shared(value);
-                        return Ok(outcome);
-                    }
-                    Next::Load(miss) => {
-                        on_miss(feeder, key)?;
-                        missed = true;
-                        miss
-                    }
-                    Next::Refresh(_) => return Err(no_answer(key)),
-                }
-            }
+            next => Some(next),
         };
+        let miss = match next {
+            Some(Next::Load(miss)) => miss,
+            Some(Next::Answer(answer)) => return feed_found(feeder, key, answer),
+            Some(Next::Refresh(_)) | None => return Err(no_answer(key)),
+        };
+        let missed = matches!(seen, Seen::LookedUp);
+        if missed {
+            on_miss(feeder, key)?;
+        }
         let mut answers = [None];
-        // Boxed separately, to keep the future of a hit of a remote store small, too.
-        let answered = Box::pin(loads.answer_in_time(vec![miss], &mut answers)).await;
+        let answered = loads.answer_in_time(vec![miss], &mut answers).await;
         if !rights.is_empty() {
             Box::pin(loads.settle(rights, &answers)).await;
         }
         let [answer] = answers;
-        if let Some(look_up) = unseen {
-            self.report_unseen(of, key, look_up.since, answer.as_ref());
+        if let Seen::LeftOut(since) = seen {
+            self.report_unseen(loads.of, key, since, answer.as_ref());
         }
         answered?;
         deliver(feeder, key, answer, missed)
@@ -335,11 +366,32 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Looks up with an await.
-    async fn look_up<T: CacheEntity>(&self, key: &str, look_up: LookUp) -> LookedUp<T> {
-        let getting = pin!(self.backend.get_again::<T>(key, look_up.now));
-        let answer = Span::look_up(1).around(getting).await;
-        LookedUp { look_up, answer }
+    fn look_up<'c, T: CacheEntity>(
+        &'c self,
+        key: &'c str,
+        look_up: LookUp,
+    ) -> impl Future<Output = LookedUp<T>> + use<'c, B, T> {
+        async move {
+            let getting = pin!(self.backend.get_again::<T>(key, look_up.now));
+            let answer = Span::look_up(1).around(getting).await;
+            LookedUp { look_up, answer }
+        }
     }
+}
+
+/// Feeds what a look-up answers the call with.
+fn feed_found<T, F>(feeder: &mut F, key: &str, (value, outcome): Answer<T>) -> Result<Outcome>
+where
+    T: CacheEntity,
+    F: CacheFeed<T> + ?Sized,
+{
+    if outcome.is_hit() {
+        feed_hit(feeder, key, value)?;
+    } else {
+        on_miss(feeder, key)?;
+        feeder.feed_shared(value);
+    }
+    Ok(outcome)
 }
 
 /// Feeds what the cache has.
@@ -395,4 +447,63 @@ where
     }
     feeder.feed_shared(value);
     Ok(outcome)
+}
+
+#[cfg(all(test, feature = "redis", not(cache_kit_model)))]
+mod tests {
+    use super::*;
+    use crate::SharedFeeder;
+    use crate::backend::{AnyBackend, RedisBackend, RedisConfig};
+    use crate::repository::InMemoryRepository;
+
+    #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+    struct Row {
+        id: String,
+    }
+
+    impl CacheEntity for Row {
+        type Key = String;
+
+        fn cache_key(&self) -> String {
+            self.id.clone()
+        }
+
+        fn cache_prefix() -> &'static str {
+            "row"
+        }
+    }
+
+    /// The bytes of the rest of a call, after a first step without an answer.
+    fn rest_of_a_call<B: CacheBackend>(backend: B) -> usize {
+        let expander = CacheExpander::new(backend);
+        let (rows, mut feeder) = (
+            InMemoryRepository::<Row>::new(),
+            SharedFeeder::new(String::new()),
+        );
+        let opening = Opening::Load(Take::IfMissing);
+        let reach = Reach::borrowed(&rows);
+        let asking = expander.ask(
+            None,
+            opening,
+            &mut feeder,
+            reach,
+            OperationConfig::default(),
+        );
+        size_of_val(&asking)
+    }
+
+    #[test]
+    fn the_rest_of_a_call_to_a_remote_store_is_smaller_than_1_kb() {
+        let redis = || {
+            let config = RedisConfig::from_url("redis://127.0.0.1:1")?;
+            RedisBackend::new(config)
+        };
+        let (fixed, chosen) = (
+            redis().map(rest_of_a_call),
+            redis().map(|redis| rest_of_a_call(AnyBackend::from(redis))),
+        );
+        for bytes in [fixed, chosen] {
+            assert!(matches!(bytes, Ok(..=1_000)), "{bytes:?} bytes");
+        }
+    }
 }

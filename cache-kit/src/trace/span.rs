@@ -120,12 +120,14 @@ impl Span {
     }
 
     /// Runs `work` inside the span.
-    pub(crate) async fn around<F: Future>(&self, mut work: Pin<&mut F>) -> F::Output {
-        poll_fn(|cx| {
+    pub(crate) fn around<'s, F: Future>(
+        &'s self,
+        mut work: Pin<&'s mut F>,
+    ) -> impl Future<Output = F::Output> + use<'s, F> {
+        poll_fn(move |cx| {
             let _within = self.enter();
             work.as_mut().poll(cx)
         })
-        .await
     }
 
     fn enter(&self) -> Option<Entered<'_>> {

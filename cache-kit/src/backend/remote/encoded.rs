@@ -275,11 +275,21 @@ impl<S: ByteStore> Encoded<S> {
 impl<S: ByteStore> CacheBackend for Encoded<S> {
     type Lease = EncodedLease<S::Token>;
 
-    async fn get<T: CacheEntity>(&self, key: &str, now: Timestamp) -> Result<Lookup<T>> {
-        let value = self.coalescer.get(key).await?;
-        // What is there but cannot be used is for the look-up to report.
-        self.recent.note(value.is_none());
-        Ok(lookup(&self.codec(), key, value.as_deref(), now))
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` keeps a second copy of its arguments, and a hit allocates them"
+    )]
+    fn get<T: CacheEntity>(
+        &self,
+        key: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Lookup<T>>> + Send {
+        async move {
+            let value = self.coalescer.get(key).await?;
+            // What is there but cannot be used is for the look-up to report.
+            self.recent.note(value.is_none());
+            Ok(lookup(&self.codec(), key, value.as_deref(), now))
+        }
     }
 
     fn is_cold(&self, _: &str) -> bool {
