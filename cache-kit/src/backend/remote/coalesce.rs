@@ -63,10 +63,10 @@ impl<S: ByteStore> Coalescer<S> {
         let _caller = Caller(&self.under_way);
         let value = if others >= self.store.limits().single_gets
             && !self.large.has(key)
-            && let Some(answer) = self.join(key)
+            && let Some((runtime, answer)) = self.join(key)
         {
             // Another task fetches it, whose thread may be blocked.
-            self.store.within_deadline(pin!(answer)).await
+            self.store.within_deadline(runtime, pin!(answer)).await
         } else {
             Box::pin(self.store.get(key)).await
         };
@@ -77,7 +77,7 @@ impl<S: ByteStore> Coalescer<S> {
     }
 
     /// Joins the callers of this node on this runtime; `None` outside of a runtime.
-    fn join(&self, key: &str) -> Option<Answer> {
+    fn join(&self, key: &str) -> Option<(Id, Answer)> {
         let runtime = Handle::try_current().ok()?;
         let group = Group {
             runtime: runtime.id(),
@@ -102,7 +102,7 @@ impl<S: ByteStore> Coalescer<S> {
         if let Some(full) = full {
             runtime.spawn(fetch(self.store.clone(), full));
         }
-        Some(answer)
+        Some((group.runtime, answer))
     }
 }
 

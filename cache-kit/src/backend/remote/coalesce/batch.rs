@@ -36,7 +36,8 @@ enum Caller {
 
 /// The answer to one caller of a batch.
 pub(super) struct Answer {
-    callers: Arc<Callers>,
+    /// `None` once the caller has it.
+    callers: Option<Arc<Callers>>,
     place: usize,
 }
 
@@ -52,7 +53,7 @@ impl Batch {
         self.ends.push(self.keys.len());
         self.callers.lock().push(Caller::Waits(None));
         Answer {
-            callers: Arc::clone(&self.callers),
+            callers: Some(Arc::clone(&self.callers)),
             place: self.len() - 1,
         }
     }
@@ -111,22 +112,30 @@ impl Callers {
 impl Future for Answer {
     type Output = Result<Value>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
-        // A waker is foreign code, so that the old one is dropped outside of the lock.
-        let replaced = {
-            let mut callers = self.callers.lock();
-            let caller = &mut callers[self.place];
-            match caller {
-                Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => None,
-                Caller::Waits(waker) => waker.replace(cx.waker().clone()),
-                Caller::Answered(_) | Caller::Gone => {
-                    if let Caller::Answered(value) = mem::replace(caller, Caller::Gone) {
-                        return Poll::Ready(value);
-                    }
-                    None
-                }
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Value>> {
+        let Some(callers) = &self.callers else {
+            return Poll::Pending;
         };
+        // A waker is foreign code, so that the old one is dropped outside of the lock.
+        let mut replaced = None;
+        let mut callers = callers.lock();
+        let caller = &mut callers[self.place];
+        match mem::replace(caller, Caller::Gone) {
+            Caller::Answered(value) => {
+                drop(callers);
+                self.callers = None;
+                return Poll::Ready(value);
+            }
+            Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => {
+                *caller = Caller::Waits(Some(waker));
+            }
+            Caller::Waits(waker) => {
+                *caller = Caller::Waits(Some(cx.waker().clone()));
+                replaced = waker;
+            }
+            Caller::Gone => {}
+        }
+        drop(callers);
         drop(replaced);
         Poll::Pending
     }
@@ -134,8 +143,10 @@ impl Future for Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let caller = mem::replace(&mut self.callers.lock()[self.place], Caller::Gone);
-        drop(caller);
+        if let Some(callers) = &self.callers {
+            let caller = mem::replace(&mut callers.lock()[self.place], Caller::Gone);
+            drop(caller);
+        }
     }
 }
 

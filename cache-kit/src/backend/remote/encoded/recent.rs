@@ -14,8 +14,11 @@ impl Recent {
     /// A look-up found nothing, or something.
     pub(super) fn note(&self, nothing: bool) {
         let last = self.0.load(Ordering::Relaxed);
-        let last = last << 1 | u64::from(nothing);
-        self.0.store(last, Ordering::Relaxed);
+        let next = last << 1 | u64::from(nothing);
+        // While all find something, nothing is written that the other threads read.
+        if next != last {
+            self.0.store(next, Ordering::Relaxed);
+        }
     }
 
     /// Look-ups pay again, whatever the last ones found.

@@ -20,6 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Id;
+
 use super::byte_store::{ByteStore, Limits};
 use crate::backend::Health;
 use crate::backend::NodeInfo;
@@ -31,7 +33,7 @@ use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
 use state::State;
 use tell::Told;
-use timer::within;
+use timer::{within, within_on};
 
 /// How long a guarded store waits, and how much it keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,12 +92,14 @@ impl<S: ByteStore> GuardedStore<S> {
         self.shared.limits
     }
 
-    /// Waits for a command that another task runs, within the deadline of a command.
-    pub(super) async fn within_deadline<O>(
+    /// Waits for a command that another task of the caller's runtime runs, within the deadline of a
+    /// command.
+    pub(super) fn within_deadline<O>(
         &self,
+        runtime: Id,
         command: Pin<&mut impl Future<Output = Result<O>>>,
-    ) -> Result<O> {
-        within(self.shared.policy.deadline, command).await
+    ) -> impl Future<Output = Result<O>> {
+        within_on(runtime, self.shared.policy.deadline, command)
     }
 
     /// The number of the last failed invalidation, for [`is_voided`](Self::is_voided).

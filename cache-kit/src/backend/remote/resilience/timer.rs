@@ -49,9 +49,19 @@ thread_local! {
 /// [`Error::Timeout`] if it has not ended by then, and [`Error::ConfigError`] outside of a runtime.
 pub(super) async fn within<O>(
     limit: Duration,
+    command: Pin<&mut impl Future<Output = Result<O>>>,
+) -> Result<O> {
+    let runtime = timer::runtime(A_STORE)?.id();
+    within_on(runtime, limit, command).await
+}
+
+/// As [`within`], on the caller's `runtime`.
+pub(super) async fn within_on<O>(
+    runtime: Id,
+    limit: Duration,
     mut command: Pin<&mut impl Future<Output = Result<O>>>,
 ) -> Result<O> {
-    let mut timer = Timer::new(limit)?;
+    let mut timer = Timer::new(runtime, limit)?;
     poll_fn(|cx| match command.as_mut().poll(cx) {
         Poll::Pending => timer.poll(cx).map(|()| {
             Err(Error::Timeout(format!(
@@ -68,7 +78,8 @@ pub(super) async fn within<O>(
 /// # Errors
 /// As [`within`], except the timeout.
 pub(super) async fn pause(time: Duration) -> Result<()> {
-    let mut timer = Timer::new(time)?;
+    let runtime = timer::runtime(A_STORE)?.id();
+    let mut timer = Timer::new(runtime, time)?;
     poll_fn(|cx| timer.poll(cx)).await;
     Ok(())
 }
@@ -86,8 +97,7 @@ fn new_sleep(end: Instant, runtime: Id) -> Result<Pin<Box<Sleep>>> {
 }
 
 impl Timer {
-    fn new(limit: Duration) -> Result<Self> {
-        let runtime = timer::runtime(A_STORE)?.id();
+    fn new(runtime: Id, limit: Duration) -> Result<Self> {
         let kept = IDLE.try_with(|idle| {
             let mut idle = idle.borrow_mut();
             (idle.runtime == Some(runtime)).then(|| idle.timers.pop())?
