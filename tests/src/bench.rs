@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use cache_kit::backend::CacheBackend;
-use cache_kit::{CacheEntity, CacheService, CacheStrategy, InMemoryRepository, SharedFeeder};
+use cache_kit::{
+    CacheEntity, CacheService, CacheStrategy, DataRepository, Error, InMemoryRepository, Result,
+    SharedFeeder,
+};
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -87,16 +90,25 @@ pub fn users() -> InMemoryRepository<User> {
     users
 }
 
+/// A repository that is not to be asked. It costs nothing to make, where a service has one for all calls.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRows;
+
+impl<T: CacheEntity> DataRepository<T> for NoRows {
+    async fn fetch_by_id(&self, _: &T::Key) -> Result<Option<T>> {
+        Err(Error::RepositoryError("only hits are measured".into()))
+    }
+}
+
 /// Reads a user that the cache has.
 ///
 /// # Panics
 ///
 /// When the cache does not have it.
 pub async fn hit<B: CacheBackend>(service: CacheService<B>, id: u64) {
-    let none = InMemoryRepository::<User>::new();
     let mut feeder = SharedFeeder::<User>::new(id);
     let outcome = service
-        .execute(&mut feeder, &none, CacheStrategy::Refresh)
+        .execute(&mut feeder, &NoRows, CacheStrategy::Refresh)
         .await
         .unwrap();
     assert!(outcome.is_hit());

@@ -16,11 +16,12 @@ use std::sync::Arc;
 
 use cache_kit::backend::{RedisBackend, RedisConfig};
 use cache_kit::{
-    CacheEntity, CacheFeedMany, CacheService, CacheStrategy, InMemoryRepository, Outcome,
+    CacheEntity, CacheFeedMany, CacheService, CacheStrategy, DataRepository, InMemoryRepository,
+    Outcome,
 };
 use cache_kit_tests::bench::{
-    Line, USERS, User, article, compare, heads, hit, median, micros, miss, on_runtimes, throughput,
-    user, users,
+    Line, NoRows, USERS, User, article, compare, heads, hit, median, micros, miss, on_runtimes,
+    throughput, user, users,
 };
 use cache_kit_tests::servers::{RedisCluster, RedisServer};
 use redis::aio::ConnectionLike;
@@ -74,7 +75,7 @@ impl<T: CacheEntity<Key = u64>> CacheFeedMany<T> for Many<T> {
 
 async fn ask<T: CacheEntity<Key = u64>>(
     service: &Service,
-    rows: &InMemoryRepository<T>,
+    rows: &impl DataRepository<T>,
     ids: &[u64],
 ) -> Vec<Outcome> {
     let mut many = Many {
@@ -88,7 +89,7 @@ async fn ask<T: CacheEntity<Key = u64>>(
 }
 
 async fn hit_many<T: CacheEntity<Key = u64>>(service: &Service, ids: &[u64]) {
-    let outcomes = ask(service, &InMemoryRepository::<T>::new(), ids).await;
+    let outcomes = ask::<T>(service, &NoRows, ids).await;
     assert!(outcomes.iter().all(Outcome::is_hit));
 }
 
