@@ -117,24 +117,20 @@ impl Future for Answer {
             return Poll::Pending;
         };
         // A waker is foreign code, so that the old one is dropped outside of the lock.
-        let mut replaced = None;
         let mut callers = callers.lock();
         let caller = &mut callers[self.place];
-        match mem::replace(caller, Caller::Gone) {
-            Caller::Answered(value) => {
+        let replaced = match caller {
+            Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => None,
+            Caller::Waits(waker) => waker.replace(cx.waker().clone()),
+            Caller::Answered(_) | Caller::Gone => {
+                let Caller::Answered(value) = mem::replace(caller, Caller::Gone) else {
+                    return Poll::Pending;
+                };
                 drop(callers);
                 self.callers = None;
                 return Poll::Ready(value);
             }
-            Caller::Waits(Some(waker)) if waker.will_wake(cx.waker()) => {
-                *caller = Caller::Waits(Some(waker));
-            }
-            Caller::Waits(waker) => {
-                *caller = Caller::Waits(Some(cx.waker().clone()));
-                replaced = waker;
-            }
-            Caller::Gone => {}
-        }
+        };
         drop(callers);
         drop(replaced);
         Poll::Pending
@@ -239,5 +235,15 @@ mod tests {
         let counts = [first, second].map(|woken: Arc<Woken>| woken.0.load(Ordering::Acquire));
         assert_eq!(counts, [0, 1]);
         assert_eq!(ready(&mut answer), "0");
+    }
+
+    #[test]
+    fn a_caller_that_is_polled_again_after_its_answer_waits_and_keeps_nothing() {
+        let mut batch = Batch::default();
+        let mut answer = batch.join("a");
+        batch.answer(&[0], vec![value("0")]);
+        assert_eq!(ready(&mut answer), "0");
+        assert_eq!(Arc::strong_count(&batch.callers), 1);
+        assert!(poll(&mut answer, &Arc::default()).is_pending());
     }
 }

@@ -67,9 +67,9 @@ impl Connection {
 }
 
 /// Runs the `driver` of a connection. While several callers have the connection, it is polled behind
-/// everything else that is ready: then what they send goes out in one write, and what they wait for comes
-/// in one read. The runtime would continue it right behind the first of them, and each command would be a
-/// write of its own, here and at the server.
+/// everything else that is ready: then what they send goes out together, as a rule in one write, and their
+/// answers are read together. A worker of the runtime would continue it right behind the first of them,
+/// and each command would be a write of its own, here and at the server.
 async fn drive(driver: impl Future<Output = ()>, tasks: Weak<Tasks>) {
     /// The one that is kept for the next caller, and that of one caller.
     const OF_ONE_CALLER: usize = 2;
@@ -166,7 +166,7 @@ mod tests {
 
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Context;
+    use std::task::{Context, Waker};
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
     use tokio::task::JoinSet;
@@ -224,6 +224,19 @@ mod tests {
         assert_eq!(answer.await.unwrap(), "OK");
     }
 
+    /// Lends `connection` to `callers`, as its keeper does, and waits until all have an answer.
+    async fn lend(connection: &Connection, callers: usize) {
+        let mut lent: Vec<_> = (0..callers).map(|_| connection.clone()).collect();
+        let all = tokio::spawn(async move {
+            let mut all = JoinSet::new();
+            for connection in lent.drain(..) {
+                all.spawn(send(connection));
+            }
+            all.join_all().await;
+        });
+        all.await.unwrap();
+    }
+
     /// On one thread, which would continue the driver right behind the first caller.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_several_callers_send_goes_out_in_one_write() {
@@ -239,17 +252,38 @@ mod tests {
 
         for callers in [1, 2, 30] {
             let before = writes.load(Ordering::Relaxed);
-            let connection = connection.clone();
-            let all = tokio::spawn(async move {
-                let mut all = JoinSet::new();
-                for _ in 0..callers {
-                    all.spawn(send(connection.clone()));
-                }
-                all.join_all().await;
-            });
-            all.await.unwrap();
+            lend(&connection, callers).await;
             let written = writes.load(Ordering::Relaxed) - before;
             assert_eq!(written, 1, "{callers} callers");
         }
+    }
+
+    /// How often a driver has been polled after `polls` polls of its task.
+    fn polled(clones: usize, polls: usize) -> usize {
+        let tasks = Arc::new(Tasks {
+            driver: tokio::spawn(async {}),
+            watch: OnceLock::new(),
+        });
+        let lent: Vec<_> = (1..clones).map(|_| Arc::clone(&tasks)).collect();
+        let polled = AtomicUsize::new(0);
+        let driver = poll_fn(|_| {
+            polled.fetch_add(1, Ordering::Relaxed);
+            Poll::Pending
+        });
+        let mut driven = pin!(drive(driver, Arc::downgrade(&tasks)));
+        for _ in 0..polls {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(driven.as_mut().poll(&mut cx).is_pending());
+        }
+        drop(lent);
+        polled.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn only_for_several_callers_does_the_driver_wait_its_turn() {
+        // One clone is kept for the next caller.
+        assert_eq!(polled(1, 4), 4, "nobody");
+        assert_eq!(polled(2, 4), 4, "one caller");
+        assert_eq!(polled(3, 4), 2, "two callers");
     }
 }
