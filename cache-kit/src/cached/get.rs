@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::backend::CacheBackend;
 use crate::entity::CacheEntity;
 use crate::error::Result;
-use crate::expander::{Opened, Opening};
+use crate::expander::{Opened, Opening, Rest};
 use crate::feed::{CacheFeed, CacheFeedMany};
 use crate::observability::Outcome;
 use crate::policy::{FreshnessPolicy, NoSettings, OperationConfig};
@@ -187,12 +187,11 @@ impl<'r, T: CacheEntity, B: CacheBackend> Get<'r, T, B> {
     fn ask(&mut self, opening: Opening) -> BoxFuture<'r, Answered<T>> {
         let (owned, id) = (&self.from.owned, self.id);
         let config = mem::take(&mut self.settings).into_config();
+        let rest = Rest { opening, config };
+        let mut read = Read::<T> { id, entity: None };
         Box::pin(async move {
-            let mut read = Read::<T> { id, entity: None };
-            let asking = owned
-                .expander
-                .ask(None, opening, &mut read, owned.reach(), config);
-            let outcome = asking.await?;
+            let (expander, reach) = (&owned.expander, owned.reach());
+            let outcome = expander.ask(None, &rest, &mut read, reach).await?;
             Ok((read.entity, outcome))
         })
     }
@@ -348,5 +347,51 @@ impl<T: CacheEntity> CacheFeedMany<T> for ReadMany<'_, T> {
 
     fn feed_many(&mut self, entities: Vec<Option<Arc<T>>>) {
         self.entities = entities;
+    }
+}
+
+#[cfg(all(test, feature = "redis", not(cache_kit_model)))]
+mod tests {
+    use super::*;
+    use crate::backend::{AnyBackend, RedisBackend, RedisConfig};
+    use crate::lease::Take;
+    use crate::{CacheService, InMemoryRepository};
+
+    #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+    struct Row {
+        id: String,
+    }
+
+    impl CacheEntity for Row {
+        type Key = String;
+
+        fn cache_key(&self) -> String {
+            self.id.clone()
+        }
+
+        fn cache_prefix() -> &'static str {
+            "row"
+        }
+    }
+
+    /// The bytes of the rest of a read, after a first step without an answer.
+    fn rest_of_a_read<B: CacheBackend>(backend: B) -> usize {
+        let rows = CacheService::new(backend).repository(InMemoryRepository::<Row>::new());
+        let (id, opening) = (String::new(), Opening::Load(Take::IfMissing));
+        size_of_val(&*rows.get(&id).ask(opening))
+    }
+
+    /// As that of a call, for the same reason.
+    #[test]
+    fn the_rest_of_a_read_from_a_remote_store_is_small() {
+        let redis = || {
+            let config = RedisConfig::from_url("redis://127.0.0.1:1")?;
+            RedisBackend::new(config)
+        };
+        let fixed = redis().map(rest_of_a_read);
+        let chosen = redis().map(|redis| rest_of_a_read(AnyBackend::from(redis)));
+        for bytes in [fixed, chosen] {
+            assert!(matches!(bytes, Ok(..=1_032)), "{bytes:?} bytes");
+        }
     }
 }

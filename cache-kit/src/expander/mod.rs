@@ -42,7 +42,7 @@ pub(crate) use owned::{Owned, Rows};
 pub(crate) use reach::Reach;
 use report::{Of, Reports};
 use single::Begun;
-pub(crate) use single::{Opened, Opening};
+pub(crate) use single::{Opened, Opening, Rest};
 use turns::Turns;
 
 /// How long a load may take, unless its call sets another deadline.

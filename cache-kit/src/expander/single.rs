@@ -5,6 +5,7 @@
     reason = "an `async fn` keeps a second copy of its arguments"
 )]
 
+use std::borrow::Borrow;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -53,6 +54,12 @@ impl Opening {
             Self::Load(_) => CacheStrategy::Bypass,
         }
     }
+}
+
+/// All that a call takes with it from its beginning.
+pub(crate) struct Rest {
+    pub(crate) opening: Opening,
+    pub(crate) config: OperationConfig,
 }
 
 /// What a call knows of its key before it loads.
@@ -115,7 +122,8 @@ impl<B: CacheBackend> CacheExpander<B> {
             }
         };
         let reach = Reach::borrowed(repository);
-        let asking = self.ask(id, opening, feeder, reach, config.into_config());
+        let config = config.into_config();
+        let asking = self.ask(id, Rest { opening, config }, feeder, reach);
         Begun::Asking(Box::pin(asking))
     }
 
@@ -205,21 +213,22 @@ impl<B: CacheBackend> CacheExpander<B> {
     ///
     /// The future is allocated for each hit of a remote store, which takes several times as long beyond
     /// 1,032 bytes with the allocator of glibc. So this and what it awaits are blocks, and not functions
-    /// that are `async`.
-    pub(crate) fn ask<'c, T, F, R>(
+    /// that are `async`; and the rest is borrowed where the caller's future has it.
+    pub(crate) fn ask<'c, T, F, R, A>(
         &'c self,
         mut id: Option<T::Key>,
-        opening: Opening,
+        rest: A,
         feeder: &'c mut F,
         reach: Reach<'c, B, T, R>,
-        config: OperationConfig,
-    ) -> impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R>
+    ) -> impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, A>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
         R: DataRepository<T> + ?Sized,
+        A: Borrow<Rest>,
     {
         async move {
+            let Rest { opening, config } = rest.borrow();
             let id = &*id.get_or_insert_with(|| match feeder.borrowed_id() {
                 Some(id) => id.clone(),
                 None => feeder.entity_id(),
@@ -229,7 +238,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             let shown = self.reports.shows_keys.then_some(key);
             let span = Span::get(T::cache_prefix(), opening.strategy(), shown);
             let calls = [Call { key, id }];
-            let asking = pin!(self.ask_for(&calls, &opening, feeder, &reach, &config));
+            let asking = pin!(self.ask_for(&calls, opening, feeder, &reach, config));
             let answer = span.around(asking).await;
             span.ended(&answer);
             answer
@@ -252,8 +261,7 @@ impl<B: CacheBackend> CacheExpander<B> {
         async move {
             // A type with hits in memory has passed this before.
             self.admit::<T>()?;
-            let key = calls[0].key;
-            let of = Of::call::<T>(opening.strategy());
+            let [Call { key, .. }] = calls;
             let (next, seen) = match *opening {
                 Opening::Load(take) => {
                     let miss = Miss::without_look_up(0, take);
@@ -278,7 +286,7 @@ impl<B: CacheBackend> CacheExpander<B> {
             };
             let loads = Loads {
                 expander: self,
-                of,
+                of: Of::call::<T>(opening.strategy()),
                 background: false,
                 calls,
                 repository: reach.repository,
@@ -481,30 +489,25 @@ mod tests {
             InMemoryRepository::<Row>::new(),
             SharedFeeder::new(String::new()),
         );
-        let opening = Opening::Load(Take::IfMissing);
-        let reach = Reach::borrowed(&rows);
-        let asking = expander.ask(
-            None,
-            opening,
-            &mut feeder,
-            reach,
-            OperationConfig::default(),
-        );
+        let rest = Rest {
+            opening: Opening::Load(Take::IfMissing),
+            config: OperationConfig::default(),
+        };
+        let asking = expander.ask(None, rest, &mut feeder, Reach::borrowed(&rows));
         size_of_val(&asking)
     }
 
+    /// glibc keeps freed blocks of up to 1,032 bytes for each thread.
     #[test]
-    fn the_rest_of_a_call_to_a_remote_store_is_smaller_than_1_kb() {
+    fn the_rest_of_a_call_to_a_remote_store_is_small() {
         let redis = || {
             let config = RedisConfig::from_url("redis://127.0.0.1:1")?;
             RedisBackend::new(config)
         };
-        let (fixed, chosen) = (
-            redis().map(rest_of_a_call),
-            redis().map(|redis| rest_of_a_call(AnyBackend::from(redis))),
-        );
+        let fixed = redis().map(rest_of_a_call);
+        let chosen = redis().map(|redis| rest_of_a_call(AnyBackend::from(redis)));
         for bytes in [fixed, chosen] {
-            assert!(matches!(bytes, Ok(..=1_000)), "{bytes:?} bytes");
+            assert!(matches!(bytes, Ok(..=1_032)), "{bytes:?} bytes");
         }
     }
 }
