@@ -226,10 +226,10 @@ mod tests {
 
     /// Lends `connection` to `callers`, as its keeper does, and waits until all have an answer.
     async fn lend(connection: &Connection, callers: usize) {
-        let mut lent: Vec<_> = (0..callers).map(|_| connection.clone()).collect();
+        let lent: Vec<_> = (0..callers).map(|_| connection.clone()).collect();
         let all = tokio::spawn(async move {
             let mut all = JoinSet::new();
-            for connection in lent.drain(..) {
+            for connection in lent {
                 all.spawn(send(connection));
             }
             all.join_all().await;
