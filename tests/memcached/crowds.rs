@@ -6,8 +6,9 @@ use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::MemcachedBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheService, InMemoryRepository, Outcome, SharedFeeder};
-use cache_kit_tests::servers::MemcachedServer;
+use cache_kit_tests::servers::{MemcachedServer, Proxy};
 use cache_kit_tests::{Gated, Row};
+use tokio::sync::{mpsc, watch};
 
 use super::far::Far;
 use super::items::{Note, notes};
@@ -129,8 +130,8 @@ async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline(
 #[tokio::test]
 async fn thousands_of_callers_share_a_few_connections() {
     let server = MemcachedServer::start();
-    let service = service(&server.url());
-    let before = total_connections(&server);
+    let wire = Proxy::in_front_of_memcached(server.addr());
+    let service = service(&server.url_through(&wire));
     let mut callers = tokio::task::JoinSet::new();
     let database = Gated::open();
     for n in 0..3_000 {
@@ -145,13 +146,7 @@ async fn thousands_of_callers_share_a_few_connections() {
     while let Some(ended) = callers.join_next().await {
         ended.unwrap();
     }
-    // The harness asks on a connection of its own.
-    let opened = total_connections(&server) - before - 1;
-    assert!((1..=4).contains(&opened), "{opened}");
-}
-
-fn total_connections(server: &MemcachedServer) -> usize {
-    server.stat("total_connections").unwrap().parse().unwrap()
+    assert!((1..=4).contains(&wire.accepted()), "{}", wire.accepted());
 }
 
 /// A runtime of one thread, as Actix has one for each of its workers.
@@ -171,13 +166,13 @@ fn worker<O: Send + 'static>(
 fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
     const RUNTIMES: usize = 24;
     let server = MemcachedServer::start();
-    let service = service(&server.url());
-    let open = || -> usize { server.stat("curr_connections").unwrap().parse().unwrap() };
-    let (before, open_before) = (total_connections(&server), open());
-    let all_done = std::sync::Arc::new(tokio::sync::Barrier::new(RUNTIMES + 1));
+    let wire = Proxy::in_front_of_memcached(server.addr());
+    let service = service(&server.url_through(&wire));
+    let (done, mut finished) = mpsc::unbounded_channel();
+    let (release, released) = watch::channel(());
     let workers: Vec<_> = (0..RUNTIMES)
         .map(|worker_number| {
-            let (service, all_done) = (service.clone(), std::sync::Arc::clone(&all_done));
+            let (service, done, mut released) = (service.clone(), done.clone(), released.clone());
             worker(async move {
                 let database = Gated::open();
                 for n in 0..100 {
@@ -187,32 +182,25 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
                     assert_eq!(outcome.store(), StoreResult::Stored, "{outcome:?}");
                     assert!(is_hit(&service, &database, &id).await);
                 }
-                all_done.wait().await;
-                all_done.wait().await;
+                done.send(()).unwrap();
+                drop(done);
+                released.changed().await.unwrap_err();
             })
         })
         .collect();
-    let opened = {
-        let all_done = std::sync::Arc::clone(&all_done);
-        let server = &server;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            all_done.wait().await;
-            // The harness asks on connections of its own, twice by now.
-            let opened = total_connections(server) - before - 2;
-            all_done.wait().await;
-            opened
-        })
-    };
-    assert_eq!(opened, RUNTIMES);
+    drop(done);
+    // Fewer if one of them panics: then there is no sender left.
+    let all_done = (0..RUNTIMES).all(|_| finished.blocking_recv().is_some());
+    let (accepted, open) = (wire.accepted(), wire.connections());
+    drop(release);
     for worker in workers {
         worker.join().unwrap();
     }
+    assert!(all_done);
+    assert_eq!((accepted, open), (RUNTIMES, RUNTIMES));
     // The service is still there, and its connections are gone.
     cache_kit_tests::servers::eventually("the sockets are closed", PATIENCE, || {
-        open() <= open_before
+        wire.connections() == 0
     });
     drop(service);
 }
