@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::atomic::AtomicBool;
 
 use crate::answers::one_each;
-use crate::backend::CacheBackend;
+use crate::backend::{CacheBackend, Lookup};
 use crate::entity::CacheEntity;
 use crate::error::{Error, Result};
 use crate::feed::CacheFeedMany;
@@ -160,16 +160,22 @@ impl<B: CacheBackend> CacheExpander<B> {
         let (mut misses, mut rights) = (Vec::new(), Vec::new());
         match begin {
             Begin::LookUp(reader) => {
-                let looked_up = self.look_up_many(&calls).await;
+                let (look_up, looked_up) = self.look_up_many(&calls).await;
                 let mut due = Vec::new();
-                for ((slot, call), looked_up) in calls.iter().enumerate().zip(looked_up) {
+                for ((slot, call), answer) in calls.iter().enumerate().zip(looked_up) {
+                    let looked_up = LookedUp { look_up, answer };
                     let next = self.next(slot, call.key, reader, &config, looked_up)?;
-                    answers.push(None);
-                    match next {
-                        Next::Answer(answer) => answers[slot] = Some(answer),
-                        Next::Refresh(entry) => due.push(entry),
-                        Next::Load(miss) => misses.push(miss),
-                    }
+                    answers.push(match next {
+                        Next::Answer(answer) => Some(answer),
+                        Next::Refresh(entry) => {
+                            due.push(entry);
+                            None
+                        }
+                        Next::Load(miss) => {
+                            misses.push(miss);
+                            None
+                        }
+                    });
                 }
                 if !due.is_empty() {
                     let (next, taken) = Box::pin(loads.meanwhile(due)).await;
@@ -238,11 +244,14 @@ impl<B: CacheBackend> CacheExpander<B> {
         let mut entities = Vec::with_capacity(ids.len());
         let mut outcomes = Vec::with_capacity(ids.len());
         for slot in keys.slots() {
-            let Some((entity, outcome)) = &answers[*slot] else {
+            let Some((entity, outcome)) = &mut answers[*slot] else {
                 let error = Error::Internal("no answer".into());
                 return Err(error.during("load", calls[*slot].key));
             };
-            entities.push(entity.clone());
+            entities.push(match keys.repeat() {
+                true => entity.clone(),
+                false => entity.take(),
+            });
             outcomes.push(*outcome);
         }
         feeder.feed_many(entities);
@@ -250,7 +259,10 @@ impl<B: CacheBackend> CacheExpander<B> {
     }
 
     /// Looks up the keys of `calls`.
-    async fn look_up_many<T: CacheEntity>(&self, calls: &[Call<'_, T>]) -> Vec<LookedUp<T>> {
+    async fn look_up_many<T: CacheEntity>(
+        &self,
+        calls: &[Call<'_, T>],
+    ) -> (LookUp, Vec<Result<Lookup<T>>>) {
         let keys: Vec<&str> = calls.iter().map(|call| call.key).collect();
         let since = self.stopwatch();
         // Taken before the look-up: a flight's lease is compared with this moment.
@@ -265,7 +277,6 @@ impl<B: CacheBackend> CacheExpander<B> {
             now,
             drawn: None,
         };
-        let looked_up = |answer| LookedUp { look_up, answer };
-        answers.into_iter().map(looked_up).collect()
+        (look_up, answers)
     }
 }

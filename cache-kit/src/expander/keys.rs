@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use quick_cache::DefaultHashBuilder;
+
 use crate::entity::CacheEntity;
 use crate::error::Result;
 use crate::expander::call::Call;
@@ -30,7 +32,8 @@ impl Keys {
             firsts: Vec::with_capacity(ids.len()),
             texts: String::with_capacity(ids.len() * 16),
         };
-        let mut known = HashMap::with_capacity(ids.len());
+        let hasher = DefaultHashBuilder::default();
+        let mut known = HashMap::with_capacity_and_hasher(ids.len(), hasher);
         for (position, id) in ids.iter().enumerate() {
             let slot = match known.entry(id) {
                 Entry::Occupied(known) => *known.get(),
@@ -49,6 +52,11 @@ impl Keys {
     /// For every position of the batch, the slot of its key.
     pub(super) fn slots(&self) -> &[usize] {
         &self.slots
+    }
+
+    /// Whether a key comes more than once.
+    pub(super) fn repeat(&self) -> bool {
+        self.firsts.len() < self.slots.len()
     }
 
     /// The cache key of every slot.

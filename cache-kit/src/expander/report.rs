@@ -158,12 +158,14 @@ impl<B: CacheBackend> CacheExpander<B> {
         outcome: Outcome,
         since: Option<Instant>,
     ) {
-        let event = CacheEvent::Hit {
-            answer: HitAnswer::of(found, outcome.is_stale()),
-            age: outcome.age().unwrap_or_default(),
-            duration: elapsed(since),
-        };
-        self.tell(of, key, &event);
+        if self.reports.is_heard() {
+            let event = CacheEvent::Hit {
+                answer: HitAnswer::of(found, outcome.is_stale()),
+                age: outcome.age().unwrap_or_default(),
+                duration: elapsed(since),
+            };
+            self.tell(of, key, &event);
+        }
     }
 
     /// The cache had no answer.

@@ -439,8 +439,11 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             return self.get_part(keys, now).await;
         }
         let parts = keys.chunks(at_once).map(|keys| self.get_part(keys, now));
-        let parts = join(parts, PARTS_AT_ONCE).await;
-        parts.into_iter().flatten().collect()
+        let mut answers = Vec::with_capacity(keys.len());
+        for part in join(parts, PARTS_AT_ONCE).await {
+            answers.extend(part);
+        }
+        answers
     }
 
     async fn lease_many<T: CacheEntity>(
