@@ -57,7 +57,7 @@ const CASES: [Case; 11] = [
     (
         "uuid key, quick_cache",
         |hits| items::<Uuid>(Engine::QuickCache, hits),
-        3.89,
+        3.30,
     ),
     (
         "integer key, moka",

@@ -284,10 +284,16 @@ impl<B: CacheBackend> CacheExpander<B> {
         let mut asking = None;
         Answering(move |context: &mut Context<'_>| {
             if let Some((feeder, config)) = call.take() {
-                match self.begin(feeder, repository, strategy, config) {
+                match self.begin(feeder, strategy, &config) {
                     Begun::Hit(age) => return Poll::Ready(Ok(Outcome::hit(age))),
                     Begun::Refused(error) => return Poll::Ready(Err(error)),
-                    Begun::Asking(rest) => asking = Some(rest),
+                    Begun::Asks(id, opening) => {
+                        let config = config.into_config();
+                        let reach = Reach::borrowed(repository);
+                        let rest = self.ask(id, Rest { opening, config }, feeder, reach);
+                        // Boxed, to keep the future of a hit small.
+                        asking = Some(Box::pin(rest));
+                    }
                 }
             }
             match &mut asking {

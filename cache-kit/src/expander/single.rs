@@ -6,7 +6,7 @@
 )]
 
 use std::borrow::Borrow;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -28,12 +28,12 @@ use super::report::Of;
 use super::{CacheExpander, OperationConfig, Reach};
 
 /// The result of a call's first step, which does not await.
-pub(super) enum Begun<A> {
+pub(super) enum Begun<K> {
     /// Answered from the cache.
     Hit(Age),
     Refused(Error),
-    /// The rest of the call. Boxed, to keep the future of a hit small.
-    Asking(Pin<Box<A>>),
+    /// The key, if the feeder does not lend it, and how the call goes on.
+    Asks(Option<K>, Opening),
 }
 
 /// What is told of a hit: who read it, what it was, and when the look-up began.
@@ -84,18 +84,15 @@ pub(crate) enum Opened<T> {
 impl<B: CacheBackend> CacheExpander<B> {
     /// Does what needs no awaiting, which is all of a hit in memory.
     #[inline(always)]
-    pub(super) fn begin<'c, T, F, R, C>(
-        &'c self,
-        feeder: &'c mut F,
-        repository: &'c R,
+    pub(super) fn begin<T, F>(
+        &self,
+        feeder: &mut F,
         strategy: CacheStrategy,
-        config: C,
-    ) -> Begun<impl Future<Output = Result<Outcome>> + use<'c, B, T, F, R, C>>
+        config: &impl Settings,
+    ) -> Begun<T::Key>
     where
         T: CacheEntity,
         F: CacheFeed<T> + ?Sized,
-        R: DataRepository<T> + ?Sized,
-        C: Settings,
     {
         if let Err(error) = feeder.validate() {
             return Begun::Refused(error);
@@ -109,7 +106,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                     Some(id) => id,
                     None => id.insert(feeder.entity_id()),
                 };
-                match self.open(key, reader, &config) {
+                match self.open(key, reader, config) {
                     Opened::Hit { value, age, since } => {
                         let told = (reader, Outcome::hit(age), since);
                         return match self.feed_at_once(feeder, id.as_ref(), value, told) {
@@ -121,10 +118,7 @@ impl<B: CacheBackend> CacheExpander<B> {
                 }
             }
         };
-        let reach = Reach::borrowed(repository);
-        let config = config.into_config();
-        let asking = self.ask(id, Rest { opening, config }, feeder, reach);
-        Begun::Asking(Box::pin(asking))
+        Begun::Asks(id, opening)
     }
 
     /// Looks up what needs no awaiting.

@@ -8,7 +8,8 @@ use std::mem::{needs_drop, size_of};
 
 pub(super) enum Guess {
     Number(u64),
-    Uuid([u8; 16]),
+    /// In the order of memory.
+    Uuid(u128),
 }
 
 impl Guess {
@@ -32,7 +33,7 @@ impl Guess {
 enum Heard {
     Nothing,
     Number(u64),
-    Bytes([u8; 16]),
+    Bytes(u128),
     More,
 }
 
@@ -60,7 +61,9 @@ impl Hasher for Heard {
     fn write(&mut self, bytes: &[u8]) {
         *self = match (&self, bytes.try_into()) {
             // An array feeds its length first.
-            (Self::Nothing | Self::Number(16), Ok(bytes)) => Self::Bytes(bytes),
+            (Self::Nothing | Self::Number(16), Ok(bytes)) => {
+                Self::Bytes(u128::from_ne_bytes(bytes))
+            }
             _ => Self::More,
         };
     }

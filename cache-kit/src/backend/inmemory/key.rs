@@ -52,11 +52,18 @@ pub(super) struct NumberKey {
     number: u64,
 }
 
-/// A text, or a [compact](compact) one, to look up with.
+/// A uuid to look up with. It is compared in two words, and without a call.
 #[derive(Clone, Copy)]
-pub(super) struct BytesKey<'a> {
+pub(super) struct UuidKey {
     tag: Tag,
-    bytes: &'a [u8],
+    uuid: u128,
+}
+
+/// A text to look up with.
+#[derive(Clone, Copy)]
+pub(super) struct TextKey<'a> {
+    tag: Tag,
+    text: &'a str,
 }
 
 /// Sets a text without the prefix of its type apart from the ids behind the prefix.
@@ -69,18 +76,17 @@ impl Tag {
     }
 }
 
-// The three kinds of key hash alike.
+// All kinds of key hash alike.
 
 impl Hash for MapKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let tag = self.tag;
+        self.tag.hash(state);
         match &self.id {
-            Id::Number(number) => NumberKey {
-                tag,
-                number: *number,
-            }
-            .hash(state),
-            Id::Bytes(bytes) => BytesKey { tag, bytes }.hash(state),
+            Id::Number(number) => state.write_u64(*number),
+            Id::Bytes(bytes) => match uuid_in(bytes) {
+                Some(uuid) => state.write_u128(uuid),
+                None => state.write(bytes),
+            },
         }
     }
 }
@@ -93,11 +99,19 @@ impl Hash for NumberKey {
     }
 }
 
-impl Hash for BytesKey<'_> {
+impl Hash for UuidKey {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.tag.hash(state);
-        state.write(self.bytes);
+        state.write_u128(self.uuid);
+    }
+}
+
+impl Hash for TextKey<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tag.hash(state);
+        state.write(self.text.as_bytes());
     }
 }
 
@@ -108,10 +122,19 @@ impl Equivalent<MapKey> for NumberKey {
     }
 }
 
-impl Equivalent<MapKey> for BytesKey<'_> {
+impl Equivalent<MapKey> for UuidKey {
     #[inline]
     fn equivalent(&self, key: &MapKey) -> bool {
-        self.tag == key.tag && matches!(&key.id, Id::Bytes(bytes) if **bytes == *self.bytes)
+        self.tag == key.tag
+            && matches!(&key.id, Id::Bytes(bytes) if uuid_in(bytes) == Some(self.uuid))
+    }
+}
+
+impl Equivalent<MapKey> for TextKey<'_> {
+    #[inline]
+    fn equivalent(&self, key: &MapKey) -> bool {
+        self.tag == key.tag
+            && matches!(&key.id, Id::Bytes(bytes) if **bytes == *self.text.as_bytes())
     }
 }
 
@@ -179,56 +202,57 @@ impl MapKey {
     }
 }
 
-/// A map in which [`look_up`] looks: once for numbers, and once for texts, so that each has a copy of
-/// the map's code that compares nothing else.
-pub(super) trait LookUp {
+/// A map in which [`look_up`] looks: once for each kind of key, so that each has a copy of the map's code
+/// that compares nothing else. If `own` is given, only an entity counts whose own key it is.
+pub(super) trait LookUp<K> {
     type Found;
 
-    fn number(&self, key: NumberKey) -> Option<Self::Found>;
+    fn number(&self, key: NumberKey, own: Option<&K>) -> Option<Self::Found>;
 
-    fn bytes(&self, key: BytesKey<'_>) -> Option<Self::Found>;
+    fn uuid(&self, key: UuidKey, own: Option<&K>) -> Option<Self::Found>;
+
+    fn text(&self, key: TextKey<'_>, own: Option<&K>) -> Option<Self::Found>;
 }
 
-/// Finds what is under `key`, without its text where that can be avoided. `confirms` says whether what
-/// was found has this key for certain.
+/// Finds what is under `key`, without its text where that can be avoided.
 #[inline]
-pub(super) fn look_up<T: CacheEntity, L: LookUp>(
+pub(super) fn look_up<T: CacheEntity, L: LookUp<T::Key>>(
     map: &L,
     key: CacheKey<'_, T>,
-    confirms: impl FnOnce(&L::Found) -> bool,
 ) -> Option<L::Found> {
     let tag = Tag::of::<T>(key.namespace_tag());
-    if let Some(number) = as_number(key.id()) {
-        return map.number(NumberKey { tag, number });
+    let id = key.id();
+    if let Some(number) = as_number(id) {
+        return map.number(NumberKey { tag, number }, None);
     }
-    if let Some(text) = as_text(key.id()) {
-        let bytes = text.as_bytes();
-        return map.bytes(BytesKey { tag, bytes });
+    if let Some(text) = as_text(id) {
+        return map.text(TextKey { tag, text }, None);
     }
-    // One place for what is found: it is several words, and moving them costs as much as the guess.
-    let mut found = match Guess::of(key.id()) {
-        Some(Guess::Number(number)) => map.number(NumberKey { tag, number }),
-        Some(Guess::Uuid(uuid)) => {
-            let bytes = &compact(uuid);
-            map.bytes(BytesKey { tag, bytes })
-        }
+    let guessed = match Guess::of(id) {
+        Some(Guess::Number(number)) => map.number(NumberKey { tag, number }, Some(id)),
+        Some(Guess::Uuid(uuid)) => map.uuid(UuidKey { tag, uuid }, Some(id)),
         None => None,
     };
-    if !found.as_ref().is_some_and(confirms) {
-        found = by_text::<T, L>(map, tag, key.id());
+    match guessed {
+        Some(found) => Some(found),
+        None => by_text::<T, L>(map, tag, id),
     }
-    found
 }
 
 /// Finds what is under the text of `id`.
-fn by_text<T: CacheEntity, L: LookUp>(map: &L, tag: Tag, id: &T::Key) -> Option<L::Found> {
+#[inline(never)]
+fn by_text<T: CacheEntity, L: LookUp<T::Key>>(map: &L, tag: Tag, id: &T::Key) -> Option<L::Found> {
     let text = KeyText::of_id::<T>(id).ok()?;
     if let Some(number) = number(&text) {
-        return map.number(NumberKey { tag, number });
+        return map.number(NumberKey { tag, number }, None);
     }
-    let uuid = uuid(&text).map(compact);
-    let bytes = uuid.as_ref().map_or(text.as_bytes(), |uuid| uuid);
-    map.bytes(BytesKey { tag, bytes })
+    match uuid(&text).map(u128::from_ne_bytes) {
+        Some(uuid) => map.uuid(UuidKey { tag, uuid }, None),
+        None => {
+            let text = text.as_str();
+            map.text(TextKey { tag, text }, None)
+        }
+    }
 }
 
 impl Id {
@@ -290,6 +314,16 @@ fn compact(uuid: [u8; 16]) -> [u8; 17] {
     let mut bytes = [COMPACT; 17];
     bytes[1..].copy_from_slice(&uuid);
     bytes
+}
+
+/// The uuid that is compact in `bytes`, in the order of memory.
+#[inline]
+fn uuid_in(bytes: &[u8]) -> Option<u128> {
+    let bytes: &[u8; 17] = bytes.try_into().ok()?;
+    let [COMPACT, uuid @ ..] = *bytes else {
+        return None;
+    };
+    Some(u128::from_ne_bytes(uuid))
 }
 
 /// The text of a uuid that is compact.

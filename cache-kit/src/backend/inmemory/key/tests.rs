@@ -48,24 +48,29 @@ impl<K: EntityKey + Serialize + DeserializeOwned + Debug> Held<K> {
     /// What the key finds here.
     fn find(&self, key: &K, namespace: Option<&Namespace>) -> Option<K> {
         let key = CacheKey::<Of<K>>::within(namespace, key);
-        look_up(self, key, |found| found == key.id())
+        look_up(self, key)
     }
 
-    fn get(&self, key: &impl Equivalent<MapKey>) -> Option<K> {
+    fn get(&self, key: &impl Equivalent<MapKey>, own: Option<&K>) -> Option<K> {
         let found = self.0.iter().find(|(held, _)| key.equivalent(held));
-        found.map(|(_, key)| key.clone())
+        let found = found.map(|(_, key)| key.clone());
+        found.filter(|found| own.is_none_or(|own| found == own))
     }
 }
 
-impl<K: EntityKey + Serialize + DeserializeOwned + Debug> LookUp for Held<K> {
+impl<K: EntityKey + Serialize + DeserializeOwned + Debug> LookUp<K> for Held<K> {
     type Found = K;
 
-    fn number(&self, key: NumberKey) -> Option<K> {
-        self.get(&key)
+    fn number(&self, key: NumberKey, own: Option<&K>) -> Option<K> {
+        self.get(&key, own)
     }
 
-    fn bytes(&self, key: BytesKey<'_>) -> Option<K> {
-        self.get(&key)
+    fn uuid(&self, key: UuidKey, own: Option<&K>) -> Option<K> {
+        self.get(&key, own)
+    }
+
+    fn text(&self, key: TextKey<'_>, own: Option<&K>) -> Option<K> {
+        self.get(&key, own)
     }
 }
 
@@ -209,10 +214,18 @@ fn all_forms_of_a_key_hash_alike() {
         number: 7,
     };
     assert_eq!(hasher.hash_one(&number), hasher.hash_one(borrowed));
+    let shown = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let uuid = MapKey::of::<Of<Uuid>>(&format!("item:{shown}"));
+    let borrowed = UuidKey {
+        tag: uuid.tag,
+        uuid: u128::from_ne_bytes(super::uuid(shown).unwrap()),
+    };
+    assert_eq!(hasher.hash_one(&uuid), hasher.hash_one(borrowed));
+    assert!(borrowed.equivalent(&uuid));
     let text = MapKey::of::<Of<String>>("item:7");
-    let borrowed = BytesKey {
+    let borrowed = TextKey {
         tag: text.tag,
-        bytes: b"7",
+        text: "7",
     };
     assert_eq!(hasher.hash_one(&text), hasher.hash_one(borrowed));
 }
