@@ -2,6 +2,8 @@
 
 mod byte_store;
 mod coalesce;
+#[cfg(any(feature = "memcached", feature = "redis"))]
+mod drive;
 mod encoded;
 #[cfg(feature = "memcached")]
 mod memcached;

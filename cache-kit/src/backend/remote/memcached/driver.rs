@@ -15,6 +15,7 @@ use super::answer::parse;
 use super::expected::{After, Expected, unasked};
 use super::link::{Failure, KEPT_BUFFER, Link, Taken};
 use super::socket::{Reading, Writing};
+use crate::backend::remote::drive::drive;
 
 /// How many bytes are read at a time, at least.
 const CHUNK: usize = 16 << 10;
@@ -92,8 +93,10 @@ impl Driver {
 
     /// Runs until the connection ends.
     pub(super) async fn run(mut self) {
-        let end = poll_fn(|cx| self.poll(cx)).await;
-        self.link.end(end);
+        let link = Arc::clone(&self.link);
+        let polled = poll_fn(|cx| self.poll(cx));
+        let end = drive(polled, || link.is_shared()).await;
+        link.end(end);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -272,5 +275,52 @@ impl Watch {
     fn start(&mut self) {
         self.running = true;
         self.timer.as_mut().reset(Instant::now() + self.tick);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        reason = "a test says what it expects by unwrapping"
+    )]
+
+    use std::io::Read;
+    use std::pin::pin;
+    use std::task::Waker;
+
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_several_callers_leave_goes_out_behind_the_others_and_together() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut theirs = theirs.into_std().unwrap();
+        ours.writable().await.unwrap();
+        let (reading, writing) = ours.into_split();
+        let writing = Arc::new(Writing::Unix(writing));
+        let link = Arc::new(Link::new(Arc::clone(&writing)));
+        let reading = Reading::Unix(reading);
+        let driver = Driver::new(Arc::clone(&link), reading, writing, Duration::MAX);
+        let mut driver = pin!(driver.run());
+        let mut poll = || {
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(driver.as_mut().poll(&mut cx).is_pending());
+        };
+        let mut arrived = || {
+            let mut bytes = [0; 64];
+            theirs.read(&mut bytes).unwrap_or(0)
+        };
+
+        // The first one is sent without the driver.
+        let one = link.ask_nothing();
+        assert_eq!(arrived(), "mn\r\n".len());
+        let others = [link.ask_nothing(), link.ask_nothing()];
+        poll();
+        assert_eq!(arrived(), 0);
+        poll();
+        assert_eq!(arrived(), 2 * "mn\r\n".len());
+        drop((one, others));
     }
 }

@@ -236,6 +236,11 @@ impl Link {
         self.ended.load(Ordering::Acquire)
     }
 
+    /// Whether several commands are in flight.
+    pub(super) fn is_shared(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 1
+    }
+
     /// How much is in flight.
     pub(super) fn load(&self) -> usize {
         /// This many bytes take as long to send as one command.

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
 use std::sync::{Arc, OnceLock, Weak};
 use std::task::Poll;
 
@@ -14,6 +13,8 @@ use ::redis::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
+
+use crate::backend::remote::drive::drive;
 
 /// A connection that many callers use. The tasks behind it end with the last clone, whatever is
 /// unanswered by then.
@@ -30,6 +31,14 @@ struct Tasks {
     watch: OnceLock<JoinHandle<()>>,
 }
 
+/// Whether several callers have a connection with these tasks.
+fn is_shared(tasks: &Weak<Tasks>) -> bool {
+    /// The clone that is kept for the next caller, and that of one caller.
+    const OF_ONE_CALLER: usize = 2;
+
+    tasks.strong_count() > OF_ONE_CALLER
+}
+
 impl Connection {
     /// Logs in on an open socket.
     pub(super) async fn login<S>(stream: S, info: &RedisConnectionInfo) -> RedisResult<Self>
@@ -41,9 +50,12 @@ impl Connection {
             .set_connection_timeout(None)
             .set_response_timeout(None);
         let (client, driver) = MultiplexedConnection::new_with_config(info, stream, config).await?;
-        let tasks = Arc::new_cyclic(|tasks| Tasks {
-            driver: tokio::spawn(drive(driver, Weak::clone(tasks))),
-            watch: OnceLock::new(),
+        let tasks = Arc::new_cyclic(|tasks| {
+            let tasks = Weak::clone(tasks);
+            Tasks {
+                driver: tokio::spawn(drive(driver, move || is_shared(&tasks))),
+                watch: OnceLock::new(),
+            }
         });
         Ok(Self { client, tasks })
     }
@@ -64,27 +76,6 @@ impl Connection {
             })
         });
     }
-}
-
-/// Runs the `driver` of a connection. While several callers have the connection, it is polled behind
-/// everything else that is ready: then what they send goes out together, as a rule in one write, and their
-/// answers are read together. A worker of the runtime would continue it right behind the first of them,
-/// and each command would be a write of its own, here and at the server.
-async fn drive(driver: impl Future<Output = ()>, tasks: Weak<Tasks>) {
-    /// The one that is kept for the next caller, and that of one caller.
-    const OF_ONE_CALLER: usize = 2;
-
-    let mut driver = pin!(driver);
-    let mut went_behind = false;
-    poll_fn(|cx| {
-        went_behind = !went_behind && tasks.strong_count() > OF_ONE_CALLER;
-        if went_behind {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        driver.as_mut().poll(cx)
-    })
-    .await;
 }
 
 impl Drop for Tasks {
@@ -164,7 +155,7 @@ mod tests {
         reason = "a test says what it expects by unwrapping"
     )]
 
-    use std::pin::Pin;
+    use std::pin::{Pin, pin};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Waker};
 
@@ -268,9 +259,10 @@ mod tests {
         let polled = AtomicUsize::new(0);
         let driver = poll_fn(|_| {
             polled.fetch_add(1, Ordering::Relaxed);
-            Poll::Pending
+            Poll::<()>::Pending
         });
-        let mut driven = pin!(drive(driver, Arc::downgrade(&tasks)));
+        let known = Arc::downgrade(&tasks);
+        let mut driven = pin!(drive(driver, || is_shared(&known)));
         for _ in 0..polls {
             let mut cx = Context::from_waker(Waker::noop());
             assert!(driven.as_mut().poll(&mut cx).is_pending());
