@@ -9,7 +9,6 @@
     reason = "a benchmark that cannot run says why"
 )]
 
-use std::alloc::System;
 use std::sync::Arc;
 
 use cache_kit::backend::{CacheBackend, Engine, InMemoryBackend, LeaseRequest, Leased};
@@ -20,10 +19,6 @@ use cache_kit::entry::Entry;
 use cache_kit::{CacheEntity, CacheKey};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-#[global_allocator]
-static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// As many as the maps have room for.
 const ENTRIES: u64 = 100_000;
@@ -51,11 +46,10 @@ fn uuid(id: u64) -> String {
 
 /// Bytes for each entry of what `fill` returns.
 fn bytes<M>(fill: impl FnOnce() -> M) -> u64 {
-    let region = Region::new(COUNTING);
-    let map = fill();
-    let change = region.change();
+    let mut map = None;
+    let counted = allocation_counter::measure(|| map = Some(fill()));
     drop(map);
-    (change.bytes_allocated - change.bytes_deallocated) as u64 / ENTRIES
+    counted.bytes_current as u64 / ENTRIES
 }
 
 fn ours<K>(engine: Engine, key: impl Fn(u64) -> K) -> u64
