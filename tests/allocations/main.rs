@@ -75,12 +75,10 @@ fn at_once<O>(call: impl Future<Output = cache_kit::Result<O>>) -> O {
 }
 
 /// What `calls` allocates and frees on this thread. The test harness has a thread of its own.
-fn allocations(calls: impl FnOnce()) -> (u64, u64) {
+fn allocations(calls: impl FnOnce()) -> (i64, i64) {
     let counted = allocation_counter::measure(calls);
-    let freed = counted
-        .count_total
-        .wrapping_sub_signed(counted.count_current);
-    (counted.count_total, freed)
+    let allocated = counted.count_total as i64;
+    (allocated, allocated - counted.count_current)
 }
 
 fn memory(engine: Engine) -> InMemoryBackend {
@@ -91,7 +89,7 @@ fn memory(engine: Engine) -> InMemoryBackend {
 }
 
 /// What 576 hits of `backend` allocate, and free or move.
-fn of_hits(backend: impl CacheBackend) -> (u64, u64) {
+fn of_hits(backend: impl CacheBackend) -> (i64, i64) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
