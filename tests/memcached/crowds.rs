@@ -5,14 +5,14 @@ use std::time::Duration;
 use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::MemcachedBackend;
 use cache_kit::observability::StoreResult;
-use cache_kit::{CacheService, InMemoryRepository, Outcome, SharedFeeder};
+use cache_kit::{CacheExpander, CacheService, InMemoryRepository, Outcome, SharedFeeder};
 use cache_kit_tests::servers::{MemcachedServer, Proxy};
 use cache_kit_tests::{Gated, Row};
 use tokio::sync::{mpsc, watch};
 
 use super::far::Far;
 use super::items::{Note, notes};
-use super::{PATIENCE, Service, call, config, is_hit, service};
+use super::{PATIENCE, Service, call, config, is_hit};
 
 /// Four times the default deadline; distances are four times as long, too.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -20,6 +20,17 @@ const DEADLINE: Duration = Duration::from_secs(2);
 fn service_at(url: &str) -> Service {
     let config = config(url).set(|encoded| encoded.with_operation_deadline(DEADLINE));
     CacheService::new(MemcachedBackend::new(config).unwrap())
+}
+
+/// A service that waits for a connection, and for an answer, as long as a test does: a machine that is busy
+/// is no reason to open another one.
+fn patient(url: &str) -> Service {
+    let config = config(url)
+        .with_connect_deadline(PATIENCE)
+        .set(|encoded| encoded.with_operation_deadline(PATIENCE));
+    CacheExpander::new(MemcachedBackend::new(config).unwrap())
+        .with_lease_wait(PATIENCE)
+        .into()
 }
 
 async fn read_all(
@@ -131,7 +142,7 @@ async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline(
 async fn thousands_of_callers_share_a_few_connections() {
     let server = MemcachedServer::start();
     let wire = Proxy::in_front_of_memcached(server.addr());
-    let service = service(&server.url_through(&wire));
+    let service = patient(&server.url_through(&wire));
     let mut callers = tokio::task::JoinSet::new();
     let database = Gated::open();
     for n in 0..3_000 {
@@ -167,7 +178,7 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
     const RUNTIMES: usize = 24;
     let server = MemcachedServer::start();
     let wire = Proxy::in_front_of_memcached(server.addr());
-    let service = service(&server.url_through(&wire));
+    let service = patient(&server.url_through(&wire));
     let (done, mut finished) = mpsc::unbounded_channel();
     let (release, released) = watch::channel(());
     let workers: Vec<_> = (0..RUNTIMES)
