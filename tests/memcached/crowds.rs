@@ -22,12 +22,14 @@ fn service_at(url: &str) -> Service {
     CacheService::new(MemcachedBackend::new(config).unwrap())
 }
 
-/// A service that waits for a connection, and for an answer, as long as a test does: a machine that is busy
-/// is no reason to open another one.
+/// A service that waits for a connection, and for an answer, as long as a test does, and whose leases last as
+/// long: a machine that is busy is no reason to open another connection, or to store nothing.
 fn patient(url: &str) -> Service {
-    let config = config(url)
-        .with_connect_deadline(PATIENCE)
-        .set(|encoded| encoded.with_operation_deadline(PATIENCE));
+    let config = config(url).with_connect_deadline(PATIENCE).set(|encoded| {
+        encoded
+            .with_operation_deadline(PATIENCE)
+            .with_lease_lifetime(PATIENCE)
+    });
     CacheExpander::new(MemcachedBackend::new(config).unwrap())
         .with_lease_wait(PATIENCE)
         .into()
@@ -139,13 +141,13 @@ async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline(
 }
 
 #[tokio::test]
-async fn thousands_of_callers_share_a_few_connections() {
+async fn a_thousand_callers_share_a_few_connections() {
     let server = MemcachedServer::start();
     let wire = Proxy::in_front_of_memcached(server.addr());
     let service = patient(&server.url_through(&wire));
     let mut callers = tokio::task::JoinSet::new();
     let database = Gated::open();
-    for n in 0..3_000 {
+    for n in 0..1_000 {
         let (service, database) = (service.clone(), database.clone());
         let id = n.to_string();
         database.set(&id, 1);
@@ -200,14 +202,13 @@ fn every_runtime_has_one_connection_and_it_ends_with_its_runtime() {
         })
         .collect();
     drop(done);
-    // Fewer if one of them panics: then there is no sender left.
-    let all_done = (0..RUNTIMES).all(|_| finished.blocking_recv().is_some());
+    // A worker that panics sends nothing, and its `join` below reports it.
+    while finished.blocking_recv().is_some() {}
     let (accepted, open) = (wire.accepted(), wire.connections());
     drop(release);
     for worker in workers {
         worker.join().unwrap();
     }
-    assert!(all_done);
     assert_eq!((accepted, open), (RUNTIMES, RUNTIMES));
     // The service is still there, and its connections are gone.
     cache_kit_tests::servers::eventually("the sockets are closed", PATIENCE, || {

@@ -32,7 +32,7 @@ pub(super) enum Begun<K> {
     /// Answered from the cache.
     Hit(Age),
     Refused(Error),
-    /// The key, if the feeder does not lend it, and how the call goes on.
+    /// The key, if it was taken from the feeder, and how the call goes on.
     Asks(Option<K>, Opening),
 }
 

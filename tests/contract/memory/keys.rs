@@ -129,6 +129,8 @@ async fn every_key_finds_its_own_entity() {
     each_its_own(&uuids.map(uuid::Uuid::from_u128).map(Uuid)).await;
     each_its_own(&uuids.map(uuid::Uuid::from_u128).map(Simple)).await;
     each_its_own(&uuids.map(uuid::Uuid::from_u128).map(Turned)).await;
+    // A text stays one, whatever it looks like.
+    each_its_own(&uuids.map(|uuid| uuid::Uuid::from_u128(uuid).to_string())).await;
 }
 
 #[tokio::test]

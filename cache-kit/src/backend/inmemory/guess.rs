@@ -8,7 +8,7 @@ use std::mem::{needs_drop, size_of};
 
 pub(super) enum Guess {
     Number(u64),
-    /// In the order of memory.
+    /// Its bytes, as they lie in memory, as one number.
     Uuid(u128),
 }
 

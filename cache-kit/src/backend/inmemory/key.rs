@@ -211,7 +211,7 @@ pub(super) trait LookUp<K> {
 
     fn uuid(&self, key: UuidKey, own: Option<&K>) -> Option<Self::Found>;
 
-    fn text(&self, key: TextKey<'_>, own: Option<&K>) -> Option<Self::Found>;
+    fn text(&self, key: TextKey<'_>) -> Option<Self::Found>;
 }
 
 /// Finds what is under `key`, without its text where that can be avoided.
@@ -226,7 +226,7 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp<T::Key>>(
         return map.number(NumberKey { tag, number }, None);
     }
     if let Some(text) = as_text(id) {
-        return map.text(TextKey { tag, text }, None);
+        return map.text(TextKey { tag, text });
     }
     let guessed = match Guess::of(id) {
         Some(Guess::Number(number)) => map.number(NumberKey { tag, number }, Some(id)),
@@ -239,7 +239,7 @@ pub(super) fn look_up<T: CacheEntity, L: LookUp<T::Key>>(
     }
 }
 
-/// Finds what is under the text of `id`.
+/// Finds what is under the text of `id`. Not inlined: a hit by a guess need not have it in its frame.
 #[inline(never)]
 fn by_text<T: CacheEntity, L: LookUp<T::Key>>(map: &L, tag: Tag, id: &T::Key) -> Option<L::Found> {
     let text = KeyText::of_id::<T>(id).ok()?;
@@ -250,7 +250,7 @@ fn by_text<T: CacheEntity, L: LookUp<T::Key>>(map: &L, tag: Tag, id: &T::Key) ->
         Some(uuid) => map.uuid(UuidKey { tag, uuid }, None),
         None => {
             let text = text.as_str();
-            map.text(TextKey { tag, text }, None)
+            map.text(TextKey { tag, text })
         }
     }
 }
@@ -309,14 +309,13 @@ fn hyphenated(uuid: [u8; 16]) -> ArrayString<36> {
 const COMPACT: u8 = 0xff;
 
 /// A uuid in place of its text, as which it is never mistaken.
-#[inline]
 fn compact(uuid: [u8; 16]) -> [u8; 17] {
     let mut bytes = [COMPACT; 17];
     bytes[1..].copy_from_slice(&uuid);
     bytes
 }
 
-/// The uuid that is compact in `bytes`, in the order of memory.
+/// The uuid that is compact in `bytes`: its bytes, as they lie in memory, as one number.
 #[inline]
 fn uuid_in(bytes: &[u8]) -> Option<u128> {
     let bytes: &[u8; 17] = bytes.try_into().ok()?;

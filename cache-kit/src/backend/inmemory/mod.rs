@@ -321,8 +321,8 @@ impl<T: CacheEntity> LookUp<T::Key> for Fresh<'_, T> {
     }
 
     #[inline]
-    fn text(&self, key: TextKey<'_>, own: Option<&T::Key>) -> Option<Entry<T>> {
-        self.find(&key, own)
+    fn text(&self, key: TextKey<'_>) -> Option<Entry<T>> {
+        self.find(&key, None)
     }
 }
 
