@@ -82,7 +82,8 @@ pub(crate) enum Opened<T> {
 }
 
 impl<B: CacheBackend> CacheExpander<B> {
-    /// Does what needs no awaiting, which is all of a hit in memory.
+    /// Does what needs no awaiting, which is all of a hit in memory. It does not know the repository: a hit
+    /// that had it at hand would read it, together with `self`, and wait for both.
     #[inline(always)]
     pub(super) fn begin<T, F>(
         &self,
