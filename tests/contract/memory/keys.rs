@@ -3,6 +3,7 @@
 
 use std::fmt::{self, Display};
 use std::hash::{Hash, Hasher};
+use std::time::Duration;
 
 use cache_kit::backend::Invalidated;
 use cache_kit::entity::EntityKey;
@@ -14,14 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use super::engines;
 
-/// The row of a key: its `Debug` text.
+/// The row of a key: its `Debug` text. That there is none is remembered if `ABSENCES`.
 #[derive(Clone, Serialize, Deserialize)]
-struct Item<K> {
+struct Item<K, const ABSENCES: bool = false> {
     id: K,
     name: String,
 }
 
-impl<K: Key> CacheEntity for Item<K> {
+impl<K: Key, const ABSENCES: bool> CacheEntity for Item<K, ABSENCES> {
     type Key = K;
 
     fn cache_key(&self) -> K {
@@ -31,6 +32,10 @@ impl<K: Key> CacheEntity for Item<K> {
     fn cache_prefix() -> &'static str {
         "item"
     }
+
+    fn cache_negative_ttl() -> Option<Duration> {
+        ABSENCES.then_some(Duration::from_secs(3_600))
+    }
 }
 
 trait Key: EntityKey + Serialize + DeserializeOwned + fmt::Debug {}
@@ -39,8 +44,8 @@ impl<K: EntityKey + Serialize + DeserializeOwned + fmt::Debug> Key for K {}
 
 struct Rows;
 
-impl<K: Key> DataRepository<Item<K>> for Rows {
-    async fn fetch_by_id(&self, id: &K) -> Result<Option<Item<K>>> {
+impl<K: Key, const ABSENCES: bool> DataRepository<Item<K, ABSENCES>> for Rows {
+    async fn fetch_by_id(&self, id: &K) -> Result<Option<Item<K, ABSENCES>>> {
         let name = format!("{id:?}");
         Ok((!name.contains("13")).then(|| Item {
             id: id.clone(),
@@ -51,11 +56,16 @@ impl<K: Key> DataRepository<Item<K>> for Rows {
 
 /// Asks for all of `keys`, drops one in every way, and asks again.
 async fn each_its_own<K: Key>(keys: &[K]) {
+    each_its_own_where::<K, false>(keys).await;
+    each_its_own_where::<K, true>(keys).await;
+}
+
+async fn each_its_own_where<K: Key, const ABSENCES: bool>(keys: &[K]) {
     for engine in engines() {
         let expander = CacheExpander::new(engine.build());
         let cache = CacheService::from(expander.with_namespace("blue").unwrap());
         let ask = async |key: &K| {
-            let mut feeder = SharedFeeder::<Item<K>>::new(key.clone());
+            let mut feeder = SharedFeeder::<Item<K, ABSENCES>>::new(key.clone());
             let call = cache.execute(&mut feeder, &Rows, CacheStrategy::Refresh);
             let hit = call.await.unwrap().is_hit();
             let name = feeder.entity.map(|item| item.name.clone());
@@ -68,12 +78,12 @@ async fn each_its_own<K: Key>(keys: &[K]) {
         }
         for key in keys {
             let text = format!("blue:item:{key}");
-            let absent = format!("{key:?}").contains("13");
-            assert_eq!(ask(key).await, !absent, "{key:?}");
-            let done = cache.invalidate::<Item<K>>(key).await.unwrap();
+            let kept = ABSENCES || !format!("{key:?}").contains("13");
+            assert_eq!(ask(key).await, kept, "{key:?}");
+            let done = cache.invalidate::<Item<K, ABSENCES>>(key).await.unwrap();
             assert_eq!(done, Invalidated::Done);
             assert!(!ask(key).await, "{key:?} after its invalidation");
-            assert_eq!(ask(key).await, !absent, "{key:?} stored again");
+            assert_eq!(ask(key).await, kept, "{key:?} stored again");
             cache.invalidate_text(&text).await.unwrap();
             assert!(!ask(key).await, "{key:?} after one of {text}");
         }
