@@ -213,6 +213,7 @@ async fn without_a_quorum_the_repository_answers() {
     for node in &cluster.primaries()[1..] {
         node.kill();
     }
+    cluster.notice_failures();
     cache_kit_tests::servers::eventually("the cluster is down", LIMIT, || {
         let info = cluster.primaries()[0].command(&["CLUSTER", "INFO"]);
         info.text().unwrap().contains("cluster_state:fail")

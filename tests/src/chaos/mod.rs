@@ -175,6 +175,7 @@ pub fn run(plan: Plan) -> Result<Report> {
         }
         Store::Cluster => {
             let cluster = RedisCluster::with(3, 0, &RedisServer::options());
+            cluster.notice_failures();
             let url = cluster.url();
             let services = (0..PROCESSES).map(|_| {
                 let config = RedisConfig::from_url(&url)?;

@@ -14,6 +14,13 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A failover that takes longer was lost.
 const PROMOTION: Duration = Duration::from_secs(6);
 
+/// After how many milliseconds without an answer a node is taken for dead, while the cluster forms and
+/// fails over: it gossips as fast as that.
+const QUICK: &str = "1000";
+
+/// The same at any other time, since a busy machine may stand still for a second.
+const PATIENT: &str = "15000";
+
 const SLOTS: u16 = 16_384;
 
 /// Several [`RedisServer`]s as one cluster, without persistence. Ends like each of them.
@@ -94,6 +101,18 @@ impl RedisCluster {
             self.nodes.iter().all(|node| known(node) == replicas)
         });
         self.wait_until_whole();
+        self.set_timeout(PATIENT);
+    }
+
+    /// From now on, a node that does not answer is soon taken for dead.
+    pub fn notice_failures(&self) {
+        self.set_timeout(QUICK);
+    }
+
+    fn set_timeout(&self, millis: &str) {
+        for node in self.nodes.iter().filter(|node| node.is_up()) {
+            must(node, &["CONFIG", "SET", "cluster-node-timeout", millis]);
+        }
     }
 
     /// Waits until every running node says that the cluster is in order, and every replica has its
@@ -173,12 +192,14 @@ impl RedisCluster {
         &self.nodes[self.primaries + primary]
     }
 
-    /// Makes a replica the primary, without losing anything.
+    /// Makes a replica the primary, without losing anything. From then on,
+    /// [failures are noticed](Self::notice_failures).
     ///
     /// # Panics
     ///
     /// When that takes longer than 30 seconds.
     pub fn fail_over_to(&self, replica: &RedisServer) {
+        self.notice_failures();
         let start = std::time::Instant::now();
         while !is_primary(replica) {
             assert!(start.elapsed() < LIMIT, "{}", replica.process().tail());
@@ -188,12 +209,13 @@ impl RedisCluster {
         }
     }
 
-    /// Waits until `node` has become a primary.
+    /// [Notices failures](Self::notice_failures), and waits until `node` has become a primary.
     ///
     /// # Panics
     ///
     /// When that takes longer than 30 seconds.
     pub fn wait_until_promoted(&self, node: &RedisServer) {
+        self.notice_failures();
         let promoted = within(LIMIT, || is_primary(node));
         assert!(
             promoted,
@@ -291,7 +313,7 @@ fn node(options: RedisOptions) -> (RedisServer, u16) {
     let port = bus.to_string();
     #[rustfmt::skip]
     let server = options.args([
-        "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-port", &port,
+        "--cluster-enabled", "yes", "--cluster-node-timeout", QUICK, "--cluster-port", &port,
         "--cluster-config-file", "nodes.conf", "--cluster-require-full-coverage", "no",
         // A replica of an empty primary is promoted, however long ago it heard of it.
         "--cluster-replica-validity-factor", "0",
