@@ -23,7 +23,7 @@ use cache_kit::backend::{
 use cache_kit::testing::FaultyBackend;
 use cache_kit::testing::conformance::{Harness, Specimen};
 use cache_kit_tests::servers::{
-    Authority, MemcachedServer, NewerRedis, RedisCluster, RedisServer, Server, Watched,
+    Authority, MemcachedServer, NewerRedis, PATIENCE, RedisCluster, RedisServer, Server, Watched,
 };
 use tiered::Tiered;
 
@@ -107,8 +107,7 @@ fn short_leases(config: EncodedConfig) -> EncodedConfig {
     config
         .with_lease_lifetime(LEASE)
         .with_max_value_bytes(LARGEST_REMOTE)
-        // A busy machine must not look like a broken server.
-        .with_operation_deadline(Duration::from_secs(30))
+        .with_operation_deadline(PATIENCE)
 }
 
 /// The example of a custom store.
@@ -133,7 +132,9 @@ trait FromUrl: CacheBackend {
 impl FromUrl for RedisBackend {
     fn from_url(url: &str, largest: usize) -> Self {
         let config = RedisConfig::from_url(url).unwrap();
-        let config = config.set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
+        let config = config
+            .with_connect_deadline(PATIENCE)
+            .set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
         Self::new(config).unwrap()
     }
 }
@@ -141,7 +142,9 @@ impl FromUrl for RedisBackend {
 impl FromUrl for MemcachedBackend {
     fn from_url(url: &str, largest: usize) -> Self {
         let config = MemcachedConfig::from_url(url).unwrap();
-        let config = config.set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
+        let config = config
+            .with_connect_deadline(PATIENCE)
+            .set(|encoded| short_leases(encoded).with_max_value_bytes(largest));
         Self::new(config).unwrap()
     }
 }
@@ -151,8 +154,10 @@ impl FromUrl for AnyBackend {
     fn from_url(url: &str, largest: usize) -> Self {
         let mark = if url.contains('?') { '&' } else { '?' };
         let millis = LEASE.as_millis();
+        let seconds = PATIENCE.as_secs();
         let url = format!(
-            "{url}{mark}lease_lifetime={millis}ms&max_value_bytes={largest}&operation_deadline=30s"
+            "{url}{mark}lease_lifetime={millis}ms&max_value_bytes={largest}\
+             &operation_deadline={seconds}s&connect_deadline={seconds}s"
         );
         Self::from_url(&url).unwrap()
     }

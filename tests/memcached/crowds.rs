@@ -6,7 +6,7 @@ use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::MemcachedBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheExpander, CacheService, InMemoryRepository, Outcome, SharedFeeder};
-use cache_kit_tests::servers::{MemcachedServer, Proxy};
+use cache_kit_tests::servers::{MemcachedServer, Proxy, Server};
 use cache_kit_tests::{Gated, Row};
 use tokio::sync::{mpsc, watch};
 
@@ -25,12 +25,9 @@ fn service_at(url: &str) -> Service {
 /// A service that waits for a connection, and for an answer, as long as a test does, and whose leases last as
 /// long: a machine that is busy is no reason to open another connection, or to store nothing.
 fn patient(url: &str) -> Service {
-    let config = config(url).with_connect_deadline(PATIENCE).set(|encoded| {
-        encoded
-            .with_operation_deadline(PATIENCE)
-            .with_lease_lifetime(PATIENCE)
-    });
-    CacheExpander::new(MemcachedBackend::new(config).unwrap())
+    let backend =
+        MemcachedServer::patient_backend(url, |encoded| encoded.with_lease_lifetime(PATIENCE));
+    CacheExpander::new(backend.unwrap())
         .with_lease_wait(PATIENCE)
         .into()
 }

@@ -66,9 +66,7 @@ fn scene<S: Server>(database: Gated) -> (S, Gated) {
 
 /// A service that waits this long for the lease of another process.
 fn waiting<S: Server>(server: &S, wait: Duration) -> CacheService<S::Backend> {
-    let backend = S::backend(&server.url(), |encoded| {
-        encoded.with_operation_deadline(PATIENCE)
-    });
+    let backend = S::patient_backend(&server.url(), |encoded| encoded);
     CacheExpander::new(backend.unwrap())
         .with_lease_wait(wait)
         .into()

@@ -7,7 +7,7 @@ use cache_kit::backend::MissReason;
 use cache_kit::observability::{CacheEvent, CacheMetrics, StoreResult};
 use cache_kit::{CacheEntity, CacheExpander, CacheService, SharedFeeder, Source, repository};
 use cache_kit_tests::Gated;
-use cache_kit_tests::calls::{PATIENCE, call, is_hit, scene, service};
+use cache_kit_tests::calls::{call, is_hit, scene, service};
 use cache_kit_tests::servers::Server;
 
 /// Puts `value` under `row:k`; it must be a miss for Fresh, and Refresh must replace it.
@@ -80,9 +80,7 @@ impl CacheMetrics for Discards {
 impl Discards {
     /// A service whose discards are recorded here.
     pub(super) fn of<S: Server>(&self, server: &S) -> CacheService<S::Backend> {
-        let backend = S::backend(&server.url(), |encoded| {
-            encoded.with_operation_deadline(PATIENCE)
-        });
+        let backend = S::patient_backend(&server.url(), |encoded| encoded);
         CacheExpander::new(backend.unwrap())
             .with_metrics(Box::new(self.clone()))
             .into()

@@ -118,9 +118,7 @@ impl CacheMetrics for Counts {
 pub async fn listeners_count_hits_and_misses_of_a_cold_cache<S: Server>() {
     let server = S::start();
     let counts = Counts::default();
-    let backend = S::backend(&server.url(), |encoded| {
-        encoded.with_operation_deadline(PATIENCE)
-    });
+    let backend = S::patient_backend(&server.url(), |encoded| encoded);
     let service: CacheService<S::Backend> = CacheExpander::new(backend.unwrap())
         .with_metrics(Box::new(counts.clone()))
         .into();
@@ -252,9 +250,7 @@ pub async fn a_thousand_tasks_on_a_key_of_a_cold_cache_make_one_load<S: Server>(
 pub async fn callers_of_a_cold_cache_join_a_load_that_is_running<S: Server>() {
     let server = S::start();
     let proxy = server.proxy();
-    let backend = S::backend(&server.url_through(&proxy), |encoded| {
-        encoded.with_operation_deadline(PATIENCE)
-    });
+    let backend = S::patient_backend(&server.url_through(&proxy), |encoded| encoded);
     let service: CacheService<S::Backend> = CacheExpander::new(backend.unwrap())
         .with_lease_wait(Duration::ZERO)
         .into();

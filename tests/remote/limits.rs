@@ -9,7 +9,7 @@ use cache_kit::{
     CacheEntity, CacheService, CacheStrategy, Error, Outcome, Result, SharedFeeder, Source,
     repository,
 };
-use cache_kit_tests::calls::{PATIENCE, call, scene, service};
+use cache_kit_tests::calls::{call, scene, service};
 use cache_kit_tests::servers::Server;
 use serde::{Deserialize, Serialize};
 
@@ -94,11 +94,7 @@ pub async fn a_stored_entity_that_has_become_unfit_is_a_miss_that_is_overwritten
 
 /// A service that keeps no entry of this test.
 fn small<S: Server>(server: &S) -> CacheService<S::Backend> {
-    let backend = S::backend(&server.url(), |encoded| {
-        encoded
-            .with_max_value_bytes(64)
-            .with_operation_deadline(PATIENCE)
-    });
+    let backend = S::patient_backend(&server.url(), |encoded| encoded.with_max_value_bytes(64));
     CacheService::new(backend.unwrap())
 }
 

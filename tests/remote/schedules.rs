@@ -1,6 +1,6 @@
 //! Random schedules of two processes, and a race for one load.
 
-use cache_kit_tests::calls::{PATIENCE, service};
+use cache_kit_tests::calls::service;
 use cache_kit_tests::race::one_load_each;
 use cache_kit_tests::schedules::{count, one_in, play, play_owned};
 use cache_kit_tests::servers::Server;
@@ -14,7 +14,7 @@ pub async fn two_processes_in_any_order<S: Server>() {
 pub async fn owned_repositories_in_two_processes<S: Server>() {
     let servers: Vec<_> = (0..S::SERVERS).map(|_| S::start()).collect();
     let url = S::url_of(&servers);
-    let process = || S::backend(&url, |encoded| encoded.with_operation_deadline(PATIENCE)).unwrap();
+    let process = || S::patient_backend(&url, |encoded| encoded).unwrap();
     play_owned([process(), process()], 0..count()).await;
 }
 

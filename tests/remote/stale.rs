@@ -8,7 +8,7 @@ use cache_kit::testing::ManualClock;
 use cache_kit::{
     CacheExpander, CacheService, CacheStrategy, CachedRepository, FreshnessPolicy, Source,
 };
-use cache_kit_tests::calls::{PATIENCE, call, spawn};
+use cache_kit_tests::calls::{call, spawn};
 use cache_kit_tests::servers::Server;
 use cache_kit_tests::{Gated, Row};
 use tokio::task::JoinSet;
@@ -22,7 +22,7 @@ fn process<S: Server>(
     time: &ManualClock,
     database: &Gated,
 ) -> (CacheService<S::Backend>, CachedRepository<Row, S::Backend>) {
-    let backend = S::backend(url, |encoded| encoded.with_operation_deadline(PATIENCE));
+    let backend = S::patient_backend(url, |encoded| encoded);
     let policy = FreshnessPolicy::default().with_stale_while_revalidate(TTL);
     let expander = CacheExpander::new(backend.unwrap())
         .with_clock(time.clock())

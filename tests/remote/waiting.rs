@@ -107,10 +107,8 @@ pub async fn a_black_hole_is_noticed_by_callers_with_less_patience_than_the_dead
 pub async fn a_storm_of_dropped_calls_does_not_open_the_breaker<S: Server>() {
     let (server, database) = scene::<S>();
     let proxy = server.proxy();
-    let backend = S::backend(&server.url_through(&proxy), |encoded| {
-        encoded
-            .with_operation_deadline(PATIENCE)
-            .with_breaker_failures(1)
+    let backend = S::patient_backend(&server.url_through(&proxy), |encoded| {
+        encoded.with_breaker_failures(1)
     });
     let service = CacheService::new(backend.unwrap());
     call(&service, &database, "k", Refresh).await.unwrap();

@@ -5,7 +5,7 @@
     reason = "test support: what must not fail ends the test"
 )]
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cache_kit::CacheStrategy::{self, Bypass, Fresh, Invalidate, Refresh};
 use cache_kit::backend::CacheBackend;
@@ -15,8 +15,7 @@ use tokio::task::JoinHandle;
 use crate::servers::Server;
 use crate::{Gated, Row};
 
-/// Long enough for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub use crate::servers::PATIENCE;
 
 /// The outcome of a call, and the version of the row that it returned.
 pub type Answer = Result<(Outcome, Option<u64>)>;
@@ -28,7 +27,7 @@ pub type Answer = Result<(Outcome, Option<u64>)>;
 ///
 /// When the URL is wrong.
 pub fn service<S: Server>(url: &str) -> CacheService<S::Backend> {
-    let backend = S::backend(url, |encoded| encoded.with_operation_deadline(PATIENCE));
+    let backend = S::patient_backend(url, |encoded| encoded);
     CacheExpander::new(backend.unwrap())
         .with_lease_wait(PATIENCE)
         .into()

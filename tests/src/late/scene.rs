@@ -17,7 +17,6 @@ use super::{
     BY_ITSELF, Before, Case, Ending, Invalidation, Moment, Seen, fresh_ids, judge, key_of, read,
     spawn,
 };
-use crate::calls::PATIENCE;
 use crate::servers::{Command, Proxy, Server, Trap, Trick};
 use crate::{Gated, Ghost};
 
@@ -35,7 +34,7 @@ pub struct Scene<'s, S: Server> {
 }
 
 fn process<S: Server>(url: &str, time: &ManualClock) -> CacheService<S::Backend> {
-    let backend = S::backend(url, |encoded| encoded.with_operation_deadline(PATIENCE));
+    let backend = S::patient_backend(url, |encoded| encoded);
     CacheExpander::new(backend.unwrap())
         // Short, so that it does not wait long for the placeholders of late commands.
         .with_lease_wait(Duration::from_millis(5))

@@ -52,4 +52,4 @@ pub use resp::{Command, Malformed, Reply};
 pub use sentinel::{Sentinel, Watched, WatchedOptions};
 pub use server::{Commands, Kind, Server};
 pub(crate) use wait::within;
-pub use wait::{eventually, eventually_async};
+pub use wait::{PATIENCE, eventually, eventually_async};

@@ -1,6 +1,8 @@
 //! Older and newer releases of Redis and its relatives, played by a proxy in front of the installed
 //! Redis 7.
 
+use std::time::Duration;
+
 use cache_kit::backend::{EncodedConfig, Health, RedisBackend};
 use cache_kit::{CacheService, Result};
 
@@ -164,11 +166,12 @@ impl Server for NewerRedis {
         self.server.delete(key);
     }
 
-    fn backend(
+    fn backend_with(
         url: &str,
+        connect: Option<Duration>,
         change: impl FnOnce(EncodedConfig) -> EncodedConfig,
     ) -> Result<RedisBackend> {
-        <RedisServer as Server>::backend(url, change)
+        <RedisServer as Server>::backend_with(url, connect, change)
     }
 
     fn health(service: &CacheService<RedisBackend>) -> Health {

@@ -1,6 +1,7 @@
 //! What the servers of both stores have in common, for the tests that both run.
 
 use std::fmt;
+use std::time::Duration;
 
 use cache_kit::backend::{
     AnyBackend, CacheBackend, EncodedConfig, HEAD_PREFIXES, Health, MemcachedBackend,
@@ -8,7 +9,7 @@ use cache_kit::backend::{
 };
 use cache_kit::{CacheService, Result};
 
-use super::{Command, MemcachedServer, Proxy, RedisServer};
+use super::{Command, MemcachedServer, PATIENCE, Proxy, RedisServer};
 
 /// A server of a remote store, and the backend over it.
 pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
@@ -66,15 +67,44 @@ pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
     /// Removes `key`.
     fn delete(&self, key: &str);
 
-    /// A backend at `url`, with the settings that `change` makes of the defaults.
+    /// A backend at `url`, with the settings that `change` makes of the defaults, and `connect` as the
+    /// deadline of connecting, if given.
     ///
     /// # Errors
     ///
     /// As the configuration and the constructor of the backend.
+    fn backend_with(
+        url: &str,
+        connect: Option<Duration>,
+        change: impl FnOnce(EncodedConfig) -> EncodedConfig,
+    ) -> Result<Self::Backend>;
+
+    /// A backend at `url`, with the settings that `change` makes of the defaults.
+    ///
+    /// # Errors
+    ///
+    /// As [`backend_with`](Self::backend_with).
     fn backend(
         url: &str,
         change: impl FnOnce(EncodedConfig) -> EncodedConfig,
-    ) -> Result<Self::Backend>;
+    ) -> Result<Self::Backend> {
+        Self::backend_with(url, None, change)
+    }
+
+    /// [`backend`](Self::backend) that waits for [`PATIENCE`] for commands and connections: a busy
+    /// machine is no broken server.
+    ///
+    /// # Errors
+    ///
+    /// As [`backend_with`](Self::backend_with).
+    fn patient_backend(
+        url: &str,
+        change: impl FnOnce(EncodedConfig) -> EncodedConfig,
+    ) -> Result<Self::Backend> {
+        Self::backend_with(url, Some(PATIENCE), |encoded| {
+            change(encoded.with_operation_deadline(PATIENCE))
+        })
+    }
 
     /// The health of the backend of `service`.
     fn health(service: &CacheService<Self::Backend>) -> Health {
@@ -206,11 +236,16 @@ impl Server for RedisServer {
         assert!(reply.integer().is_some(), "{reply:?}");
     }
 
-    fn backend(
+    fn backend_with(
         url: &str,
+        connect: Option<Duration>,
         change: impl FnOnce(EncodedConfig) -> EncodedConfig,
     ) -> Result<RedisBackend> {
-        RedisBackend::new(RedisConfig::from_url(url)?.set(change))
+        let mut config = RedisConfig::from_url(url)?.set(change);
+        if let Some(connect) = connect {
+            config = config.with_connect_deadline(connect);
+        }
+        RedisBackend::new(config)
     }
 }
 
@@ -315,10 +350,15 @@ impl Server for MemcachedServer {
         self.ask(format!("md {key}\r\nmn\r\n").as_bytes(), "MN");
     }
 
-    fn backend(
+    fn backend_with(
         url: &str,
+        connect: Option<Duration>,
         change: impl FnOnce(EncodedConfig) -> EncodedConfig,
     ) -> Result<MemcachedBackend> {
-        MemcachedBackend::new(MemcachedConfig::from_url(url)?.set(change))
+        let mut config = MemcachedConfig::from_url(url)?.set(change);
+        if let Some(connect) = connect {
+            config = config.with_connect_deadline(connect);
+        }
+        MemcachedBackend::new(config)
     }
 }

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 /// Generous, since only a failing test ever waits this long.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a test waits for what must come: long enough for a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Polls `done` until it returns `true`.
