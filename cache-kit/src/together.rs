@@ -124,24 +124,34 @@ pub(crate) async fn behind_the_others() {
     expect(dead_code, reason = "only remote stores have many commands under way")
 )]
 pub(crate) async fn join<F: Future>(
-    futures: impl ExactSizeIterator<Item = F>,
+    futures: impl Iterator<Item = F>,
     limit: usize,
 ) -> Vec<F::Output> {
-    let mut outputs: Vec<Option<F::Output>> = (0..futures.len()).map(|_| None).collect();
-    let mut waiting = futures;
+    join_up_to(futures, || limit).await
+}
+
+/// [`join`] with a limit that may change meanwhile. At least one runs at a time; each is made when it is
+/// its turn.
+pub(crate) async fn join_up_to<F: Future>(
+    mut futures: impl Iterator<Item = F>,
+    limit: impl Fn() -> usize,
+) -> Vec<F::Output> {
+    let mut outputs = Vec::with_capacity(futures.size_hint().0);
     let mut running = Together::new();
-    for future in waiting.by_ref().take(limit.max(1)) {
-        running.push(future);
-    }
-    while !running.is_empty() {
+    loop {
+        while running.left < limit().max(1)
+            && let Some(next) = futures.next()
+        {
+            running.push(next);
+            outputs.push(None);
+        }
+        if running.is_empty() {
+            return outputs.into_iter().flatten().collect();
+        }
         for (place, output) in running.some().await {
             outputs[place] = Some(output);
-            if let Some(next) = waiting.next() {
-                running.push(next);
-            }
         }
     }
-    outputs.into_iter().flatten().collect()
 }
 
 impl Queue {

@@ -6,19 +6,22 @@ use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::MemcachedBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheExpander, CacheService, InMemoryRepository, Outcome, SharedFeeder};
-use cache_kit_tests::servers::{MemcachedServer, Proxy, Server};
+use cache_kit_tests::servers::{Far, MemcachedServer, Proxy, Server};
 use cache_kit_tests::{Gated, Row};
 use tokio::sync::{mpsc, watch};
 
-use super::far::Far;
 use super::items::{Note, notes};
 use super::{PATIENCE, Service, call, config, is_hit};
 
 /// Four times the default deadline; distances are four times as long, too.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-fn service_at(url: &str) -> Service {
-    let config = config(url).set(|encoded| encoded.with_operation_deadline(DEADLINE));
+fn url(wire: &Far) -> String {
+    format!("memcached://{}", wire.addr())
+}
+
+fn service_at(wire: &Far) -> Service {
+    let config = config(&url(wire)).set(|encoded| encoded.with_operation_deadline(DEADLINE));
     CacheService::new(MemcachedBackend::new(config).unwrap())
 }
 
@@ -71,8 +74,8 @@ fn all_stored(outcomes: &[Outcome]) {
 #[tokio::test]
 async fn one_batch_of_a_thousand_misses_is_stored_by_a_server_that_is_far_away() {
     let server = MemcachedServer::start();
-    let wire = Far::away(&server, Duration::from_millis(40)).await;
-    let service = service_at(&wire.url());
+    let wire = Far::away(server.addr(), Duration::from_millis(40)).await;
+    let service = service_at(&wire);
     let ids = ids("k", 1_000);
     let outcomes = read_all(&service, &rows(&ids), &ids).await;
     assert_eq!(outcomes.len(), 1_000);
@@ -89,8 +92,8 @@ async fn one_batch_of_a_thousand_misses_is_stored_by_a_server_that_is_far_away()
 #[tokio::test]
 async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
     let server = MemcachedServer::start();
-    let wire = Far::away(&server, Duration::from_millis(4)).await;
-    let service = service_at(&wire.url());
+    let wire = Far::away(server.addr(), Duration::from_millis(4)).await;
+    let service = service_at(&wire);
     let database = Gated::open();
     database.set("k", 1);
     call(&service, &database, "k", Refresh).await.unwrap();
@@ -125,10 +128,12 @@ async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
 async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline() {
     let server = MemcachedServer::start();
     // All of it takes longer than the deadline, but what is in flight at a time takes much less.
-    let wire = Far::narrow(&server, 10 << 20).await;
-    let service = service_at(&wire.url());
-    let ids = ids("k", 320);
-    let notes = notes(ids.iter().map(|id| (id.as_str(), 100_000)));
+    let wire = Far::narrow(server.addr(), 10 << 20).await;
+    let config = config(&url(&wire)).with_max_connections(1);
+    let config = config.set(|encoded| encoded.with_operation_deadline(DEADLINE));
+    let service = CacheService::new(MemcachedBackend::new(config).unwrap());
+    let ids = ids("k", 64);
+    let notes = notes(ids.iter().map(|id| (id.as_str(), 500_000)));
     let mut feeders: Vec<_> = ids
         .iter()
         .map(|id| SharedFeeder::<Note>::new(id.clone()))

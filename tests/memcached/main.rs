@@ -15,7 +15,6 @@ mod cancelled;
 mod connecting;
 mod crowds;
 mod failures;
-mod far;
 mod items;
 mod leases;
 mod noticed;

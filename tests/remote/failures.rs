@@ -250,7 +250,12 @@ pub async fn a_failed_invalidation_fences_the_loads_of_this_process<S: Server>()
 /// Also after failures, which it neither waits for nor counts.
 pub async fn a_ping_asks_the_server_now<S: Server>() {
     let server = S::start();
-    let backend = S::backend(&server.url(), |config| config).unwrap();
+    // Four times the default, for a busy machine. One ping below takes all of it.
+    let deadline = Duration::from_secs(2);
+    let backend = S::backend(&server.url(), |encoded| {
+        encoded.with_operation_deadline(deadline)
+    });
+    let backend = backend.unwrap();
     // The backend, what wraps it, and the service over each are asked alike.
     let service = CacheService::new(backend.clone());
     let backend: AnyBackend = backend.into();

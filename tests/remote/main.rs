@@ -16,6 +16,7 @@ mod bytes;
 mod cold;
 mod failures;
 mod fences;
+mod large;
 mod late;
 mod limits;
 mod noticed;
@@ -84,6 +85,11 @@ macro_rules! on {
                 task a_cold_cache_that_refuses_leases_is_looked_up_again,
                 threads a_thousand_tasks_on_a_key_of_a_cold_cache_make_one_load,
                 threads callers_of_a_cold_cache_join_a_load_that_is_running,
+            }
+            stories! { $server large:
+                threads a_batch_is_stored_and_read_and_costs_no_stranger_a_hit,
+                threads a_process_that_has_seen_none_reads_them_soon,
+                threads callers_of_many_do_not_open_the_breaker,
             }
             stories! { $server limits:
                 task an_entity_larger_than_its_type_allows_is_served_and_not_stored,

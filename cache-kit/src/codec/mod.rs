@@ -31,6 +31,7 @@ mod placeholder;
 mod proof;
 mod seal;
 mod shapes;
+mod size;
 mod strict;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The types that a backend has met, and their shapes.
+//! The types that a backend has met, their shapes, and how large their values are.
 
 use std::any::TypeId;
 use std::fmt;
@@ -11,6 +11,7 @@ use crate::error::Result;
 
 use super::proof;
 use super::seal;
+use super::size::Size;
 use super::trace::{self, Shape};
 
 /// The shapes of all types that a backend has met. A type is traced the first time.
@@ -34,24 +35,36 @@ const SLOTS: usize = 32;
 struct Known {
     of: TypeId,
     shape: Shape,
+    size: Size,
 }
 
 impl Shapes {
     /// The shape of `T`.
     #[inline]
     pub(crate) fn of<T: CacheEntity>(&self) -> &Shape {
+        &self.known::<T>().shape
+    }
+
+    /// How many bytes the values of `T` take.
+    #[inline]
+    pub(crate) fn size<T: CacheEntity>(&self) -> &Size {
+        &self.known::<T>().size
+    }
+
+    #[inline]
+    fn known<T: CacheEntity>(&self) -> &Known {
         let of = TypeId::of::<T>();
         self.find(of).unwrap_or_else(|| self.add::<T>(of))
     }
 
     #[inline]
-    fn find(&self, of: TypeId) -> Option<&Shape> {
+    fn find(&self, of: TypeId) -> Option<&Known> {
         let mut table = &self.first;
         loop {
             for slot in table.row(of) {
                 let known = slot.get()?;
                 if known.of == of {
-                    return Some(&known.shape);
+                    return Some(known);
                 }
             }
             table = table.next.get()?;
@@ -61,18 +74,19 @@ impl Shapes {
     /// Traces `T`. If two threads meet a type at the same time, both trace it, and one shape is
     /// kept.
     #[cold]
-    fn add<T: CacheEntity>(&self, of: TypeId) -> &Shape {
+    fn add<T: CacheEntity>(&self, of: TypeId) -> &Known {
         // Two types whose keys can be one text have different prefixes, or are one type's versions.
         let stated = seal::next(T::cache_schema(), T::cache_prefix().as_bytes());
         let shape = trace::trace::<T>(stated);
-        let mut known = Known { of, shape };
+        let size = Size::default();
+        let mut known = Known { of, shape, size };
         let mut table = &self.first;
         loop {
             for slot in table.row(of) {
                 let left = slot.set(known).err();
                 match (slot.get(), left) {
-                    (Some(stands), None) => return &stands.shape,
-                    (Some(stands), Some(_)) if stands.of == of => return &stands.shape,
+                    (Some(stands), None) => return stands,
+                    (Some(stands), Some(_)) if stands.of == of => return stands,
                     (_, Some(left)) => known = left,
                     // A slot that was set stays set.
                     (None, None) => return self.add::<T>(of),

@@ -123,9 +123,14 @@ impl MemcachedServer {
         format!("memcached://{}", self.name())
     }
 
+    /// [`url`](Self::url) with another port, of something in front of it.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("memcached://127.0.0.1:{port}")
+    }
+
     /// [`url`](Self::url), with the wire going through `proxy`.
     pub fn url_through(&self, proxy: &Proxy) -> String {
-        format!("memcached://{}", proxy.addr())
+        self.url_at(proxy.port())
     }
 
     /// `memcached://` with all of `servers`.

@@ -410,7 +410,8 @@ impl RedisServer {
         self.must(&["CONFIG", "RESETSTAT"]);
     }
 
-    fn url_at(&self, port: u16) -> String {
+    /// [`url`](Self::url) with another port, of something in front of it.
+    pub fn url_at(&self, port: u16) -> String {
         match &self.options.password {
             Some(password) => format!("redis://:{}@127.0.0.1:{port}", percent(password)),
             None => format!("redis://127.0.0.1:{port}"),

@@ -116,7 +116,7 @@ async fn flush<S: ByteStore>(store: GuardedStore<S>, task: FlushTask) {
 async fn fetch<S: ByteStore>(store: GuardedStore<S>, batch: Batch) {
     let (places, keys) = batch.waiting();
     if !keys.is_empty() {
-        let values = store.get_many(&keys).await;
+        let values = store.get_many(&keys, 0).await;
         batch.answer(&places, values);
     }
 }

@@ -13,10 +13,10 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::PARTS_AT_ONCE;
 use super::byte_store::{ByteStore, Claim, Limits};
 use super::coalesce::Coalescer;
 use super::resilience::{GuardedStore, ResiliencePolicy};
+use super::{PARTS_AT_ONCE, UNDER_WAY_BYTES};
 use crate::backend::{
     CacheBackend, Cleared, EntityType, EntityTypes, Fence, Health, Invalidated, LeaseRequest,
     Leased, Lookup, MissReason, Stored, Take,
@@ -30,7 +30,7 @@ use crate::entity::CacheEntity;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::observability::CacheMetrics;
-use crate::together::join;
+use crate::together::{join, join_up_to};
 use crate::unwind::caught;
 
 pub use config::EncodedConfig;
@@ -75,6 +75,15 @@ thread_local! {
 
 /// A buffer that grew larger than this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;
+
+/// What a value is expected to have in bytes if none of its type was seen.
+const UNKNOWN: usize = 256 << 10;
+
+/// A part of so many keys may be late because of their values.
+const MANY: usize = 16;
+
+/// How many bytes one part of a batch is expected to have at most.
+const BYTES_OF_A_PART: usize = UNDER_WAY_BYTES / PARTS_AT_ONCE;
 
 impl<S: ByteStore> Encoded<S> {
     /// A backend over `store` with the defaults of [`EncodedConfig`].
@@ -162,6 +171,9 @@ impl<S: ByteStore> Encoded<S> {
         shape.admit(entry)?;
         let codec = self.codec();
         let encoding = codec.encode_into(buffer, key, stamp, entry)?;
+        if encoding == Encoding::Complete {
+            self.shapes.size::<T>().note(buffer.len());
+        }
         if encoding == Encoding::Complete && self.config.proves_stores {
             codec.prove(shape, key, buffer, entry)?;
         }
@@ -261,14 +273,54 @@ impl<S: ByteStore> Encoded<S> {
         keys: &[&str],
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
-        let values = self.store.get_many(keys).await;
+        let size = self.shapes.size::<T>();
+        let values = self
+            .store
+            .get_many(keys, size.known().unwrap_or_default())
+            .await;
         let codec = self.codec::<T>();
         // Each value is dropped as soon as it is decoded, so that the next entity can use its
         // memory.
         let entries = keys.iter().zip(values);
         entries
-            .map(|(key, value)| Ok(lookup(&codec, key, value?.as_deref(), now)))
+            .map(|(key, value)| {
+                let value = value.inspect_err(|error| {
+                    if matches!(error, Error::Timeout(_)) && keys.len() >= MANY {
+                        // Maybe the values are so large. The next part has a quarter of the keys.
+                        size.suspect(4 * BYTES_OF_A_PART / keys.len());
+                    }
+                })?;
+                if let Some(value) = &value {
+                    size.note(value.len());
+                }
+                Ok(lookup(&codec, key, value.as_deref(), now))
+            })
             .collect()
+    }
+
+    /// How many keys the next part of a batch has: no more than fit into one command, and no more than
+    /// arrive in time.
+    fn keys_of_a_part<T: CacheEntity>(&self) -> usize {
+        let most = self.store.limits().keys_per_command;
+        match self.shapes.size::<T>().known() {
+            Some(size) => (BYTES_OF_A_PART / size).clamp(1, most),
+            None => most,
+        }
+    }
+
+    /// How many parts of a batch are looked up at a time: one until it is known how large its values are.
+    fn parts_at_once<T: CacheEntity>(&self) -> usize {
+        match self.shapes.size::<T>().known() {
+            Some(_) => PARTS_AT_ONCE,
+            None => 1,
+        }
+    }
+
+    /// How many stores of a batch are under way at a time: no more than arrive in time.
+    fn stores_at_once<T: CacheEntity>(&self) -> usize {
+        let size = self.shapes.size::<T>().known();
+        let most = self.store.limits().commands_in_flight;
+        (UNDER_WAY_BYTES / size.unwrap_or(UNKNOWN)).clamp(1, most)
     }
 }
 
@@ -285,9 +337,17 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         now: Timestamp,
     ) -> impl Future<Output = Result<Lookup<T>>> + Send {
         async move {
+            let size = self.shapes.size::<T>();
+            let expected = size.known().unwrap_or(UNKNOWN);
+            let _room = self.store.room(key, expected).await?;
             let value = self.coalescer.get(key).await?;
             // What is there but cannot be used is for the look-up to report.
             self.recent.note(value.is_none());
+            match &value {
+                Some(value) => size.note(value.len()),
+                // The others need not wait for what is small.
+                None => size.suspect(1),
+            }
             Ok(lookup(&self.codec(), key, value.as_deref(), now))
         }
     }
@@ -349,9 +409,13 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
             // An entry that has expired by now is not sent: a lifetime of zero means something else
             // to some stores.
             Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
-                let set = self
-                    .store
-                    .compare_and_set(key, &lease.token, &buffer, lifetime);
+                let set = async {
+                    let _room = self.store.room(key, buffer.len()).await?;
+                    let store = &self.store;
+                    store
+                        .compare_and_set(key, &lease.token, &buffer, lifetime)
+                        .await
+                };
                 match set.await {
                     // Not every store drops the old value in this case.
                     Err(Error::TooLarge(_)) => {
@@ -434,13 +498,18 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         if keys.is_empty() {
             return Vec::new();
         }
-        let at_once = self.store.limits().keys_per_command;
-        if keys.len() <= at_once {
+        if keys.len() <= self.keys_of_a_part::<T>() {
             return self.get_part(keys, now).await;
         }
-        let parts = keys.chunks(at_once).map(|keys| self.get_part(keys, now));
+        let mut rest = keys;
+        let parts = std::iter::from_fn(|| {
+            let part = self.keys_of_a_part::<T>().min(rest.len());
+            let (keys, left) = rest.split_at(part);
+            rest = left;
+            (!keys.is_empty()).then(|| self.get_part(keys, now))
+        });
         let mut answers = Vec::with_capacity(keys.len());
-        for part in join(parts, PARTS_AT_ONCE).await {
+        for part in join_up_to(parts, || self.parts_at_once::<T>()).await {
             answers.extend(part);
         }
         answers
@@ -480,11 +549,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         now: Timestamp,
     ) -> Vec<Result<Stored>> {
         let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
-        join(
-            entries.into_iter().map(store),
-            self.store.limits().commands_in_flight,
-        )
-        .await
+        let stores = entries.into_iter().map(store);
+        join_up_to(stores, || self.stores_at_once::<T>()).await
     }
 
     async fn release_many<T: CacheEntity>(

@@ -18,6 +18,11 @@ mod sharded;
 /// store answers the rest.
 const PARTS_AT_ONCE: usize = 4;
 
+/// How many bytes of large values are under way to or from one node at a time. With the default deadline
+/// of 500 ms, it is enough to use a connection of 8 MB/s to 4 GB/s, at a distance of up to 1 ms, and
+/// 100 MB/s over 40 ms.
+const UNDER_WAY_BYTES: usize = 4 << 20;
+
 pub(super) use byte_store::Limits;
 pub use byte_store::{ByteStore, Claim, HEAD_BYTES, HEAD_PREFIXES, head, is_head};
 pub use encoded::{Encoded, EncodedConfig, EncodedLease};

@@ -30,10 +30,11 @@ impl<S: ByteStore> GuardedStore<S> {
         self.run(key, GET, move || self.inner().get(key))
     }
 
-    /// The values under `keys`, of which there are no more than fit into one command.
-    pub(in super::super) async fn get_many(&self, keys: &[&str]) -> Values {
+    /// The values under `keys`, of which there are no more than fit into one command. Each is expected to
+    /// have `bytes`.
+    pub(in super::super) async fn get_many(&self, keys: &[&str], bytes: usize) -> Values {
         let get = |keys: Vec<_>| async move { self.inner().get_many(&keys).await };
-        self.run_many(keys, GET, get).await
+        self.run_many(keys, bytes, GET, get).await
     }
 
     /// Puts the bytes that `placeholder` gives under `key`, unless an entry or a placeholder is there.
@@ -148,23 +149,30 @@ impl<S: ByteStore> GuardedStore<S> {
             .await
     }
 
-    /// [`run`](Self::run) for a command with many keys, each of which has its own answer.
+    /// [`run`](Self::run) for a command with many keys, each of which has its own answer, of about
+    /// `bytes`.
     async fn run_many<'k, O, F>(
         &self,
         keys: &[&'k str],
+        bytes: usize,
         operation: &'static str,
         command: impl Fn(Vec<&'k str>) -> F,
     ) -> Vec<Result<O>>
     where
         F: Future<Output = Vec<Result<O>>>,
     {
-        let parts = match self.parts(keys) {
-            Parts::One(node) => return self.run_part(node, keys, operation, &command).await,
-            Parts::Several(parts) => parts,
-        };
         let run = |node, keys: Vec<&'k str>| {
             let command = &command;
-            async move { self.run_part(node, &keys, operation, command).await }
+            async move {
+                match self.room_on(node, bytes.saturating_mul(keys.len())).await {
+                    Ok(_room) => self.run_part(node, &keys, operation, command).await,
+                    Err(error) => all_failed(keys.len(), &error),
+                }
+            }
+        };
+        let parts = match self.parts(keys) {
+            Parts::One(node) => return run(node, keys.to_vec()).await,
+            Parts::Several(parts) => parts,
         };
         Box::pin(at_once(keys.len(), parts, run)).await
     }

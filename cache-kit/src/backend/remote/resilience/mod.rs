@@ -5,6 +5,7 @@ mod again;
 mod breaker;
 mod commands;
 mod pending;
+mod rooms;
 mod state;
 mod tasks;
 mod tell;
@@ -31,6 +32,8 @@ use crate::observability::CacheMetrics;
 
 use again::{Account, is_refusal, twice_each};
 pub(super) use breaker::BreakerPolicy;
+pub(super) use rooms::Room;
+use rooms::Rooms;
 use state::State;
 use tell::Told;
 use timer::{within, within_on};
@@ -64,6 +67,7 @@ struct Shared<S> {
     /// Whether `state` knows of any trouble. While this is `false`, which is nearly always, a
     /// command takes no lock.
     troubled: AtomicBool,
+    rooms: Rooms,
     told: Told,
 }
 
@@ -77,6 +81,7 @@ impl<S: ByteStore> GuardedStore<S> {
                 made: Instant::now(),
                 state: Mutex::new(State::new(&policy)),
                 troubled: AtomicBool::new(false),
+                rooms: Rooms::default(),
                 told: Told::default(),
             }),
         }
@@ -100,6 +105,27 @@ impl<S: ByteStore> GuardedStore<S> {
         command: Pin<&mut impl Future<Output = Result<O>>>,
     ) -> impl Future<Output = Result<O>> {
         within_on(runtime, self.shared.policy.deadline, command)
+    }
+
+    /// Waits for room for a command with `bytes` for `key`, and for as long as a command may take. Keep it
+    /// until the command has ended.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] if there was none. It says nothing of the store, and nothing was sent.
+    pub(super) async fn room(&self, key: &str, bytes: usize) -> Result<Room> {
+        match Rooms::is_needed(bytes) {
+            true => self.room_on(self.inner().node_of(key), bytes).await,
+            false => Ok(None),
+        }
+    }
+
+    /// [`room`](Self::room) on the way to a node.
+    async fn room_on(&self, node: usize, bytes: usize) -> Result<Room> {
+        if !Rooms::is_needed(bytes) {
+            return Ok(None);
+        }
+        let limit = self.shared.policy.deadline;
+        Box::pin(self.shared.rooms.enter(node, bytes, limit)).await
     }
 
     /// The number of the last failed invalidation, for [`is_voided`](Self::is_voided).

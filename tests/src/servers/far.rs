@@ -1,12 +1,13 @@
 //! A wire to a server that is far away, or slow to answer a new connection.
 
+#![expect(clippy::unwrap_used, reason = "a harness that cannot go on says why")]
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use cache_kit_tests::servers::MemcachedServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -32,7 +33,13 @@ const WIRE: Wire = Wire {
     chunk: Duration::ZERO,
 };
 
-/// A wire that delivers everything late. It carries any number of bytes at a time.
+/// A wire that delivers everything late. It carries any number of bytes at a time. On the runtime of the
+/// test.
+///
+/// # Panics
+///
+/// When there is no free port.
+#[derive(Debug)]
 pub struct Far {
     addr: SocketAddr,
     accepted: Arc<AtomicUsize>,
@@ -41,30 +48,30 @@ pub struct Far {
 
 impl Far {
     /// Every byte takes half of `round_trip`.
-    pub async fn away(server: &MemcachedServer, round_trip: Duration) -> Self {
+    pub async fn away(server: SocketAddr, round_trip: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { round_trip, ..WIRE }).await
     }
 
     /// The first answer on every connection takes this long, and the others no time.
-    pub async fn slow_to_greet(server: &MemcachedServer, greeting: Duration) -> Self {
+    pub async fn slow_to_greet(server: SocketAddr, greeting: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { greeting, ..WIRE }).await
     }
 
-    /// It carries this many bytes per second to the server, and buffers only a few.
-    pub async fn narrow(server: &MemcachedServer, bytes_per_second: u32) -> Self {
+    /// It carries this many bytes per second each way, and buffers only a few.
+    pub async fn narrow(server: SocketAddr, bytes_per_second: u32) -> Self {
         let chunk = Duration::from_secs(1) * CHUNK as u32 / bytes_per_second;
         Self::with("127.0.0.1:0", server, Wire { chunk, ..WIRE }).await
     }
 
     /// Listens on `::1`, and carries without delay.
-    pub async fn on_ipv6(server: &MemcachedServer) -> Self {
+    pub async fn on_ipv6(server: SocketAddr) -> Self {
         Self::with("[::1]:0", server, WIRE).await
     }
 
-    async fn with(here: &str, server: &MemcachedServer, wire: Wire) -> Self {
+    async fn with(here: &str, server: SocketAddr, wire: Wire) -> Self {
         let listener = TcpListener::bind(here).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let (server, accepted) = (server.addr(), Arc::new(AtomicUsize::new(0)));
+        let accepted = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&accepted);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -79,8 +86,7 @@ impl Far {
                         (client.into_split(), server.into_split());
                     let greeting = Duration::ZERO;
                     let there = carry(from_client, to_server, Wire { greeting, ..wire });
-                    let chunk = Duration::ZERO;
-                    let back = carry(from_server, to_client, Wire { chunk, ..wire });
+                    let back = carry(from_server, to_client, wire);
                     tokio::select! {
                         () = there => {}
                         () = back => {}
@@ -95,12 +101,9 @@ impl Far {
         }
     }
 
-    pub fn url(&self) -> String {
-        format!("memcached://{}", self.addr)
-    }
-
-    pub fn port(&self) -> u16 {
-        self.addr.port()
+    /// Where clients connect.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// How many connections there were.
