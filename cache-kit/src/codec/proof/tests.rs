@@ -216,3 +216,15 @@ fn a_panic_is_a_refusal() {
     let said = refused(Panicking(10));
     assert!(said.contains("does not come back"), "{said}");
 }
+
+#[test]
+fn a_type_with_more_parts_than_are_looked_at_is_refused() {
+    let mut shape = trace::<Holding<u8>>(0);
+    assert!(!shape.cut && of_type::<Holding<u8>>(&shape).is_ok());
+    shape.cut = true;
+    let said = of_type::<Holding<u8>>(&shape).unwrap_err().to_string();
+    assert!(
+        said.contains("Holding<u8>") && said.contains("too large"),
+        "{said}"
+    );
+}

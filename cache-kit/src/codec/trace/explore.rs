@@ -1,32 +1,60 @@
 //! Starts runs through a type until every reachable request has been seen.
 
 use std::collections::VecDeque;
+use std::thread;
 
 use crate::unwind::caught;
 
-use super::graph::{Edge, Graph, MAX_STACK, ROOT, Request, stack_of};
+use super::graph::{Edge, Graph, Limits, ROOT, Request, stack_of};
 use super::probe::{Mode, Probe, Run, Target};
 use super::values;
 
-/// How many requests all runs together may make.
-const REQUESTS: usize = 1 << 18;
+/// Enough for nearly all types, on the stack of any caller.
+const FIRST: Limits = Limits {
+    nodes: 1 << 13,
+    stack: 512 << 10,
+    requests: 1 << 18,
+    requests_of_a_run: 1 << 13,
+};
 
-/// How many requests one run may make. Only values that double at each level would make more.
-const REQUESTS_OF_A_RUN: usize = 1 << 13;
+/// For the others, on a thread of its own.
+const SECOND: Limits = Limits {
+    nodes: 1 << 16,
+    stack: 32 << 20,
+    requests: 1 << 22,
+    requests_of_a_run: 1 << 17,
+};
+
+/// The stack of that thread: four times what a run uses, as with the first limits. It takes memory only
+/// where it is used.
+const STACK: usize = 4 * SECOND.stack;
 
 /// How often a user's conversion may panic on made-up values. Each panic makes the panic hook
 /// print.
 const PANICS: usize = 3;
 
 /// Runs a type's `Deserialize` on a probe, and says whether it gave a value.
-type Ask<'a> = &'a dyn Fn(Probe<'_>) -> bool;
+type Ask<'a> = &'a (dyn Fn(Probe<'_>) -> bool + Sync);
 
 /// The graph of all requests of `ask`; `size` is the size of a value.
 pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
+    let first = explore_within(FIRST, size, ask);
+    if !first.cut {
+        return first;
+    }
+    let second = thread::scope(|scope| {
+        let explorer = thread::Builder::new().stack_size(STACK);
+        let explorer = explorer.spawn_scoped(scope, || explore_within(SECOND, size, ask));
+        explorer.ok()?.join().ok()
+    });
+    second.unwrap_or(first)
+}
+
+fn explore_within(limits: Limits, size: usize, ask: Ask<'_>) -> Graph {
     let mut explorer = Explorer {
         ask,
         run: Run {
-            graph: Graph::new(),
+            graph: Graph::new(limits),
             route: Vec::new(),
             target: Target::Request,
             reached: 0,
@@ -38,15 +66,19 @@ pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
             heights: Vec::new(),
             requests_left: 0,
         },
-        requests_left: REQUESTS,
+        requests_left: limits.requests,
+        requests_of_a_run: limits.requests_of_a_run,
         near: VecDeque::from([(ROOT, 0)]),
         late: Vec::new(),
         panics: 0,
     };
-    if stack_of(size) < MAX_STACK {
+    let starts = explorer.run.graph.has_stack(stack_of(size));
+    if starts {
         explorer.all();
     }
-    explorer.run.graph
+    let mut graph = explorer.run.graph;
+    graph.cut |= !starts;
+    graph
 }
 
 struct Explorer<'a> {
@@ -59,6 +91,7 @@ struct Explorer<'a> {
     late: Vec<usize>,
     panics: usize,
     requests_left: usize,
+    requests_of_a_run: usize,
 }
 
 impl Explorer<'_> {
@@ -155,7 +188,7 @@ impl Explorer<'_> {
         run.asked_in_vain = 0;
         run.blamed = None;
         run.answered = None;
-        run.requests_left = REQUESTS_OF_A_RUN.min(self.requests_left);
+        run.requests_left = self.requests_of_a_run.min(self.requests_left);
         self.requests_left -= run.requests_left;
         let probe = Probe {
             run,
@@ -200,5 +233,60 @@ impl Explorer<'_> {
     fn first_unseen(&self, node: usize) -> Option<usize> {
         let edges = &self.run.graph.nodes[node].edges;
         edges.iter().position(|edge| *edge == Edge::Unseen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    type Value = Vec<(u8, Option<String>, BTreeMap<u16, [i64; 8]>)>;
+
+    fn explored(limits: Limits) -> Graph {
+        let ask = |probe: Probe<'_>| Value::deserialize(probe).is_ok();
+        explore_within(limits, size_of::<Value>(), &ask)
+    }
+
+    #[test]
+    fn whatever_limit_is_reached_the_graph_is_cut() {
+        let whole = explored(FIRST);
+        assert!(!whole.cut && whole.hidden().is_empty());
+        let nodes = whole.nodes.len();
+        assert!(!explored(Limits { nodes, ..FIRST }).cut);
+        for limits in [
+            Limits {
+                nodes: nodes - 1,
+                ..FIRST
+            },
+            Limits {
+                stack: 5 << 10,
+                ..FIRST
+            },
+            Limits { stack: 0, ..FIRST },
+            Limits {
+                requests: 20,
+                ..FIRST
+            },
+            Limits {
+                requests_of_a_run: 8,
+                ..FIRST
+            },
+        ] {
+            let cut = explored(limits);
+            assert!(cut.cut && !cut.hidden().is_empty(), "{limits:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_cut_at_first_is_explored_further_on_another_stack() {
+        let size = FIRST.stack;
+        let ask = |probe: Probe<'_>| Value::deserialize(probe).is_ok();
+        assert!(explore_within(FIRST, size, &ask).cut);
+        assert!(!explore(size, &ask).cut);
+        assert!(explore(SECOND.stack, &ask).cut);
     }
 }

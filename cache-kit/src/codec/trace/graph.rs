@@ -83,17 +83,29 @@ pub(super) struct Identity {
 pub(super) struct Graph {
     pub(super) nodes: Vec<Node>,
     known: HashMap<Identity, usize>,
+    limits: Limits,
+    /// Whether a limit was reached: a part of the type was not seen.
+    pub(super) cut: bool,
+}
+
+/// How far a type is explored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many nodes there are at most.
+    pub(super) nodes: usize,
+    /// About how much stack a run uses at most.
+    pub(super) stack: usize,
+    /// How many requests all runs together may make.
+    pub(super) requests: usize,
+    /// How many requests one run may make.
+    pub(super) requests_of_a_run: usize,
 }
 
 /// The node above the type's own first request.
 pub(super) const ROOT: usize = 0;
 
-/// Nodes beyond this number are not explored.
-const MAX_NODES: usize = 1 << 13;
-/// A run does not go where it would use more stack than this.
-pub(super) const MAX_STACK: usize = 512 << 10;
-/// Of a tuple or an enum, only this many parts are explored. Its length still counts.
-const MAX_EDGES: usize = 1 << 10;
+/// Of a tuple, only this many parts are explored: a longer one is an array. Its length still counts.
+const MAX_PARTS: usize = 1 << 10;
 
 /// About how much stack a value of `size` bytes needs while its parts are read: some frames, and
 /// copies of the value in them.
@@ -104,16 +116,17 @@ pub(super) fn stack_of(size: usize) -> usize {
 impl Request {
     /// How many places for further requests are below this one.
     fn edges(self) -> usize {
-        let edges = match self {
+        match self {
             Self::Root | Self::Option | Self::Newtype(_) | Self::NewtypeVariant | Self::Seq => 1,
             Self::Map => 2,
-            Self::Tuple(len) | Self::TupleStruct(_, len) | Self::TupleVariant(len) => len,
+            Self::Tuple(len) | Self::TupleStruct(_, len) | Self::TupleVariant(len) => {
+                len.min(MAX_PARTS)
+            }
             Self::Struct(_, names) | Self::Enum(_, names) | Self::StructVariant(names) => {
                 names.len()
             }
             _ => 0,
-        };
-        edges.min(MAX_EDGES)
+        }
     }
 
     /// Whether postcard cannot answer it.
@@ -131,7 +144,7 @@ impl Request {
 }
 
 impl Graph {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(limits: Limits) -> Self {
         let root = Node {
             request: Request::Root,
             edges: vec![Edge::Unseen],
@@ -143,7 +156,14 @@ impl Graph {
         Self {
             nodes: vec![root],
             known: HashMap::new(),
+            limits,
+            cut: false,
         }
+    }
+
+    /// Whether a run may use so much stack.
+    pub(super) fn has_stack(&self, stack: usize) -> bool {
+        stack < self.limits.stack
     }
 
     /// Notes that `request` was made at an edge, and returns its node and whether the node is new
@@ -161,14 +181,16 @@ impl Graph {
         let stack = self.nodes[node].stack.saturating_add(stack_of(size));
         let id = match known {
             Some(id) => id,
-            None if self.nodes.len() == MAX_NODES => {
+            None if self.nodes.len() == self.limits.nodes => {
+                self.cut = true;
                 self.nodes[node].edges[edge] = Edge::Hidden;
                 return None;
             }
             None => {
-                let within = if stack < MAX_STACK {
+                let within = if self.has_stack(stack) || edges == 0 {
                     Edge::Unseen
                 } else {
+                    self.cut = true;
                     Edge::Hidden
                 };
                 let id = self.nodes.len();

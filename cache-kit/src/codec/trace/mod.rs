@@ -53,6 +53,8 @@ pub(crate) struct Shape {
     /// Paths whose requests could not be reached. A change there is not seen.
     #[cfg_attr(not(test), expect(dead_code, reason = "asked for by tests only"))]
     pub(super) hidden: Vec<String>,
+    /// The type has more parts than are looked at, and a change of the others would not be seen.
+    pub(super) cut: bool,
 }
 
 /// Traces `T`. `stated` is what the type says about itself, and goes into the fingerprint.
@@ -64,5 +66,6 @@ pub(super) fn trace<T: DeserializeOwned>(stated: u64) -> Shape {
         never,
         partly,
         hidden: graph.hidden(),
+        cut: graph.cut,
     }
 }

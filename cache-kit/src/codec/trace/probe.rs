@@ -7,7 +7,7 @@ use std::panic::resume_unwind;
 use serde::de::{self, Deserializer, Visitor};
 
 use super::access::{Entry, Items, Named, Variant};
-use super::graph::{Edge, Graph, Identity, MAX_STACK, Request, stack_of};
+use super::graph::{Edge, Graph, Identity, Request, stack_of};
 use super::values;
 
 /// What one run is for.
@@ -168,6 +168,7 @@ impl Run {
             return Err(self.closed());
         }
         if self.requests_left == 0 {
+            self.graph.cut = true;
             return self.halt();
         }
         self.requests_left -= 1;
@@ -201,7 +202,7 @@ impl Run {
             Mode::Make(made) => {
                 let size = identity.map_or(0, |identity| identity.size);
                 let stack = made.stack.saturating_add(stack_of(size));
-                if stack > MAX_STACK {
+                if !self.graph.has_stack(stack) {
                     return self.halt();
                 }
                 self.answered = Some(node);

@@ -23,6 +23,7 @@ fn whole<T: DeserializeOwned>() -> u64 {
     assert_eq!(shape.never, None, "{name}");
     assert_eq!(shape.partly, [], "{name}");
     assert_eq!(shape.hidden, [""; 0], "{name}");
+    assert!(!shape.cut, "{name}");
     shape.fingerprint
 }
 
@@ -493,6 +494,45 @@ fn a_trace_takes_a_part_of_a_small_stack() {
     type Large = ([[u64; 32]; 32], u8);
     traced::<(Large, u8, Large)>();
     traced::<Vec<Option<Large>>>();
+}
+
+/// Types of many parts, and large ones, of which a part at the end differs.
+mod large {
+    use super::*;
+
+    macro_rules! structs {
+        ($($name:ident: $last:ty),*) => {$(
+            #[derive(Deserialize)]
+            #[allow(dead_code, reason = "only the shape counts")]
+            pub(super) struct $name<A, B> {
+                first: A,
+                second: B,
+                last: $last,
+            }
+        )*};
+    }
+    structs! { Unsigned: u32, Signed: i32 }
+
+    /// 128 KiB, without what it points to.
+    pub(super) type Inline = [[[f64; 16]; 32]; 32];
+}
+
+#[test]
+fn the_last_part_of_a_large_type_counts() {
+    use large::{Inline, Signed, Unsigned};
+
+    let unsigned = whole::<Unsigned<u64, Inline>>();
+    assert_ne!(unsigned, whole::<Signed<u64, Inline>>());
+    assert_eq!(unsigned, whole::<Unsigned<u64, Inline>>());
+    let nested = whole::<Vec<Unsigned<Unsigned<u8, u8>, Unsigned<Inline, u8>>>>();
+    assert_ne!(
+        nested,
+        whole::<Vec<Unsigned<Unsigned<u8, u8>, Signed<Inline, u8>>>>()
+    );
+    assert_ne!(
+        nested,
+        whole::<Vec<Unsigned<Signed<u8, u8>, Unsigned<Inline, u8>>>>()
+    );
 }
 
 #[test]
