@@ -15,8 +15,9 @@ use std::sync::Arc;
 /// and variants, their order, kinds and lengths, in nested and foreign types, too. An entry that
 /// was written by a type that reads something else is a miss. You have nothing to do for that.
 ///
-/// A type can declare what `Deserialize` does not show. Derive `CacheSchema` on the structs and
-/// enums inside your entities that have something to declare:
+/// A type can declare what `Deserialize` does not show. Derive `CacheSchema` on the structs and enums
+/// inside your entities that have something to declare, **and on those between them and the entity**: a type
+/// that does not implement it does not tell of what is inside.
 ///
 /// | what changes | seen | by what |
 /// |---|---|---|
@@ -26,10 +27,12 @@ use std::sync::Arc;
 /// | the name of a struct, enum or newtype, as serde has it: `Cents(i64)` to `Euros(i64)` | yes | `Deserialize` |
 /// | `#[serde(alias)]` | yes: a miss, though the bytes are the same; serde lists aliases among the names | `Deserialize` |
 /// | `#[serde(default)]`, `deny_unknown_fields`, `expecting`, `bound`, `borrow` | no need: the bytes are the same | |
-/// | `Vec` to `VecDeque` or a set, `HashMap` to `BTreeMap`, `T` to `Box<T>` or `Arc<T>`, `String` to `Box<str>`, `Vec<u8>` to `Bytes` | no need: the bytes are the same | |
+/// | `Vec` to a set | **no**: the bytes are the same, in the order of a set. Raise `version` if the order counts | |
+/// | `Vec` to `VecDeque`, `HashMap` to `BTreeMap`, `T` to `Box<T>` or `Arc<T>`, `String` to `Box<str>`, `Vec<u8>` to `Bytes` | no need: the bytes are the same | |
 /// | the numbers of variants under `#[repr(u8)]` and the like, which `serde_repr` stores | where the enum derives `CacheSchema` | the derive |
 /// | another function in `#[serde(with)]`, `serialize_with`, `deserialize_with`, or in what `serde_as` makes of its attributes; another type in `from`, `try_from`, `into` | where the type derives `CacheSchema` or `CacheEntity` | the derive |
 /// | `#[cache(version = N)]` | where the type derives `CacheSchema` or `CacheEntity` | the derive |
+/// | the same three of a type inside one that does not derive `CacheSchema`; behind an alias of a generic type; in a tuple of more than four; as an argument, named in capitals only (`SKU`), of a generic type that is not of the standard library; as a parameter without `#[cache(bound = "T: CacheSchema")]` | **no**: derive it, or name the type as it is | |
 /// | what such a function does, or what a conversion does, under the same name | **no**: raise `version` | |
 /// | a hand-written `Deserialize` that reads the same and takes it for something else | **no**: raise `version` | |
 /// | what is inside a field that [`cache_kit::serde`](crate::serde) keeps as a text or as JSON, if the new type accepts the old text: another type that is written alike, a field with a default | **no**: raise `version` | |
@@ -37,9 +40,11 @@ use std::sync::Arc;
 /// | a `#[serde(transparent)]` newtype around the same type: milliseconds to seconds | **no**: raise `version` | |
 /// | what is behind a value that cannot be made up: a later element of a tuple, or a map's value, behind a type that refuses every value that is tried | **no**: raise `version` | |
 /// | the elements behind the first of a sequence, where a hand-written `Deserialize` reads them as other types | **no**: raise `version` | |
+/// | the elements of a tuple or an array behind the first 1,024 | **no**: raise `version` | |
 /// | two types of one path, such as two structs of one name in one function, inside of one entity | **no** | |
 ///
-/// A derived entity already implements `CacheSchema`.
+/// A derived entity already implements `CacheSchema`. A type of more than 65,536 parts, or of more than about
+/// 8 MiB without what it points to, is not stored.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -86,6 +91,8 @@ pub struct Schema {
     state: u64,
     /// The types that have been added, so that each is added once.
     asked: Vec<TypeId>,
+    /// How many of them may declare something of their own.
+    declaring: u64,
 }
 
 impl Schema {
@@ -96,9 +103,11 @@ impl Schema {
         schema.state
     }
 
-    /// Adds a number; 0 adds nothing.
+    /// Adds a number, which counts as one of the type that adds it; 0 adds nothing.
     pub fn number(&mut self, number: u64) {
         if number != 0 {
+            // Which type it is: the same number of another one is another schema.
+            self.mix(self.declaring);
             self.mix(number);
         }
     }
@@ -115,12 +124,19 @@ impl Schema {
         Self {
             state: 0,
             asked: Vec::new(),
+            declaring: 0,
         }
+    }
+
+    /// The type that is being added declares nothing of its own, and never will.
+    fn only_holds(&mut self) {
+        self.declaring = self.declaring.saturating_sub(1);
     }
 
     fn ask(&mut self, id: TypeId, shape: fn(&mut Self)) {
         if !self.asked.contains(&id) {
             self.asked.push(id);
+            self.declaring += 1;
             shape(self);
         }
     }
@@ -190,8 +206,9 @@ impl Opaque {
 macro_rules! holders {
     ($([$($param:ident)*] $ty:ty;)*) => {$(
         impl<$($param: CacheSchema),*> CacheSchema for $ty {
-            fn cache_shape(_schema: &mut Schema) {
-                $(_schema.nested::<$param>();)*
+            fn cache_shape(schema: &mut Schema) {
+                schema.only_holds();
+                $(schema.nested::<$param>();)*
             }
         }
     )*};
@@ -231,12 +248,14 @@ holders! {
 
 impl<T: CacheSchema, S: 'static> CacheSchema for HashSet<T, S> {
     fn cache_shape(schema: &mut Schema) {
+        schema.only_holds();
         schema.nested::<T>();
     }
 }
 
 impl<K: CacheSchema, V: CacheSchema, S: 'static> CacheSchema for HashMap<K, V, S> {
     fn cache_shape(schema: &mut Schema) {
+        schema.only_holds();
         schema.nested::<K>();
         schema.nested::<V>();
     }
@@ -244,18 +263,21 @@ impl<K: CacheSchema, V: CacheSchema, S: 'static> CacheSchema for HashMap<K, V, S
 
 impl<T: CacheSchema, const N: usize> CacheSchema for [T; N] {
     fn cache_shape(schema: &mut Schema) {
+        schema.only_holds();
         schema.nested::<T>();
     }
 }
 
 impl<T: CacheSchema + ?Sized> CacheSchema for Box<T> {
     fn cache_shape(schema: &mut Schema) {
+        schema.only_holds();
         schema.nested::<T>();
     }
 }
 
 impl<T: CacheSchema + ?Sized> CacheSchema for Arc<T> {
     fn cache_shape(schema: &mut Schema) {
+        schema.only_holds();
         schema.nested::<T>();
     }
 }
@@ -293,7 +315,42 @@ mod tests {
     #[test]
     fn a_number_is_the_same_for_ever() {
         // Stored entries contain it.
-        assert_eq!(Schema::of::<Tree>(), 0x5e40_defe_324f_f681);
+        assert_eq!(Schema::of::<Tree>(), 0x67ba_3879_e305_4aa1);
+    }
+
+    /// Two types side by side, of which some declare a number.
+    struct Pair<const A: u64, const B: u64>;
+    struct First<const N: u64>;
+    struct Second<const N: u64>;
+    impl<const A: u64, const B: u64> CacheSchema for Pair<A, B> {
+        fn cache_shape(schema: &mut Schema) {
+            schema.nested::<First<A>>();
+            schema.nested::<Option<Second<B>>>();
+        }
+    }
+    impl<const N: u64> CacheSchema for First<N> {
+        fn cache_shape(schema: &mut Schema) {
+            schema.number(N);
+        }
+    }
+    impl<const N: u64> CacheSchema for Second<N> {
+        fn cache_shape(schema: &mut Schema) {
+            schema.number(N);
+        }
+    }
+
+    #[test]
+    fn a_number_is_that_of_one_type() {
+        let numbers = [
+            Schema::of::<Pair<0, 0>>(),
+            Schema::of::<Pair<1, 0>>(),
+            Schema::of::<Pair<0, 1>>(),
+            Schema::of::<Pair<1, 1>>(),
+            Schema::of::<First<1>>(),
+        ];
+        for (at, number) in numbers.iter().enumerate() {
+            assert!(!numbers[at + 1..].contains(number), "{at}: {numbers:?}");
+        }
     }
 
     #[test]

@@ -164,8 +164,47 @@ fn whatever_stands_between_lets_it_through() {
             type Nested = Vec<Option<Leaf>>;
         },
     ];
-    assert_ne!(shapes[0], 0);
-    assert_eq!(shapes, [shapes[0]; 3]);
+    assert_eq!(shapes[0], shapes[1]);
+    assert!(!shapes.contains(&0), "{shapes:?}");
+}
+
+#[test]
+fn what_one_type_declares_is_not_what_another_one_declares() {
+    // Which of the three has the version.
+    let shapes = [
+        around! {
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            #[cache(version = 1)]
+            struct A { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct B { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct Nested { a: A, b: B }
+        },
+        around! {
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct A { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            #[cache(version = 1)]
+            struct B { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct Nested { a: A, b: B }
+        },
+        around! {
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct A { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            struct B { a: u8 }
+            #[derive(Clone, Serialize, Deserialize, CacheSchema)]
+            #[cache(version = 1)]
+            struct Nested { a: A, b: B }
+        },
+    ];
+    let [first, second, both] = shapes;
+    assert!(
+        first != second && second != both && first != both,
+        "{shapes:?}"
+    );
 }
 
 /// Types that contain themselves and each other.
