@@ -120,10 +120,13 @@ fn millis_of_policy(policy: &TtlPolicy, prefix: &str) -> u64 {
     }
 }
 
-/// Saturates: [`Duration::MAX`] is for ever.
+/// Rounded up, as the end of an entry is. Saturates: [`Duration::MAX`] is for ever.
 #[inline]
 fn millis(ttl: Duration) -> u64 {
-    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)
+    let rest = ttl.subsec_nanos().div_ceil(1_000_000);
+    ttl.as_secs()
+        .saturating_mul(1_000)
+        .saturating_add(rest.into())
 }
 
 /// The lifetime of an entity: set by the call, else the policy, the entity, or the backend.
@@ -226,6 +229,10 @@ mod tests {
         assert_eq!(of(&TtlPolicy::Fixed(POLICY), Some(ENTITY)), 2_000);
         assert_eq!(of(&TtlPolicy::Fixed(Duration::ZERO), None), 0);
         assert_eq!(of(&TtlPolicy::Infinite, Some(ENTITY)), u64::MAX);
+        for (nanos, millis) in [(1, 1), (999_999, 1), (1_000_000, 1), (1_000_001, 2)] {
+            let brief = TtlPolicy::Fixed(Duration::from_nanos(nanos));
+            assert_eq!(of(&brief, None), millis, "{nanos} ns");
+        }
         assert_eq!(of(&TtlPolicy::PerType(|_| CALL), Some(ENTITY)), 1_000);
     }
 
