@@ -183,7 +183,7 @@ async fn warnings_are_few_however_many_calls_there_are() {
     let lines = traced.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        lines[0].contains("larger than the store takes"),
+        lines[0].contains("larger than its type or the store allows"),
         "{lines:?}"
     );
     assert!(lines[0].contains("cache.entity=row"), "{lines:?}");

@@ -96,7 +96,7 @@ impl Log {
                 cache.entity = entity,
                 cache.namespace = namespace,
                 cache.key = key,
-                "an entity was not cached: it is larger than the store takes"
+                "an entity was not cached: it is larger than its type or the store allows"
             ),
             CacheEvent::InvalidationPending => warn!(
                 target: "cache_kit",

@@ -63,7 +63,7 @@ impl InMemoryBuilder {
     }
 
     /// Bounds the sum of the entries' weights instead of their number. `weigher` gives the weight
-    /// of an entry; it counts as at least 1 and at most `u32::MAX`.
+    /// of an entry; it counts as at least 1 and at most 2³¹ - 1.
     ///
     /// No entry may be heavier than `max`. The default engine has up to 32 shards of equal size,
     /// and takes no entry that is heavier than a shard. An entry of up to 3 % of `max` always fits:
