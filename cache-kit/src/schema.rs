@@ -43,8 +43,9 @@ use std::sync::Arc;
 /// | the elements of a tuple or an array behind the first 1,024 | **no**: raise `version` | |
 /// | two types of one path, such as two structs of one name in one function, inside of one entity | **no** | |
 ///
-/// A derived entity already implements `CacheSchema`. A type of more than 65,536 parts, or of more than about
-/// 8 MiB without what it points to, is not stored.
+/// A derived entity already implements `CacheSchema`. What a type declares counts by its place among the types
+/// that implement it. A type of more than 65,536 parts, or of some MiB without what it points to, is not
+/// stored.
 ///
 /// ```
 /// # #[cfg(feature = "derive")] {
@@ -93,6 +94,8 @@ pub struct Schema {
     asked: Vec<TypeId>,
     /// How many of them may declare something of their own.
     declaring: u64,
+    /// The number of the type that is being added.
+    current: u64,
 }
 
 impl Schema {
@@ -107,7 +110,7 @@ impl Schema {
     pub fn number(&mut self, number: u64) {
         if number != 0 {
             // Which type it is: the same number of another one is another schema.
-            self.mix(self.declaring);
+            self.mix(self.current);
             self.mix(number);
         }
     }
@@ -125,6 +128,7 @@ impl Schema {
             state: 0,
             asked: Vec::new(),
             declaring: 0,
+            current: 0,
         }
     }
 
@@ -137,7 +141,9 @@ impl Schema {
         if !self.asked.contains(&id) {
             self.asked.push(id);
             self.declaring += 1;
+            let outer = std::mem::replace(&mut self.current, self.declaring);
             shape(self);
+            self.current = outer;
         }
     }
 
@@ -322,6 +328,14 @@ mod tests {
     struct Pair<const A: u64, const B: u64>;
     struct First<const N: u64>;
     struct Second<const N: u64>;
+    /// Declares its own number last.
+    struct Around<const N: u64, const INNER: u64>;
+    impl<const N: u64, const INNER: u64> CacheSchema for Around<N, INNER> {
+        fn cache_shape(schema: &mut Schema) {
+            schema.nested::<First<INNER>>();
+            schema.number(N);
+        }
+    }
     impl<const A: u64, const B: u64> CacheSchema for Pair<A, B> {
         fn cache_shape(schema: &mut Schema) {
             schema.nested::<First<A>>();
@@ -346,7 +360,8 @@ mod tests {
             Schema::of::<Pair<1, 0>>(),
             Schema::of::<Pair<0, 1>>(),
             Schema::of::<Pair<1, 1>>(),
-            Schema::of::<First<1>>(),
+            Schema::of::<Around<1, 0>>(),
+            Schema::of::<Around<1, 1>>(),
         ];
         for (at, number) in numbers.iter().enumerate() {
             assert!(!numbers[at + 1..].contains(number), "{at}: {numbers:?}");

@@ -45,7 +45,7 @@ pub(super) fn of_type<T>(shape: &Shape) -> Result<()> {
     match &shape.never {
         Some(unreadable) => Err(refusal::<T>(&unreadable.to_string())),
         None if shape.cut => Err(Error::SerializationError(format!(
-            "`{}` is too large: it has more than 65,536 parts, or takes more than 8 MiB without what it \
+            "`{}` is too large: it has more than 65,536 parts, or takes some MiB without what it \
              points to, so a change of it might not be noticed when it is read. Split it, or keep a part \
              of it as text (`cache_kit::serde::json`)",
             type_name::<T>()

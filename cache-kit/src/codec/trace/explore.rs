@@ -39,7 +39,7 @@ type Ask<'a> = &'a (dyn Fn(Probe<'_>) -> bool + Sync);
 /// The graph of all requests of `ask`; `size` is the size of a value.
 pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
     let first = explore_within(FIRST, size, ask);
-    if !first.cut {
+    if !first.cut && !first.short {
         return first;
     }
     let second = thread::scope(|scope| {
@@ -47,7 +47,12 @@ pub(super) fn explore(size: usize, ask: Ask<'_>) -> Graph {
         let explorer = explorer.spawn_scoped(scope, || explore_within(SECOND, size, ask));
         explorer.ok()?.join().ok()
     });
-    second.unwrap_or(first)
+    // Without such a thread, as far as the caller's stack allows.
+    let limits = Limits {
+        stack: FIRST.stack,
+        ..SECOND
+    };
+    second.unwrap_or_else(|| explore_within(limits, size, ask))
 }
 
 fn explore_within(limits: Limits, size: usize, ask: Ask<'_>) -> Graph {
@@ -277,7 +282,8 @@ mod tests {
             },
         ] {
             let cut = explored(limits);
-            assert!(cut.cut && !cut.hidden().is_empty(), "{limits:?}");
+            let noticed = cut.cut || cut.short;
+            assert!(noticed && !cut.hidden().is_empty(), "{limits:?}");
         }
     }
 

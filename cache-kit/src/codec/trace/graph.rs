@@ -86,6 +86,8 @@ pub(super) struct Graph {
     limits: Limits,
     /// Whether a limit was reached: a part of the type was not seen.
     pub(super) cut: bool,
+    /// Whether it was reached while values were made up: what is behind them may be hidden.
+    pub(super) short: bool,
 }
 
 /// How far a type is explored.
@@ -158,6 +160,7 @@ impl Graph {
             known: HashMap::new(),
             limits,
             cut: false,
+            short: false,
         }
     }
 

@@ -168,7 +168,10 @@ impl Run {
             return Err(self.closed());
         }
         if self.requests_left == 0 {
-            self.graph.cut = true;
+            match mode {
+                Mode::Aim(_) => self.graph.cut = true,
+                Mode::Make(_) => self.graph.short = true,
+            }
             return self.halt();
         }
         self.requests_left -= 1;
@@ -203,6 +206,7 @@ impl Run {
                 let size = identity.map_or(0, |identity| identity.size);
                 let stack = made.stack.saturating_add(stack_of(size));
                 if !self.graph.has_stack(stack) {
+                    self.graph.short = true;
                     return self.halt();
                 }
                 self.answered = Some(node);
