@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::port::free_port;
 use super::redis::{RedisOptions, RedisServer};
 use super::resp::Reply;
 use super::wait::{eventually, within};
@@ -46,7 +45,7 @@ impl RedisCluster {
     ///
     /// As [`start`](Self::start).
     pub fn with(primaries: usize, replicas: usize, options: &RedisOptions) -> Self {
-        let nodes: Vec<(RedisServer, u16)> = std::thread::scope(|scope| {
+        let nodes: Vec<RedisServer> = std::thread::scope(|scope| {
             let count = primaries * (1 + replicas);
             let starting: Vec<_> = (0..count)
                 .map(|_| scope.spawn(|| node(options.clone())))
@@ -56,13 +55,12 @@ impl RedisCluster {
                 .map(|node| node.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         });
-        let (nodes, buses): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
         let cluster = Self { nodes, primaries };
-        cluster.join(&buses);
+        cluster.join();
         cluster
     }
 
-    fn join(&self, buses: &[u16]) {
+    fn join(&self) {
         for (place, node) in self.nodes.iter().enumerate() {
             must(
                 node,
@@ -77,8 +75,8 @@ impl RedisCluster {
             must(node, &["CLUSTER", "ADDSLOTSRANGE", &first, &last]);
         }
         let first = &self.nodes[0];
-        for (node, bus) in self.nodes.iter().zip(buses).skip(1) {
-            let (port, bus) = (node.link_port().to_string(), bus.to_string());
+        for node in &self.nodes[1..] {
+            let (port, bus) = (node.link_port().to_string(), node.bus_port().to_string());
             must(first, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
         }
         let count = self.nodes.len().to_string();
@@ -307,18 +305,15 @@ impl Move<'_> {
     }
 }
 
-fn node(options: RedisOptions) -> (RedisServer, u16) {
-    // By default the bus has the port plus 10,000, which may be that of any connection.
-    let bus = free_port();
-    let port = bus.to_string();
+fn node(options: RedisOptions) -> RedisServer {
     #[rustfmt::skip]
-    let server = options.args([
-        "--cluster-enabled", "yes", "--cluster-node-timeout", QUICK, "--cluster-port", &port,
+    let options = options.in_cluster().args([
+        "--cluster-enabled", "yes", "--cluster-node-timeout", QUICK,
         "--cluster-config-file", "nodes.conf", "--cluster-require-full-coverage", "no",
         // A replica of an empty primary is promoted, however long ago it heard of it.
         "--cluster-replica-validity-factor", "0",
     ]);
-    (server.start(), bus)
+    options.start()
 }
 
 fn must(node: &RedisServer, words: &[&str]) {

@@ -28,6 +28,8 @@ pub struct RedisServer {
     port: u16,
     /// Its port for TLS, whether it has one or not.
     tls_port: u16,
+    /// Its port for the other nodes, if it is one of a cluster.
+    bus_port: u16,
     options: RedisOptions,
 }
 
@@ -37,6 +39,7 @@ pub struct RedisOptions {
     password: Option<String>,
     unix_socket: bool,
     tls: Option<Tls>,
+    in_cluster: bool,
     args: Vec<String>,
 }
 
@@ -99,6 +102,12 @@ impl RedisOptions {
         self
     }
 
+    /// Gives it a port for the other nodes of a cluster.
+    pub(super) fn in_cluster(mut self) -> Self {
+        self.in_cluster = true;
+        self
+    }
+
     /// Starts it and waits until it answers.
     ///
     /// # Panics
@@ -108,13 +117,18 @@ impl RedisOptions {
     pub fn start(self) -> RedisServer {
         let program = find_on_path("redis-server", "redis-server");
         for _ in 0..PORTS_TRIED {
-            let (port, tls_port) = (free_port(), free_port());
+            let (port, tls_port, bus_port) = (free_port(), free_port(), free_port());
             let room = room("redis");
-            let args = self.command_line(port, tls_port, room.path());
+            let mut args = self.command_line(port, tls_port, room.path());
+            if self.in_cluster {
+                // By default the bus has the port plus 10,000, which may be that of any connection.
+                args.extend(["--cluster-port".into(), bus_port.to_string()]);
+            }
             let server = RedisServer {
                 process: Process::start(&program, args, room),
                 port,
                 tls_port,
+                bus_port,
                 options: self.clone(),
             };
             if server.came_up() {
@@ -236,6 +250,10 @@ impl RedisServer {
             Some(_) => self.tls_port,
             None => self.port,
         }
+    }
+
+    pub(super) fn bus_port(&self) -> u16 {
+        self.bus_port
     }
 
     /// Its port. It keeps it when it is restarted.
