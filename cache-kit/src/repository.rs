@@ -238,7 +238,7 @@ impl<T: CacheEntity> DataRepository<T> for dyn DynRepository<T> + '_ {
 /// });
 /// # fn is_repository(_: &impl DataRepository<User>) {}
 /// # is_repository(&from_async_fn);
-/// # is_repository(&from_closure);
+/// # is_repository(&from_closure.clone());
 /// ```
 pub fn from_fn<T, F>(load: F) -> FromFn<T, F>
 where
@@ -266,10 +266,19 @@ where
     type Loading = L;
 }
 
-/// The repository that [`from_fn`] makes.
+/// The repository that [`from_fn`] makes. It can be cloned if the function can.
 pub struct FromFn<T, F> {
     load: F,
     entity: PhantomData<fn() -> T>,
+}
+
+impl<T, F: Clone> Clone for FromFn<T, F> {
+    fn clone(&self) -> Self {
+        Self {
+            load: self.load.clone(),
+            entity: PhantomData,
+        }
+    }
 }
 
 impl<T, F> DataRepository<T> for FromFn<T, F>
