@@ -87,8 +87,7 @@ macro_rules! on {
                 threads callers_of_a_cold_cache_join_a_load_that_is_running,
             }
             stories! { $server large:
-                threads a_batch_is_stored_and_read_and_costs_no_stranger_a_hit,
-                threads a_process_that_has_seen_none_reads_them_soon,
+                threads a_batch_is_stored_and_read,
                 threads callers_of_many_do_not_open_the_breaker,
             }
             stories! { $server limits:

@@ -10,12 +10,17 @@ mod sendings;
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::byte_store::{ByteStore, Claim, Limits};
 use super::coalesce::Coalescer;
-use super::resilience::{GuardedStore, ResiliencePolicy};
+use super::resilience::{GuardedStore, ResiliencePolicy, Room};
 use super::{PARTS_AT_ONCE, UNDER_WAY_BYTES};
 use crate::backend::{
     CacheBackend, Cleared, EntityType, EntityTypes, Fence, Health, Invalidated, LeaseRequest,
@@ -48,6 +53,8 @@ pub struct Encoded<S: ByteStore> {
     sendings: Arc<Sendings>,
     recent: Arc<Recent>,
     shapes: Arc<Shapes>,
+    /// Told when the first value of a type was seen, of whatever type.
+    size_is_known: Arc<Notify>,
     types: Arc<EntityTypes>,
     config: EncodedConfig,
 }
@@ -76,11 +83,8 @@ thread_local! {
 /// A buffer that grew larger than this is not kept.
 const KEPT_BUFFER: usize = 1 << 20;
 
-/// What a value is expected to have in bytes if none of its type was seen.
-const UNKNOWN: usize = 256 << 10;
-
-/// A part of so many keys may be late because of their values.
-const MANY: usize = 16;
+/// What a value is expected to have in bytes until one of its type was seen.
+const UNKNOWN: usize = 64 << 10;
 
 /// How many bytes one part of a batch is expected to have at most.
 const BYTES_OF_A_PART: usize = UNDER_WAY_BYTES / PARTS_AT_ONCE;
@@ -111,6 +115,7 @@ impl<S: ByteStore> Encoded<S> {
             sendings: Arc::default(),
             recent: Arc::default(),
             shapes: Arc::default(),
+            size_is_known: Arc::default(),
             types: Arc::default(),
             store,
             config,
@@ -172,7 +177,7 @@ impl<S: ByteStore> Encoded<S> {
         let codec = self.codec();
         let encoding = codec.encode_into(buffer, key, stamp, entry)?;
         if encoding == Encoding::Complete {
-            self.shapes.size::<T>().note(buffer.len());
+            self.note_size::<T>(Some(buffer.as_slice()));
         }
         if encoding == Encoding::Complete && self.config.proves_stores {
             codec.prove(shape, key, buffer, entry)?;
@@ -267,6 +272,18 @@ impl<S: ByteStore> Encoded<S> {
         }
     }
 
+    /// Counts the length of a value that was read, or that there was none.
+    fn note_size<T: CacheEntity>(&self, value: Option<&[u8]>) {
+        let size = self.shapes.size::<T>();
+        let is_first = match value {
+            Some(value) => size.note(value.len()),
+            None => size.note_absence(),
+        };
+        if is_first {
+            self.size_is_known.notify_waiters();
+        }
+    }
+
     /// Looks up as many keys as fit into one command.
     async fn get_part<T: CacheEntity>(
         &self,
@@ -274,10 +291,8 @@ impl<S: ByteStore> Encoded<S> {
         now: Timestamp,
     ) -> Vec<Result<Lookup<T>>> {
         let size = self.shapes.size::<T>();
-        let values = self
-            .store
-            .get_many(keys, size.known().unwrap_or_default())
-            .await;
+        let expected = size.known().unwrap_or(UNKNOWN);
+        let values = self.store.get_many(keys, expected).await;
         let codec = self.codec::<T>();
         // Each value is dropped as soon as it is decoded, so that the next entity can use its
         // memory.
@@ -285,27 +300,104 @@ impl<S: ByteStore> Encoded<S> {
         entries
             .map(|(key, value)| {
                 let value = value.inspect_err(|error| {
-                    if matches!(error, Error::Timeout(_)) && keys.len() >= MANY {
+                    if matches!(error, Error::Timeout(_)) {
                         // Maybe the values are so large. The next part has a quarter of the keys.
-                        size.suspect(4 * BYTES_OF_A_PART / keys.len());
+                        size.guess(4 * UNKNOWN);
                     }
                 })?;
-                if let Some(value) = &value {
-                    size.note(value.len());
-                }
+                self.note_size::<T>(value.as_deref());
                 Ok(lookup(&codec, key, value.as_deref(), now))
             })
             .collect()
+    }
+
+    /// Stores, and waits for room for as long as `wait`.
+    async fn store_within<T: CacheEntity>(
+        &self,
+        key: &str,
+        lease: EncodedLease<S::Token>,
+        entry: Entry<T>,
+        now: Timestamp,
+        wait: Duration,
+    ) -> Result<Stored> {
+        if self.store.is_voided(key, lease.sequence) {
+            return Ok(Stored::Fenced);
+        }
+        let stamp = Stamp {
+            fence: Fence(fastrand::u64(..)),
+            generation: 0,
+        };
+        let lifetime = (entry.expires != Timestamp::NEVER).then(|| entry.expires.since(now));
+        let mut buffer = BUFFER.take();
+        let encoded = self.encode(&mut buffer, key, stamp, &entry);
+        let stored = match encoded {
+            // An entry that has expired by now is not sent: a lifetime of zero means something else
+            // to some stores.
+            Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
+                let set = async {
+                    let _room = self.store.room(key, buffer.len(), wait).await?;
+                    let store = &self.store;
+                    store
+                        .compare_and_set(key, &lease.token, &buffer, lifetime)
+                        .await
+                };
+                match set.await {
+                    // Not every store drops the old value in this case.
+                    Err(Error::TooLarge(_)) => {
+                        let removed = self.remove_under(key, &lease).await;
+                        removed.map(|_| Stored::TooLarge)
+                    }
+                    set => set.map(|done| match done {
+                        true => Stored::Stored,
+                        false => Stored::Fenced,
+                    }),
+                }
+            }
+            unfit => {
+                let removed = self.remove_under(key, &lease).await;
+                match unfit {
+                    Err(error) => Err(error),
+                    Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
+                        removed.map(|_| Stored::TooLarge)
+                    }
+                    Ok(_) => removed.map(|_| Stored::Fenced),
+                }
+            }
+        };
+        if buffer.capacity() <= KEPT_BUFFER {
+            buffer.clear();
+            BUFFER.set(buffer);
+        }
+        stored
+    }
+
+    /// [`GuardedStore::room`] for a value of a type of which none was seen: so few are under way until one has
+    /// been answered.
+    async fn room_for_unknown<T: CacheEntity>(&self, key: &str) -> Result<Room> {
+        let size = self.shapes.size::<T>();
+        let mut room = pin!(self.store.room(key, UNKNOWN, self.store.room_wait()));
+        loop {
+            let mut told = pin!(self.size_is_known.notified());
+            told.as_mut().enable();
+            if let Some(bytes) = size.known() {
+                return self.store.room(key, bytes, self.store.room_wait()).await;
+            }
+            let first = poll_fn(|cx| match room.as_mut().poll(cx) {
+                Poll::Ready(room) => Poll::Ready(Some(room)),
+                Poll::Pending => told.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(room) = first.await {
+                return room;
+            }
+        }
     }
 
     /// How many keys the next part of a batch has: no more than fit into one command, and no more than
     /// arrive in time.
     fn keys_of_a_part<T: CacheEntity>(&self) -> usize {
         let most = self.store.limits().keys_per_command;
-        match self.shapes.size::<T>().known() {
-            Some(size) => (BYTES_OF_A_PART / size).clamp(1, most),
-            None => most,
-        }
+        let size = self.shapes.size::<T>().known();
+        (BYTES_OF_A_PART / size.unwrap_or(UNKNOWN)).clamp(1, most)
     }
 
     /// How many parts of a batch are looked up at a time: one until it is known how large its values are.
@@ -320,7 +412,7 @@ impl<S: ByteStore> Encoded<S> {
     fn stores_at_once<T: CacheEntity>(&self) -> usize {
         let size = self.shapes.size::<T>().known();
         let most = self.store.limits().commands_in_flight;
-        (UNDER_WAY_BYTES / size.unwrap_or(UNKNOWN)).clamp(1, most)
+        (UNDER_WAY_BYTES / size.unwrap_or(4 * UNKNOWN)).clamp(1, most)
     }
 }
 
@@ -338,16 +430,14 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
     ) -> impl Future<Output = Result<Lookup<T>>> + Send {
         async move {
             let size = self.shapes.size::<T>();
-            let expected = size.known().unwrap_or(UNKNOWN);
-            let _room = self.store.room(key, expected).await?;
+            let _room = match size.known() {
+                Some(bytes) => self.store.room(key, bytes, self.store.room_wait()).await?,
+                None => Box::pin(self.room_for_unknown::<T>(key)).await?,
+            };
             let value = self.coalescer.get(key).await?;
             // What is there but cannot be used is for the look-up to report.
             self.recent.note(value.is_none());
-            match &value {
-                Some(value) => size.note(value.len()),
-                // The others need not wait for what is small.
-                None => size.suspect(1),
-            }
+            self.note_size::<T>(value.as_deref());
             Ok(lookup(&self.codec(), key, value.as_deref(), now))
         }
     }
@@ -395,55 +485,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         entry: Entry<T>,
         now: Timestamp,
     ) -> Result<Stored> {
-        if self.store.is_voided(key, lease.sequence) {
-            return Ok(Stored::Fenced);
-        }
-        let stamp = Stamp {
-            fence: Fence(fastrand::u64(..)),
-            generation: 0,
-        };
-        let lifetime = (entry.expires != Timestamp::NEVER).then(|| entry.expires.since(now));
-        let mut buffer = BUFFER.take();
-        let encoded = self.encode(&mut buffer, key, stamp, &entry);
-        let stored = match encoded {
-            // An entry that has expired by now is not sent: a lifetime of zero means something else
-            // to some stores.
-            Ok(Encoding::Complete) if lifetime != Some(Duration::ZERO) => {
-                let set = async {
-                    let _room = self.store.room(key, buffer.len()).await?;
-                    let store = &self.store;
-                    store
-                        .compare_and_set(key, &lease.token, &buffer, lifetime)
-                        .await
-                };
-                match set.await {
-                    // Not every store drops the old value in this case.
-                    Err(Error::TooLarge(_)) => {
-                        let removed = self.remove_under(key, &lease).await;
-                        removed.map(|_| Stored::TooLarge)
-                    }
-                    set => set.map(|done| match done {
-                        true => Stored::Stored,
-                        false => Stored::Fenced,
-                    }),
-                }
-            }
-            unfit => {
-                let removed = self.remove_under(key, &lease).await;
-                match unfit {
-                    Err(error) => Err(error),
-                    Ok(Encoding::TooLarge) if !matches!(removed, Ok(false)) => {
-                        removed.map(|_| Stored::TooLarge)
-                    }
-                    Ok(_) => removed.map(|_| Stored::Fenced),
-                }
-            }
-        };
-        if buffer.capacity() <= KEPT_BUFFER {
-            buffer.clear();
-            BUFFER.set(buffer);
-        }
-        stored
+        let wait = self.store.room_wait();
+        self.store_within(key, lease, entry, now, wait).await
     }
 
     async fn release<T: CacheEntity>(&self, key: &str, lease: Self::Lease) -> Result<()> {
@@ -548,7 +591,8 @@ impl<S: ByteStore> CacheBackend for Encoded<S> {
         entries: Vec<(&str, Self::Lease, Entry<T>)>,
         now: Timestamp,
     ) -> Vec<Result<Stored>> {
-        let store = |(key, lease, entry)| CacheBackend::store(self, key, lease, entry, now);
+        let wait = self.store.room_wait_of_a_batch();
+        let store = |(key, lease, entry)| self.store_within(key, lease, entry, now, wait);
         let stores = entries.into_iter().map(store);
         join_up_to(stores, || self.stores_at_once::<T>()).await
     }
@@ -621,6 +665,7 @@ impl<S: ByteStore> Clone for Encoded<S> {
             sendings: Arc::clone(&self.sendings),
             recent: Arc::clone(&self.recent),
             shapes: Arc::clone(&self.shapes),
+            size_is_known: Arc::clone(&self.size_is_known),
             types: Arc::clone(&self.types),
             config: self.config.clone(),
         }

@@ -74,8 +74,8 @@ impl EncodedConfig {
         self
     }
 
-    /// How long one operation may take, waiting and connecting included. Default 500 ms; at least
-    /// 1 ms, at most a day.
+    /// How long one command may take, connecting included. Default 500 ms; at least 1 ms, at most a day. One
+    /// for values of 4 KiB and more may have waited as long before, until others of them are answered.
     pub fn with_operation_deadline(mut self, deadline: Duration) -> Self {
         self.operation_deadline = deadline.clamp(SHORTEST, LONGEST);
         self

@@ -164,9 +164,13 @@ impl<S: ByteStore> GuardedStore<S> {
         let run = |node, keys: Vec<&'k str>| {
             let command = &command;
             async move {
-                match self.room_on(node, bytes.saturating_mul(keys.len())).await {
+                match self
+                    .room_on(node, bytes, keys.len(), self.room_wait_of_a_batch())
+                    .await
+                {
                     Ok(_room) => self.run_part(node, &keys, operation, command).await,
-                    Err(error) => all_failed(keys.len(), &error),
+                    // Nothing was sent, which is no timeout of the store.
+                    Err(error) => all_failed(keys.len(), &Error::BackendError(error.to_string())),
                 }
             }
         };

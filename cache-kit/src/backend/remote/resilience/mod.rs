@@ -107,25 +107,45 @@ impl<S: ByteStore> GuardedStore<S> {
         within_on(runtime, self.shared.policy.deadline, command)
     }
 
-    /// Waits for room for a command with `bytes` for `key`, and for as long as a command may take. Keep it
-    /// until the command has ended.
+    /// How long a single command waits for room: as long as it may take.
+    pub(super) fn room_wait(&self) -> Duration {
+        self.shared.policy.deadline
+    }
+
+    /// How long a command of a batch waits for room. The others of the batch end by themselves, but a caller
+    /// beside it may have room and not be polled.
+    pub(super) fn room_wait_of_a_batch(&self) -> Duration {
+        self.room_wait().saturating_mul(20)
+    }
+
+    /// Waits for room for a command with `bytes` for `key`, for as long as `wait`. Keep it until the command
+    /// has ended.
     ///
     /// # Errors
     /// [`Error::Timeout`] if there was none. It says nothing of the store, and nothing was sent.
-    pub(super) async fn room(&self, key: &str, bytes: usize) -> Result<Room> {
+    pub(super) async fn room(&self, key: &str, bytes: usize, wait: Duration) -> Result<Room> {
         match Rooms::is_needed(bytes) {
-            true => self.room_on(self.inner().node_of(key), bytes).await,
+            true => {
+                self.room_on(self.inner().node_of(key), bytes, 1, wait)
+                    .await
+            }
             false => Ok(None),
         }
     }
 
-    /// [`room`](Self::room) on the way to a node.
-    async fn room_on(&self, node: usize, bytes: usize) -> Result<Room> {
+    /// [`room`](Self::room) on the way to a node, for so many values of `bytes` each.
+    async fn room_on(
+        &self,
+        node: usize,
+        bytes: usize,
+        values: usize,
+        wait: Duration,
+    ) -> Result<Room> {
         if !Rooms::is_needed(bytes) {
             return Ok(None);
         }
-        let limit = self.shared.policy.deadline;
-        Box::pin(self.shared.rooms.enter(node, bytes, limit)).await
+        let bytes = bytes.saturating_mul(values);
+        Box::pin(self.shared.rooms.enter(node, bytes, wait)).await
     }
 
     /// The number of the last failed invalidation, for [`is_voided`](Self::is_voided).

@@ -1,10 +1,12 @@
 //! [`Rooms`]: bounds what is under way of large values, so that they do not wait for each other inside
 //! their deadlines.
 
+use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::runtime::{Handle, Id};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::timer::within;
@@ -17,9 +19,13 @@ const LARGE: usize = 4 << 10;
 /// Room is counted in units of this many bytes.
 const UNIT: usize = 1 << 10;
 
-/// What is under way to and from each node, by its number.
+/// What is under way to and from each node, by its number. Each runtime has connections of its own, and room
+/// of its own, since another one might stand still.
 #[derive(Default)]
-pub(super) struct Rooms(Mutex<Vec<Arc<Semaphore>>>);
+pub(super) struct Rooms(Mutex<HashMap<Way, Arc<Semaphore>>>);
+
+/// From a runtime, if there is one, to a node.
+type Way = (Option<Id>, usize);
 
 /// A part of a node's room, until it is dropped. A small command has none.
 pub(in super::super) type Room = Option<OwnedSemaphorePermit>;
@@ -51,11 +57,16 @@ impl Rooms {
     }
 
     fn of(&self, node: usize) -> Arc<Semaphore> {
+        let runtime = Handle::try_current().ok().map(|runtime| runtime.id());
         let mut rooms = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        while rooms.len() <= node {
-            rooms.push(Arc::new(Semaphore::new(UNDER_WAY_BYTES / UNIT)));
+        if let Some(room) = rooms.get(&(runtime, node)) {
+            return Arc::clone(room);
         }
-        Arc::clone(&rooms[node])
+        // Of runtimes that have ended, nothing is under way.
+        rooms.retain(|_, room| Arc::strong_count(room) > 1);
+        let room = Arc::new(Semaphore::new(UNDER_WAY_BYTES / UNIT));
+        rooms.insert((runtime, node), Arc::clone(&room));
+        room
     }
 }
 
@@ -86,6 +97,30 @@ mod tests {
         assert!(rooms.enter(0, LARGE, LIMIT).await.is_err());
         drop(all);
         assert!(rooms.enter(0, LARGE, LIMIT).await.is_ok());
+    }
+
+    #[test]
+    fn each_runtime_has_room_of_its_own() {
+        let rooms = Rooms::default();
+        let all = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build();
+            runtime.map(|runtime| {
+                let all = runtime.block_on(rooms.enter(0, UNDER_WAY_BYTES, LIMIT));
+                (runtime, all)
+            })
+        };
+        let (first, second) = (all(), all());
+        assert!(matches!(
+            (&first, &second),
+            (Ok((_, Ok(_))), Ok((_, Ok(_))))
+        ));
+        drop((first, second));
+        let third = all();
+        assert!(matches!(third, Ok((_, Ok(_)))));
+        let left = rooms.0.lock().map(|rooms| rooms.len());
+        assert!(matches!(left, Ok(1)), "{left:?}");
     }
 
     #[tokio::test(start_paused = true)]
