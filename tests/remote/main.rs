@@ -87,8 +87,7 @@ macro_rules! on {
                 threads callers_of_a_cold_cache_join_a_load_that_is_running,
             }
             stories! { $server large:
-                threads a_batch_is_stored_and_read,
-                threads callers_of_many_do_not_open_the_breaker,
+                threads so_many_are_under_way_at_a_time,
             }
             stories! { $server limits:
                 task an_entity_larger_than_its_type_allows_is_served_and_not_stored,
