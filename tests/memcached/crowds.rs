@@ -10,7 +10,6 @@ use cache_kit_tests::servers::{Far, MemcachedServer, Proxy, Server};
 use cache_kit_tests::{Gated, Row};
 use tokio::sync::{mpsc, watch};
 
-use super::items::{Note, notes};
 use super::{PATIENCE, Service, call, config, is_hit};
 
 /// Four times the default deadline; distances are four times as long, too.
@@ -122,24 +121,6 @@ async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
         health.available && health.last_error.is_none(),
         "{health:?}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_of_large_values_waits_for_its_turn_and_not_inside_its_deadline() {
-    let server = MemcachedServer::start();
-    // All of it takes longer than the deadline, but what is in flight at a time takes much less.
-    let wire = Far::narrow(server.addr(), 10 << 20).await;
-    let config = config(&url(&wire)).with_max_connections(1);
-    let config = config.set(|encoded| encoded.with_operation_deadline(DEADLINE));
-    let service = CacheService::new(MemcachedBackend::new(config).unwrap());
-    let ids = ids("k", 64);
-    let notes = notes(ids.iter().map(|id| (id.as_str(), 500_000)));
-    let mut feeders: Vec<_> = ids
-        .iter()
-        .map(|id| SharedFeeder::<Note>::new(id.clone()))
-        .collect();
-    let outcomes = service.execute_many(&mut feeders, &notes, Refresh).await;
-    all_stored(&outcomes.unwrap().into_iter().collect::<Vec<_>>());
 }
 
 #[tokio::test]

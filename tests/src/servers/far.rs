@@ -23,14 +23,11 @@ struct Wire {
     round_trip: Duration,
     /// The additional delay of a connection's first answer.
     greeting: Duration,
-    /// How long a chunk takes to pass.
-    chunk: Duration,
 }
 
 const WIRE: Wire = Wire {
     round_trip: Duration::ZERO,
     greeting: Duration::ZERO,
-    chunk: Duration::ZERO,
 };
 
 /// A wire that delivers everything late. It carries any number of bytes at a time. On the runtime of the
@@ -55,12 +52,6 @@ impl Far {
     /// The first answer on every connection takes this long, and the others no time.
     pub async fn slow_to_greet(server: SocketAddr, greeting: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { greeting, ..WIRE }).await
-    }
-
-    /// It carries this many bytes per second each way, and buffers only a few.
-    pub async fn narrow(server: SocketAddr, bytes_per_second: u32) -> Self {
-        let chunk = Duration::from_secs(1) * CHUNK as u32 / bytes_per_second;
-        Self::with("127.0.0.1:0", server, Wire { chunk, ..WIRE }).await
     }
 
     /// Listens on `::1`, and carries without delay.
@@ -124,8 +115,7 @@ fn carry(
     mut to: impl AsyncWriteExt + Unpin,
     wire: Wire,
 ) -> impl Future<Output = ()> {
-    let held = if wire.chunk.is_zero() { 1_000_000 } else { 4 };
-    let (send, mut under_way) = mpsc::channel(held);
+    let (send, mut under_way) = mpsc::channel(1_000_000);
     let mut first = wire.greeting;
     let read = async move {
         let mut chunk = vec![0; CHUNK];
@@ -137,10 +127,8 @@ fn carry(
         }
     };
     let write = async move {
-        let mut free = Instant::now();
         while let Some((due, bytes)) = under_way.recv().await {
-            free = free.max(due) + wire.chunk * bytes.len() as u32 / CHUNK as u32;
-            sleep_until(free).await;
+            sleep_until(due).await;
             if to.write_all(&bytes).await.is_err() {
                 return;
             }
