@@ -9,16 +9,17 @@ use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::{ByteStore, Claim, HEAD_PREFIXES, MemcachedBackend};
 use cache_kit::observability::StoreResult;
 use cache_kit_tests::Gated;
-use cache_kit_tests::servers::{Far, MemcachedServer, eventually};
+use cache_kit_tests::servers::{MemcachedServer, eventually};
 
+use super::far::Far;
 use super::peer::{Act, Peer, mark};
 use super::{PATIENCE, call, config, is_hit, scene, service};
 
 #[tokio::test]
 async fn a_thousand_callers_of_a_server_that_is_back_open_one_connection() {
     let (server, database) = scene();
-    let wire = Far::slow_to_greet(server.addr(), Duration::from_millis(50)).await;
-    let service = service(&format!("memcached://{}", wire.addr()));
+    let wire = Far::slow_to_greet(&server, Duration::from_millis(50)).await;
+    let service = service(&wire.url());
     let callers: Vec<_> = (0..1_000)
         .map(|n| {
             let id = n.to_string();
@@ -74,9 +75,9 @@ async fn a_connection_that_the_server_closes_when_idle_lasts_as_long_as_a_load()
 #[tokio::test]
 async fn localhost_is_tried_on_all_its_addresses() {
     let (server, database) = scene();
-    let wire = Far::on_ipv6(server.addr()).await;
+    let wire = Far::on_ipv6(&server).await;
     for host in ["[::1]", "localhost"] {
-        let service = service(&format!("memcached://{host}:{}", wire.addr().port()));
+        let service = service(&format!("memcached://{host}:{}", wire.port()));
         let outcome = call(&service, &database, "k", Refresh).await.unwrap().0;
         assert!(!outcome.degraded().any(), "{host}: {outcome:?}");
         assert!(is_hit(&service, &database, "k").await, "{host}");

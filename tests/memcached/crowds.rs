@@ -6,21 +6,18 @@ use cache_kit::CacheStrategy::Refresh;
 use cache_kit::backend::MemcachedBackend;
 use cache_kit::observability::StoreResult;
 use cache_kit::{CacheExpander, CacheService, InMemoryRepository, Outcome, SharedFeeder};
-use cache_kit_tests::servers::{Far, MemcachedServer, Proxy, Server};
+use cache_kit_tests::servers::{MemcachedServer, Proxy, Server};
 use cache_kit_tests::{Gated, Row};
 use tokio::sync::{mpsc, watch};
 
+use super::far::Far;
 use super::{PATIENCE, Service, call, config, is_hit};
 
 /// Four times the default deadline; distances are four times as long, too.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-fn url(wire: &Far) -> String {
-    format!("memcached://{}", wire.addr())
-}
-
 fn service_at(wire: &Far) -> Service {
-    let config = config(&url(wire)).set(|encoded| encoded.with_operation_deadline(DEADLINE));
+    let config = config(&wire.url()).set(|encoded| encoded.with_operation_deadline(DEADLINE));
     CacheService::new(MemcachedBackend::new(config).unwrap())
 }
 
@@ -73,7 +70,7 @@ fn all_stored(outcomes: &[Outcome]) {
 #[tokio::test]
 async fn one_batch_of_a_thousand_misses_is_stored_by_a_server_that_is_far_away() {
     let server = MemcachedServer::start();
-    let wire = Far::away(server.addr(), Duration::from_millis(40)).await;
+    let wire = Far::away(&server, Duration::from_millis(40)).await;
     let service = service_at(&wire);
     let ids = ids("k", 1_000);
     let outcomes = read_all(&service, &rows(&ids), &ids).await;
@@ -91,7 +88,7 @@ async fn one_batch_of_a_thousand_misses_is_stored_by_a_server_that_is_far_away()
 #[tokio::test]
 async fn four_batches_at_once_are_stored_and_hold_up_no_stranger() {
     let server = MemcachedServer::start();
-    let wire = Far::away(server.addr(), Duration::from_millis(4)).await;
+    let wire = Far::away(&server, Duration::from_millis(4)).await;
     let service = service_at(&wire);
     let database = Gated::open();
     database.set("k", 1);

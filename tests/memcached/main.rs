@@ -15,6 +15,7 @@ mod cancelled;
 mod connecting;
 mod crowds;
 mod failures;
+mod far;
 mod items;
 mod leases;
 mod noticed;

@@ -132,18 +132,18 @@ struct Pages<S>(Arc<Scene<S>>);
 
 impl<S: Server> DataRepository<Page> for Pages<S> {
     async fn fetch_by_id(&self, id: &u64) -> Result<Option<Page>> {
-        let text = "x".repeat(BYTES);
-        Ok(Some(Page { id: *id, text }))
+        Ok(Some(page(*id)))
     }
 
     async fn fetch_by_ids(&self, ids: &[u64]) -> Result<Vec<Option<Page>>> {
         self.0.hold();
-        let page = |id: &u64| {
-            let text = "x".repeat(BYTES);
-            Some(Page { id: *id, text })
-        };
-        Ok(ids.iter().map(page).collect())
+        Ok(ids.iter().map(|id| Some(page(*id))).collect())
     }
+}
+
+fn page(id: u64) -> Page {
+    let text = "x".repeat(BYTES);
+    Page { id, text }
 }
 
 async fn all_stored(mut reading: JoinSet<Vec<Outcome>>) {

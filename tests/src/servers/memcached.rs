@@ -123,14 +123,9 @@ impl MemcachedServer {
         format!("memcached://{}", self.name())
     }
 
-    /// [`url`](Self::url) with another port, of something in front of it.
-    pub fn url_at(&self, port: u16) -> String {
-        format!("memcached://127.0.0.1:{port}")
-    }
-
     /// [`url`](Self::url), with the wire going through `proxy`.
     pub fn url_through(&self, proxy: &Proxy) -> String {
-        self.url_at(proxy.port())
+        format!("memcached://{}", proxy.addr())
     }
 
     /// `memcached://` with all of `servers`.

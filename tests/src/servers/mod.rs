@@ -27,7 +27,6 @@
 mod certificates;
 mod client;
 mod cluster;
-mod far;
 mod memcached;
 mod port;
 mod process;
@@ -43,7 +42,6 @@ mod wait;
 pub use certificates::{Authority, Identity};
 pub use client::Connection;
 pub use cluster::{Move, RedisCluster};
-pub use far::Far;
 pub use memcached::{MemcachedOptions, MemcachedServer};
 pub use port::free_port;
 pub use process::{Process, Signal, find_on_path, is_alive, room};

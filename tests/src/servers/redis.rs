@@ -428,8 +428,7 @@ impl RedisServer {
         self.must(&["CONFIG", "RESETSTAT"]);
     }
 
-    /// [`url`](Self::url) with another port, of something in front of it.
-    pub fn url_at(&self, port: u16) -> String {
+    fn url_at(&self, port: u16) -> String {
         match &self.options.password {
             Some(password) => format!("redis://:{}@127.0.0.1:{port}", percent(password)),
             None => format!("redis://127.0.0.1:{port}"),

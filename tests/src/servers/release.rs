@@ -126,8 +126,8 @@ impl Server for NewerRedis {
         Proxy::in_front_of(self.front.addr())
     }
 
-    fn url_at(&self, port: u16) -> String {
-        self.server.url_at(port)
+    fn url_through(&self, proxy: &Proxy) -> String {
+        self.server.url_through(proxy)
     }
 
     fn stop(&self) {

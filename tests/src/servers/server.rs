@@ -37,13 +37,8 @@ pub trait Server: fmt::Debug + Sized + Send + Sync + 'static {
     /// A proxy in front of it.
     fn proxy(&self) -> Proxy;
 
-    /// [`url`](Self::url) with another port, of something in front of it.
-    fn url_at(&self, port: u16) -> String;
-
     /// [`url`](Self::url), with the wire going through `proxy`.
-    fn url_through(&self, proxy: &Proxy) -> String {
-        self.url_at(proxy.port())
-    }
+    fn url_through(&self, proxy: &Proxy) -> String;
 
     /// Stops it (SIGSTOP): connections are still accepted, but not answered.
     fn stop(&self);
@@ -196,8 +191,8 @@ impl Server for RedisServer {
         Proxy::in_front_of(self.addr())
     }
 
-    fn url_at(&self, port: u16) -> String {
-        Self::url_at(self, port)
+    fn url_through(&self, proxy: &Proxy) -> String {
+        Self::url_through(self, proxy)
     }
 
     fn stop(&self) {
@@ -313,8 +308,8 @@ impl Server for MemcachedServer {
         Proxy::in_front_of_memcached(self.addr())
     }
 
-    fn url_at(&self, port: u16) -> String {
-        Self::url_at(self, port)
+    fn url_through(&self, proxy: &Proxy) -> String {
+        Self::url_through(self, proxy)
     }
 
     fn stop(&self) {

@@ -1,13 +1,12 @@
 //! A wire to a server that is far away, or slow to answer a new connection.
 
-#![expect(clippy::unwrap_used, reason = "a harness that cannot go on says why")]
-
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use cache_kit_tests::servers::MemcachedServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -30,13 +29,7 @@ const WIRE: Wire = Wire {
     greeting: Duration::ZERO,
 };
 
-/// A wire that delivers everything late. It carries any number of bytes at a time. On the runtime of the
-/// test.
-///
-/// # Panics
-///
-/// When there is no free port.
-#[derive(Debug)]
+/// A wire that delivers everything late. It carries any number of bytes at a time.
 pub struct Far {
     addr: SocketAddr,
     accepted: Arc<AtomicUsize>,
@@ -45,24 +38,24 @@ pub struct Far {
 
 impl Far {
     /// Every byte takes half of `round_trip`.
-    pub async fn away(server: SocketAddr, round_trip: Duration) -> Self {
+    pub async fn away(server: &MemcachedServer, round_trip: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { round_trip, ..WIRE }).await
     }
 
     /// The first answer on every connection takes this long, and the others no time.
-    pub async fn slow_to_greet(server: SocketAddr, greeting: Duration) -> Self {
+    pub async fn slow_to_greet(server: &MemcachedServer, greeting: Duration) -> Self {
         Self::with("127.0.0.1:0", server, Wire { greeting, ..WIRE }).await
     }
 
     /// Listens on `::1`, and carries without delay.
-    pub async fn on_ipv6(server: SocketAddr) -> Self {
+    pub async fn on_ipv6(server: &MemcachedServer) -> Self {
         Self::with("[::1]:0", server, WIRE).await
     }
 
-    async fn with(here: &str, server: SocketAddr, wire: Wire) -> Self {
+    async fn with(here: &str, server: &MemcachedServer, wire: Wire) -> Self {
         let listener = TcpListener::bind(here).await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let accepted = Arc::new(AtomicUsize::new(0));
+        let (server, accepted) = (server.addr(), Arc::new(AtomicUsize::new(0)));
         let count = Arc::clone(&accepted);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -92,9 +85,12 @@ impl Far {
         }
     }
 
-    /// Where clients connect.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
+    pub fn url(&self) -> String {
+        format!("memcached://{}", self.addr)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.addr.port()
     }
 
     /// How many connections there were.
